@@ -1,0 +1,63 @@
+"""Leader-follower (Stackelberg) problems: exact baselines, scalable learners, and one examination for both.
+
+Public names are imported on first use, so that ``import stackopt`` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stackopt.certificate import Assumption as Assumption
+    from stackopt.certificate import Bound as Bound
+    from stackopt.certificate import Certificate as Certificate
+    from stackopt.certificate import Check as Check
+    from stackopt.certificate import Examination as Examination
+    from stackopt.games.profile import Profile as Profile
+    from stackopt.games.stackelberg import StackelbergGame as StackelbergGame
+    from stackopt.games.stackelberg import stay as stay
+    from stackopt.solution import Method as Method
+    from stackopt.solution import Problem as Problem
+    from stackopt.solution import Progress as Progress
+    from stackopt.solution import Refusal as Refusal
+    from stackopt.solution import Run as Run
+    from stackopt.solution import Solution as Solution
+    from stackopt.solution import Status as Status
+    from stackopt.solve import solve as solve
+
+#: Public name -> module that defines it.
+_HOME = {
+    "Assumption": "certificate",
+    "Bound": "certificate",
+    "Certificate": "certificate",
+    "Check": "certificate",
+    "Examination": "certificate",
+    "Profile": "games.profile",
+    "StackelbergGame": "games.stackelberg",
+    "stay": "games.stackelberg",
+    "Method": "solution",
+    "Problem": "solution",
+    "Progress": "solution",
+    "Refusal": "solution",
+    "Run": "solution",
+    "Solution": "solution",
+    "Status": "solution",
+    "solve": "solve",
+}
+
+__version__ = "0.1.0"
+__all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604  # a test holds it equal to what is importable
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'stackopt' has no attribute {name!r}")
+    module = importlib.import_module(f"stackopt.{_HOME[name]}")
+    value = getattr(module, name)
+    globals()[name] = value  # found at once the next time; overrides the submodule of the same name
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,274 @@
+"""Typed errors: the law that was broken, the first witness, the remedy.
+
+Every error carries a code. The codes, their laws and their explanations are data (`CODES`), so the error index of the
+documentation is generated from the same table that raises, and a test keeps both equal.
+
+    StackoptError
+    ├── InvalidInput
+    │   ├── InvalidGame        a game's arrays, functions or labels
+    │   ├── InvalidMethod      a method's settings
+    │   ├── InvalidProgram     a mixed-integer program handed to a back end
+    │   └── InvalidCandidate   a policy pair handed to `certify`
+    ├── Refused                a method does not solve this problem; says why and what would
+    ├── NotCertified           `Solution.require()` on an answer that does not hold
+    ├── UnknownModel           no model of that name
+    ├── InvalidStore           a store that cannot be read or written
+    └── MissingPackage         an optional package is needed and absent
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class StackoptError(Exception):
+    """Base of all errors raised on purpose.
+
+    Parameters
+    ----------
+    code : str
+        A key of `CODES`.
+    where : str, optional
+        The first witness, e.g. ``(s, a, b) = (1, 0, 0) sums to 0.9; 3 more rows differ``.
+    help : str, optional
+        The remedy; by default the one registered with the code.
+    **law : object
+        Values for the placeholders of the registered law.
+    """
+
+    def __init__(self, code: str, *, where: str = "", help: str = "", **law: object) -> None:
+        entry = CODES[code]
+        self.code = code
+        self.law = entry.law.format(**law)
+        self.where = where
+        self.help = help or entry.help
+        super().__init__(self.__str__())
+
+    def __str__(self) -> str:
+        lines = [f"{type(self).__name__}[{self.code}]: {self.law}"]
+        lines += [f"  where:  {self.where}"] if self.where else []
+        lines += [f"  help:   {self.help}"] if self.help else []
+        return "\n".join([*lines, f"  docs:   errors/{self.code}"])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.code, self.law, self.where, self.help)
+
+
+def _rebuild(kind: type[StackoptError], code: str, law: str, where: str, help: str) -> StackoptError:
+    """Unpickle: a process pool must hand errors back with their texts unchanged."""
+    error = kind.__new__(kind)
+    error.code, error.law, error.where, error.help = code, law, where, help
+    Exception.__init__(error, str(error))
+    return error
+
+
+class InvalidInput(StackoptError):
+    """Something the caller passed breaks a law."""
+
+
+class InvalidGame(InvalidInput):
+    """A game's arrays, functions or labels break a law."""
+
+
+class InvalidMethod(InvalidInput):
+    """A method's settings break a law."""
+
+
+class InvalidProgram(InvalidInput):
+    """A mixed-integer program is malformed."""
+
+
+class InvalidCandidate(InvalidInput):
+    """A policy pair does not fit the game it is to be certified for."""
+
+
+class Refused(StackoptError):
+    """A method does not solve this problem; the remedy names what does."""
+
+
+class NotCertified(StackoptError):
+    """`Solution.require()` was called on an answer that is not certified."""
+
+
+class UnknownModel(StackoptError):
+    """There is no model of that name."""
+
+
+class InvalidStore(StackoptError):
+    """A store of results cannot be read or written."""
+
+
+class MissingPackage(StackoptError):
+    """An optional package is needed and not installed."""
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """One entry of the error index.
+
+    Attributes
+    ----------
+    law : str
+        What must hold; may have placeholders.
+    help : str
+        The default remedy.
+    explanation : str
+        Why the law exists, for the documentation.
+    """
+
+    law: str
+    help: str
+    explanation: str
+
+
+CODES: dict[str, ErrorCode] = {
+    # games
+    "axes": ErrorCode(
+        "`{array}` must be {axes} = {expected}; got {got}",
+        "np.moveaxis reorders axes; S states, A leader actions, B follower actions, in this order",
+        "Every array of a game has its axes written down. A transposed array of a square game would be accepted "
+        "silently, so sizes are taken from `leader_reward` and everything else is held to them.",
+    ),
+    "action-set": ErrorCode(
+        "a game needs at least one state, one leader action and one follower action",
+        "give a passive player a single action",
+        "A player without actions has no policy. A player with exactly one action is fine: it is passive.",
+    ),
+    "finite": ErrorCode(
+        "`{array}` must be finite",
+        "replace NaN and infinities; a forbidden action is modelled by a reward low enough never to be chosen",
+        "Infinite rewards make values infinite and every bound vacuous; NaN compares false with everything, so it "
+        "would slip through each later check.",
+    ),
+    "transition-mass": ErrorCode(
+        "`transition[s, a, b, :]` must sum to 1",
+        "in `from_functions`, return every outcome as a (state, probability) pair; equal targets add up",
+        "Rows that lose mass describe a different, shorter-lived game and make every value wrong without a sign.",
+    ),
+    "transition-sign": ErrorCode(
+        "`transition` must not be negative",
+        "probabilities lie in [0, 1]",
+        "A negative probability can hide in a row that sums to 1.",
+    ),
+    "discount": ErrorCode(
+        "`{name}` must lie in [0, 1)",
+        "use a discount below 1; an average-reward criterion is another problem",
+        "With discount 1 the value of a policy is not defined in general. 0 means a myopic player.",
+    ),
+    "initial": ErrorCode(
+        "`initial` must be a distribution over the S states",
+        "non-negative weights that sum to 1",
+        "Commitment values are scalarised with the initial distribution; one policy need not be best from every state.",
+    ),
+    "labels": ErrorCode(
+        "`{name}` must list {expected} distinct labels; got {got}",
+        "give one label per index, or none",
+        "Labels are printed instead of indices; two equal ones would be ambiguous.",
+    ),
+    "observation": ErrorCode(
+        "`leader_observes` must give one observation for each of the {states} states",
+        "one hashable label or integer per state; states with equal observations are one class to the leader",
+        "A leader that does not see the whole state plays one mixed action per class of states.",
+    ),
+    "batch": ErrorCode(
+        "{what}",
+        "solve single games: `game[i]` takes one out of the batch",
+        "Leading axes of the arrays are batch axes. Some methods work on a single game only.",
+    ),
+    "unknown-state": ErrorCode(
+        "`transition` of `from_functions` returned a state that is not in `states`",
+        "return pairs (state, probability) with states from the list",
+        "A typing error in a state would otherwise lose probability.",
+    ),
+    "follower-types": ErrorCode(
+        "a Bayesian game needs one leader and one follower payoff matrix and a probability for each type",
+        "shapes [K, A, B], [K, A, B] and [K]",
+        "Types share the leader's actions; probabilities are those of meeting each type.",
+    ),
+    "security": ErrorCode(
+        "a security game needs {law}",
+        "covered is at least as good for the defender and at most as good for the attacker",
+        "The compact formulation of a security game relies on coverage being good for the defender.",
+    ),
+    "candidate": ErrorCode(
+        "`{array}` must be {axes} = {expected}; got {got}",
+        "one row per state, one column per action, rows sum to 1",
+        "A candidate is certified against the tensors of the game, so it has to fit them.",
+    ),
+    # methods
+    "temperature": ErrorCode(
+        "a temperature must be a positive finite number; got {got}",
+        "temperature > 0; for unregularised responses use Exact",
+        "The softmax response divides by the temperature.",
+    ),
+    "setting": ErrorCode(
+        "`{name}` must be {law}; got {got}",
+        "see the docstring of the method",
+        "A setting outside its range would silently change the algorithm.",
+    ),
+    # refusals
+    "observation-fixed-point": ErrorCode(
+        "a fixed point needs a leader that sees the state: with `leader_observes` the leader's best response is a POMDP",
+        'use concept="commitment", or drop `leader_observes`',
+        "When the leader's policy must be constant on classes of states, its best response to a fixed follower is the "
+        "solution of a partially observed problem: stationary policies need not be optimal, and Bellman equations on "
+        "the observations alone are wrong. Commitment only asks for the best policy of the class and stays well defined.",
+    ),
+    "leader-moves-state": ErrorCode(
+        "the exact optimum over randomised leader policies needs transitions that do not depend on the leader's action",
+        'Exact(leader="deterministic"), or Exact(leader="net", grid=4) with a bracket for the rest',
+        "When the leader's action moves the state, the follower's optimality conditions multiply two unknowns. Pure "
+        "leader policies and nets of mixed actions remain mixed-integer linear (theory D1, D4).",
+    ),
+    "too-large": ErrorCode(
+        "{what}",
+        "SoftmaxPolicyIteration scales; Exact is for small instances",
+        "Exact methods build a mixed-integer program or enumerate policies; past a size this would only exhaust memory.",
+    ),
+    "single-game": ErrorCode(
+        "{method} solves one game at a time; this is a batch of shape {batch}",
+        "solve(game[i], method) for each i, or SoftmaxPolicyIteration, which batches",
+        "A mixed-integer program per element has nothing to share.",
+    ),
+    "wrong-problem": ErrorCode(
+        "{method} does not solve a {problem}",
+        "see `stackopt models` for what each method solves",
+        "Methods declare what they solve.",
+    ),
+    # results
+    "not-certified": ErrorCode(
+        "the solution is not certified: {status}",
+        "print(solution.certificate) shows each check; a LIMIT may need more time or iterations",
+        "`require()` returns the candidate only if the problem certified it. A limit reached is not success.",
+    ),
+    "model": ErrorCode(
+        "there is no model called {name!r}",
+        "`stackopt models` lists them",
+        "Models are found by name in the catalogue that ships with the package.",
+    ),
+    "model-parameter": ErrorCode(
+        "{name!r} is not a parameter of model {model!r}",
+        "`stackopt models NAME` lists the parameters",
+        "Models are functions of keyword parameters; `--set name=value` passes one.",
+    ),
+    "store": ErrorCode(
+        "the store {path} cannot be {verb}",
+        "choose another folder, or remove the file named above",
+        "A store holds one immutable file per finished cell. A file that cannot be read is named, never skipped in silence.",
+    ),
+    "output": ErrorCode(
+        "the output {path} cannot be written",
+        "choose a folder that exists or can be created, and that you may write to",
+        "Outputs are written to a temporary file and renamed, so nothing half-written is left behind.",
+    ),
+    "package": ErrorCode(
+        "{feature} needs the package {package}",
+        "pip install {package}",
+        "Plots, reports and data frames use optional packages, imported only where they are used.",
+    ),
+    "program": ErrorCode(
+        "a mixed-integer program needs {law}",
+        "see the docstring of Milp",
+        "Malformed programs are refused before any solver sees them.",
+    ),
+}

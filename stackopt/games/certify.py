@@ -1,0 +1,165 @@
+"""The certificate of a policy pair: everything recomputed from the tensors, trusting no method."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stackopt.certificate import Bound, Certificate, Check
+from stackopt.display import number
+from stackopt.errors import InvalidCandidate
+from stackopt.games.dynamic_programming import optimal_value, policy_value
+from stackopt.games.operators import Array, follower_mdp, joint_mdp, leader_mdp
+from stackopt.games.profile import Profile
+from stackopt.games.responses import commitment, follower_response, leader_response, leader_value
+from stackopt.games.stackelberg import StackelbergGame
+
+#: Largest L1 distance per state between a policy and the response it is said to be.
+POLICY_TOLERANCE = 1e-6
+#: Relative tolerance on values.
+VALUE_TOLERANCE = 1e-6
+#: The joint MDP of the upper bound U1 is solved up to this many (state, action, action) triples.
+JOINT_TRIPLES = 2_000_000
+
+CONCEPTS = {
+    "strong": "commitment, ties for the leader",
+    "weak": "commitment, ties against the leader",
+    "commitment": "commitment to a soft follower (J_tau)",
+    "fixed_point": "fixed point: each answers the other's fixed policy",
+}
+
+
+def certify(game: StackelbergGame, profile: Profile) -> Certificate:
+    """Recompute values, regrets and residuals of `profile`.
+
+    Values (arrays over the batch): ``strong`` and ``weak`` commitment value of the leader's policy (the follower
+    best-responds, ties for / against the leader), ``margin`` the weak value with the profile's margin, ``own_follower``
+    the leader's value under the profile's follower, ``follower`` the follower's best value, ``follower_regret`` and
+    ``leader_regret`` the largest loss over states against the other's *fixed* policy.
+
+    Raises
+    ------
+    InvalidCandidate
+        If the policies do not fit the game.
+    """
+    x, y = _policies(game, profile)
+    committed = commitment(game, x)
+    own = leader_value(game, x, y)
+    follower_loss = committed.follower.value - policy_value(follower_mdp(game, x), y)
+    leader_best = optimal_value(leader_mdp(game, y))
+    leader_loss = leader_best.value - policy_value(leader_mdp(game, y), x)
+    values = {
+        "strong": committed.strong,
+        "weak": committed.weak,
+        "own_follower": own,
+        "follower": np.einsum("...s,...s->...", game.initial, committed.follower.value),
+        "follower_regret": np.maximum(follower_loss, 0.0).max(-1),
+        "leader_regret": np.maximum(leader_loss, 0.0).max(-1),
+    }
+    objective = "strong"
+    if profile.concept == "weak":
+        objective = "weak"
+        if profile.margin:
+            values["margin"] = commitment(game, x, profile.margin).weak
+            objective = "margin"
+    checks = [
+        _simplex("leader policy is a policy", x),
+        _simplex("follower policy is a policy", y),
+        _observed(game, x),
+        *_response_checks(game, profile, x, y, follower_loss),
+    ]
+    if profile.claim is not None:
+        restated = own if profile.concept in ("commitment", "fixed_point") else values[objective]
+        checks.append(
+            Check(
+                "value restated",
+                float(np.abs(np.asarray(profile.claim) - restated).max()),
+                VALUE_TOLERANCE * (1.0 + float(np.abs(restated).max())),
+                f"{number(profile.claim, 9)} claimed, {number(restated, 9)} recomputed",
+            )
+        )
+    bounds = _upper_bounds(game, committed.strong) if not game.batch else ()
+    scalars = {k: (float(v) if np.ndim(v) == 0 else v) for k, v in values.items()}
+    return Certificate(tuple(checks), scalars, bounds, objective, _notes(game, committed.smallest_gap, profile))
+
+
+def _policies(game: StackelbergGame, profile: Profile) -> tuple[Array, Array]:
+    S, A, B = game.shape
+    for name, axes, policy, count in (
+        ("leader_policy", "[..., S, A]", profile.leader_policy, A),
+        ("follower_policy", "[..., S, B]", profile.follower_policy, B),
+    ):
+        if np.shape(policy) != (*game.batch, S, count):
+            raise InvalidCandidate("candidate", array=name, axes=axes, expected=(*game.batch, S, count), got=np.shape(policy))
+    return np.asarray(profile.leader_policy, float), np.asarray(profile.follower_policy, float)
+
+
+def _simplex(name: str, policy: Array) -> Check:
+    residual = np.maximum(np.abs(policy.sum(-1) - 1.0), np.maximum(-policy.min(-1), 0.0)).max()
+    return Check(name, float(residual), 1e-9, f"{policy.shape[-2]} rows sum to 1, no entry negative")
+
+
+def _observed(game: StackelbergGame, x: Array) -> Check:
+    classes = int(game.observations.max()) + 1
+    first = np.array([int(np.flatnonzero(game.observations == o)[0]) for o in range(classes)])
+    residual = float(np.abs(x - x[..., first[game.observations], :]).max())
+    return Check("leader uses what it observes", residual, 1e-9, f"constant on {classes} observation classes")
+
+
+def _response_checks(game: StackelbergGame, profile: Profile, x: Array, y: Array, follower_loss: Array) -> list[Check]:
+    checks = []
+    if profile.response == "best":
+        scale = 1.0 + float(np.abs(policy_value(follower_mdp(game, x), y)).max())
+        checks.append(Check("follower optimal", float(follower_loss.max()), VALUE_TOLERANCE * scale, "largest loss over states against its best response"))
+    else:
+        response = follower_response(game, x, profile.temperature, profile.response)
+        distance = float(np.abs(y - response.policy).sum(-1).max())
+        because = f"{profile.response} at temperature {number(profile.temperature)}"
+        checks.append(Check("follower plays its soft response", distance, POLICY_TOLERANCE, because))
+    if profile.concept == "fixed_point":
+        response = leader_response(game, y, profile.leader_temperature, profile.response)
+        distance = float(np.abs(x - response.policy).sum(-1).max())
+        because = f"{profile.response} at temperature {number(profile.leader_temperature)}"
+        checks.append(Check("leader plays its soft response", distance, POLICY_TOLERANCE, because))
+    return checks
+
+
+def _upper_bounds(game: StackelbergGame, strong: Array) -> tuple[Bound, ...]:
+    """How far the commitment can be from the best one: U1 - S_0(x)  [B8.1, B8.5]."""
+    S, A, B = game.shape
+    if S * A * B > JOINT_TRIPLES:
+        return ()
+    upper = float(game.initial @ optimal_value(joint_mdp(game, game.leader_reward, game.leader_discount)).value)
+    return (Bound(max(upper - float(strong), 0.0), "gap of this commitment to the best one", "B8.1, B8.5"),)
+
+
+def _notes(game: StackelbergGame, gap: float, profile: Profile) -> tuple[str, ...]:
+    scale = 1.0 + float(np.abs(game.follower_reward).max()) / (1.0 - game.follower_discount)
+    if profile.concept in ("strong", "weak") and gap <= 1e-6 * scale:
+        return (f"near-tie: the follower's second-best action is only {number(gap)} worse; floating point decides such ties arbitrarily",)
+    return ()
+
+
+def summarize(game: StackelbergGame, profile: Profile, certificate: Certificate) -> list[tuple[str, str]]:
+    """Rows for a printed `Solution`: two leader values, certified first (theory A.2, B7), then regrets and gap."""
+    v = certificate.values
+    same = np.allclose(v["strong"], v["weak"], rtol=1e-9, atol=1e-12)
+    certified = (
+        f"{number(v['strong'])}  if the follower best-responds (strong = weak)" if same
+        else f"{number(v['strong'])} strong, {number(v['weak'])} weak  if the follower best-responds"
+    )
+    rows = [("leader value", certified)]
+    if profile.response != "best":
+        rows.append(("", f"{number(v['own_follower'])}  under its own {profile.response} follower, temperature {number(profile.temperature)}"))
+    if "margin" in v:
+        rows.append(("", f"{number(v['margin'])}  weak, responses within {number(profile.margin)} counted as ties"))
+    rows.append(("concept", CONCEPTS[profile.concept]))
+    rows += [("gap", f"at most {number(b.value)} below the best commitment  [{b.reference}]") for b in certificate.bounds if b.applies]
+    rows.append(("regret", f"{number(v['follower_regret'])} follower, {number(v['leader_regret'])} leader, each against the other's fixed policy"))
+    S, A, _ = game.shape
+    if not game.batch and S * A <= 24:
+        states = game.states or tuple(str(s) for s in range(S))
+        actions = game.leader_actions or tuple(str(a) for a in range(A))
+        for s in range(S):
+            played = "  ".join(f"{actions[a]} {profile.leader_policy[s, a]:.4g}" for a in range(A) if profile.leader_policy[s, a] > 5e-5)
+            rows.append(("leader policy" if s == 0 else "", f"{states[s]}:  {played}"))
+    return rows

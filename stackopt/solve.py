@@ -1,0 +1,117 @@
+"""`solve`: refuse with a remedy, run, have the problem certify, wrap."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import platform
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from stackopt.certificate import Certificate, Check
+from stackopt.solution import Method, Problem, Report, Run, Solution, Status, with_checks
+
+log = logging.getLogger("stackopt")
+
+#: Relative tolerance of the comparison between a search's bound and the value the problem recomputed.
+GAP_TOLERANCE = 1e-6
+
+
+def solve(
+    problem: Problem[Any], method: Method[Any, Any] | None = None, *, seed: int = 0, report: Report | None = None
+) -> Solution[Any]:
+    """Solve `problem` by `method` and have the problem certify the answer.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to solve, e.g. a `StackelbergGame`.
+    method : Method, optional
+        How; by default `Exact()`.
+    seed : int
+        Source of all randomness of the run.
+    report : callable, optional
+        Receives `Progress` during long work.
+
+    Returns
+    -------
+    Solution
+        With the status *after* certification: a claimed optimum that the problem does not confirm is FAILED.
+
+    Raises
+    ------
+    Refused
+        If the method does not solve this problem; the error names what does.
+    """
+    if method is None:
+        from stackopt.exact import Exact
+
+        method = Exact()
+    refusal = method.refuses(problem)
+    if refusal is not None:
+        raise refusal.error()
+    started, started_cpu = time.perf_counter(), time.process_time()
+    run = method.run(problem, seed=seed, report=report)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
+    status, certificate, because = examine(problem, run)
+    log.info("%s by %s: %s (%s)", problem.name, method.name, status, because)
+    return Solution(
+        problem=problem,
+        method=method,
+        status=status,
+        candidate=run.candidate,
+        certificate=certificate,
+        bound=run.bound,
+        stats={**run.stats, "seconds": seconds, "cpu_seconds": cpu_seconds},
+        provenance={**provenance(), "seed": seed, "method": describe(method), "problem": problem.name, "fingerprint": problem.fingerprint()},
+        because=because,
+        history=run.history,
+        further_bounds=run.further_bounds,
+    )
+
+
+def examine(problem: Problem[Any], run: Run[Any]) -> tuple[Status, Certificate, str]:
+    """Certify a run's candidate and correct the status by what was found."""
+    if run.candidate is None:
+        if run.status.success:
+            return Status.FAILED, Certificate(()), "the method claimed success without a candidate"
+        return run.status, Certificate(()), run.because
+    certificate = problem.certify(run.candidate)
+    if run.bound is not None and run.bound.applies:
+        certificate = with_checks(certificate, *_bound_checks(certificate, run))
+    if run.status.success and not certificate.certified:
+        failed = ", ".join(c.name for c in certificate.failures)
+        return Status.FAILED, certificate, f"the method claimed {run.status}, the problem does not confirm: {failed}"
+    return run.status, certificate, run.because
+
+
+def _bound_checks(certificate: Certificate, run: Run[Any]) -> tuple[Check, ...]:
+    """A value above the proved bound refutes the bound; an optimum must meet it."""
+    assert run.bound is not None
+    value, bound = float(np.max(certificate.value)), run.bound.value
+    tolerance = GAP_TOLERANCE * max(1.0, abs(bound), abs(value))
+    checks = [Check("value <= bound", value - bound, tolerance, f"{value:.9g} recomputed, bound {bound:.9g}")]
+    if run.status in (Status.OPTIMAL, Status.PROVED):
+        checks.append(Check("gap closed", bound - value, tolerance, f"bound {bound:.9g} less value {value:.9g}"))
+    return tuple(checks)
+
+
+def describe(method: Any) -> dict[str, Any]:
+    """A method's settings as plain data: its class name and the fields of the dataclass."""
+    fields: Mapping[str, Any] = dataclasses.asdict(method) if dataclasses.is_dataclass(method) else {}  # type: ignore[arg-type]
+    return {"class": type(method).__name__, **fields}
+
+
+def provenance() -> dict[str, Any]:
+    """Versions of everything whose change can change a figure."""
+    packages = {}
+    for package in ("stackopt", "numpy", "scipy", "highspy"):
+        try:
+            packages[package] = version(package)
+        except PackageNotFoundError:
+            packages[package] = "not installed"
+    return {"python": platform.python_version(), "machine": platform.machine(), "packages": packages}
