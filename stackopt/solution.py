@@ -247,7 +247,8 @@ class Solution(Generic[C]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        folded = tuplepart.block() for part in parts)
+        parts: tuple[Certificate | Bound, ...] = (self.certificate, *self.certificate.bounds, *self.further_bounds)
+        folded = tuple(part.block() for part in parts)
         block = self.block()
         return Block(block.title, block.rows, folded, block.good).html()
 
