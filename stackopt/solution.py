@@ -15,7 +15,6 @@ from stackopt.certificate import Bound, Certificate, Check
 from stackopt.display import Block, number
 from stackopt.errors import NotCertified, Refused
 
-
 #: What a bound on the best commitment is a bound *of*; comparisons look for exactly these words.
 STRONG_VALUE = "strong commitment value over all leader policies"
 
