@@ -59,12 +59,13 @@ def console_lines():
                         yield pytest.param(line[2:], id=f"{page.name}: {line[2:]}")
 
 
-@pytest.mark.parametrize("line", console_lines())
+@pytest.mark.parametrize("line", list(console_lines()))
 def test_console_lines(line, tmp_path):
     """The command exists and ends well; long ones are shortened by their own flags on the page."""
     words = shlex.split(line, comments=True)
     code = "import sys; from stackopt.cli import main; sys.argv[0] = 'stackopt'; main()"
-    run = subprocess.run([sys.executable, "-c", code, *words[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=240, env={**os.environ, "COLUMNS": "100"}, check=False)
+    command = [sys.executable, "-c", code, *words[1:]]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, env={**os.environ, "COLUMNS": "100"}, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -16,19 +16,24 @@ import numpy as np
 from stackopt.certificate import Certificate
 from stackopt.display import Block, number
 from stackopt.errors import InvalidGame
+from stackopt.games import validation
 from stackopt.games.operators import Array
 
 if TYPE_CHECKING:
     from stackopt.games.profile import Profile
 
-#: Largest deviation of a transition row's sum from 1 that is accepted (and then normalised away).
-MASS_TOLERANCE = 1e-9
 #: `from_functions` builds sparse transitions above this many dense entries.
 DENSE_ENTRIES = 2_000_000
 
 
 def stay(states: int, leader_actions: int, follower_actions: int) -> Array:
-    """Transitions of a game whose state never changes; for one state, a matrix game."""
+    """Transitions of a game whose state never changes; with one state, of a matrix game.
+
+    Parameters
+    ----------
+    states, leader_actions, follower_actions : int
+        Sizes of the axes; the result is [S, A, B, S].
+    """
     return np.broadcast_to(np.eye(states)[:, None, None, :], (states, leader_actions, follower_actions, states)).copy()
 
 
@@ -93,19 +98,19 @@ class StackelbergGame:
         def set_(key: str, value: Any) -> None:  # the one way into a frozen dataclass
             object.__setattr__(self, key, value)
 
-        leader = _rewards("leader_reward", self.leader_reward, None)
-        follower = _rewards("follower_reward", self.follower_reward, leader.shape)
+        leader = validation.rewards("leader_reward", self.leader_reward, None)
+        follower = validation.rewards("follower_reward", self.follower_reward, leader.shape)
         *batch, S, A, B = leader.shape
-        set_("leader_reward", _freeze(leader))
-        set_("follower_reward", _freeze(follower))
-        set_("transition", _transition(self.transition, tuple(batch), S, A, B))
+        set_("leader_reward", validation.freeze(leader))
+        set_("follower_reward", validation.freeze(follower))
+        set_("transition", validation.transition(self.transition, tuple(batch), S, A, B))
         for name in ("leader_discount", "follower_discount"):
-            set_(name, _discount(name, getattr(self, name), self.discount))
+            set_(name, validation.discount(name, getattr(self, name), self.discount))
         set_("discount", self.leader_discount if self.leader_discount == self.follower_discount else None)
-        set_("initial", _freeze(_initial(self.initial, tuple(batch), S)))
-        set_("observations", _observations(self.leader_observes, S))
+        set_("initial", validation.freeze(validation.initial_distribution(self.initial, tuple(batch), S)))
+        set_("observations", validation.observation_classes(self.leader_observes, S))
         for name, count in (("states", S), ("leader_actions", A), ("follower_actions", B)):
-            set_(name, _labels(name, getattr(self, name), count))
+            set_(name, validation.labels(name, getattr(self, name), count))
 
     # --- sizes ---------------------------------------------------------------------------------------------------
 
@@ -140,12 +145,12 @@ class StackelbergGame:
             for a in range(1, A):
                 rows = (np.arange(S)[:, None] * A * B + np.arange(B)).ravel()
                 difference = abs(P[rows] - P[rows + a * B])
-                if difference.nnz and difference.max() > MASS_TOLERANCE:
+                if difference.nnz and difference.max() > validation.MASS_TOLERANCE:
                     row = int(difference.max(axis=1).toarray().ravel().argmax())
                     return f"at (s, b) = ({row // B}, {row % B}) actions 0 and {a} lead to different states"
             return ""
         moved = np.abs(self.transition - self.transition[..., :1, :, :]).max(-1)
-        if moved.max() <= MASS_TOLERANCE:
+        if moved.max() <= validation.MASS_TOLERANCE:
             return ""
         s, a, b = (int(i) for i in np.unravel_index(int(moved.argmax()), moved.shape)[-3:])
         return f"at (s, b) = ({s}, {b}) actions 0 and {a} lead to different states"
@@ -325,144 +330,3 @@ class StackelbergGame:
 
     def _repr_html_(self) -> str:
         return self.block().html()
-
-
-# --- validation: everything is normalised once, here ------------------------------------------------------------------
-
-
-def _freeze(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
-
-
-def _witness(array: np.ndarray, bad: np.ndarray, axes: str) -> str:
-    """``(s, a, b) = (1, 0, 0) is nan; 3 more differ`` for the first bad entry."""
-    where = np.argwhere(bad)
-    index = tuple(int(i) for i in where[0])
-    letters = ", ".join(axes.split()) if len(axes.split()) == len(index) else "index"
-    more = f"; {len(where) - 1} more" if len(where) > 1 else ""
-    shown = str(index) if len(index) > 1 else f"({index[0]})"
-    return f"({letters}) = {shown} is {array[index]:.6g}{more}"
-
-
-def _rewards(name: str, values: Any, expected: tuple[int, ...] | None) -> Array:
-    array = _as_float(name, values, "[..., S, A, B]")
-    if array.ndim < 3 or (expected is not None and array.shape != expected):
-        want = expected if expected is not None else "at least three axes"
-        raise InvalidGame("axes", array=name, axes="[..., S, A, B]", expected=want, got=array.shape)
-    if 0 in array.shape:
-        raise InvalidGame("action-set", where=f"{name} has shape {array.shape}")
-    _require_finite(name, array, "s a b")
-    return array
-
-
-def _as_float(name: str, values: Any, axes: str) -> Array:
-    try:
-        return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidGame("axes", array=name, axes=axes, expected="an array of numbers", got=str(error)) from None
-
-
-def _require_finite(name: str, array: Array, axes: str) -> None:
-    bad = ~np.isfinite(array)
-    if bad.any():
-        raise InvalidGame("finite", array=name, where=_witness(array, bad, axes))
-
-
-def _transition(values: Any, batch: tuple[int, ...], S: int, A: int, B: int) -> Any:
-    if callable(values) and not hasattr(values, "shape"):
-        values = values(S, A, B)
-        if batch:
-            values = np.broadcast_to(values, (*batch, S, A, B, S))
-    if hasattr(values, "tocsr"):
-        return _sparse_transition(values, batch, S, A, B)
-    array = _as_float("transition", values, "[..., S, A, B, S]")
-    if array.shape != (*batch, S, A, B, S):
-        raise InvalidGame("axes", array="transition", axes="[..., S, A, B, S]", expected=(*batch, S, A, B, S), got=array.shape)
-    _require_finite("transition", array, "s a b t")
-    if (array < 0).any():
-        raise InvalidGame("transition-sign", where=_witness(array, array < 0, "s a b t"))
-    mass = array.sum(-1)
-    _require_mass(mass)
-    array /= mass[..., None]
-    return _freeze(array)
-
-
-def _sparse_transition(values: Any, batch: tuple[int, ...], S: int, A: int, B: int) -> Any:
-    if batch:
-        raise InvalidGame("batch", what="sparse transitions have no batch axes")
-    matrix = values.tocsr()
-    if matrix.shape != (S * A * B, S):
-        raise InvalidGame("axes", array="transition", axes="[S * A * B, S]", expected=(S * A * B, S), got=matrix.shape)
-    matrix = matrix.astype(np.float64)
-    matrix.sum_duplicates()
-    data = matrix.data
-    if not np.isfinite(data).all() or (data < 0).any():
-        bad = int(np.flatnonzero(~(np.isfinite(data) & (data >= 0)))[0])
-        row = int(np.searchsorted(matrix.indptr, bad, side="right")) - 1
-        s, a, b = (int(i) for i in np.unravel_index(row, (S, A, B)))
-        where = f"(s, a, b, t) = ({s}, {a}, {b}, {int(matrix.indices[bad])}) is {data[bad]:.6g}"
-        raise InvalidGame(*(("transition-sign",) if np.isfinite(data[bad]) else ("finite",)), where=where, array="transition")
-    mass = np.asarray(matrix.sum(axis=1)).reshape(S, A, B)
-    _require_mass(mass)
-    return matrix
-
-
-def _require_mass(mass: Array) -> None:
-    bad = np.abs(mass - 1.0) > MASS_TOLERANCE
-    if bad.any():
-        where = _witness(mass, bad, "s a b" if mass.ndim == 3 else "...").replace(" is ", " sums to ").replace(" more", " more rows differ")
-        raise InvalidGame("transition-mass", where=where)
-
-
-def _discount(name: str, value: float | None, shared: float | None) -> float:
-    value = shared if value is None else value
-    if value is None:
-        raise InvalidGame("discount", name=name, where="none was given", help="discount=0.95, or one for each player")
-    try:
-        number_ = float(value)
-    except (TypeError, ValueError):
-        raise InvalidGame("discount", name=name, where=f"{name} = {value!r}") from None
-    if not 0.0 <= number_ < 1.0:
-        raise InvalidGame("discount", name=name, where=f"{name} = {number_:.6g}")
-    return number_
-
-
-def _initial(values: Any, batch: tuple[int, ...], S: int) -> Array:
-    if values is None:
-        return np.full((*batch, S), 1.0 / S)
-    array = _as_float("initial", values, "[..., S]")
-    if array.shape == (S,) and batch:
-        array = np.broadcast_to(array, (*batch, S)).copy()
-    if array.shape != (*batch, S):
-        raise InvalidGame("axes", array="initial", axes="[..., S]", expected=(*batch, S), got=array.shape)
-    _require_finite("initial", array, "s")
-    if (array < 0).any():
-        raise InvalidGame("initial", where=_witness(array, array < 0, "s"))
-    mass = array.sum(-1)
-    if (np.abs(mass - 1.0) > MASS_TOLERANCE).any():
-        raise InvalidGame("initial", where=f"the weights sum to {mass.ravel()[np.abs(mass - 1).argmax()]:.6g}")
-    array /= mass[..., None]
-    return array
-
-
-def _observations(values: Sequence[Hashable] | None, S: int) -> np.ndarray:
-    if values is None:
-        classes = np.arange(S)
-    else:
-        labels = list(values)
-        if len(labels) != S:
-            raise InvalidGame("observation", states=S, where=f"{len(labels)} given")
-        seen: dict[Hashable, int] = {}
-        classes = np.array([seen.setdefault(label, len(seen)) for label in labels])
-    classes.flags.writeable = False
-    return classes
-
-
-def _labels(name: str, labels: Sequence[str] | None, count: int) -> tuple[str, ...] | None:
-    if labels is None:
-        return None
-    labels = tuple(str(label) for label in labels)
-    if len(set(labels)) != count or len(labels) != count:
-        raise InvalidGame("labels", name=name, expected=count, got=f"{len(labels)} of which {len(set(labels))} distinct")
-    return labels
