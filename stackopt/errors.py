@@ -251,6 +251,17 @@ CODES: dict[str, ErrorCode] = {
         "`stackopt models NAME` lists the parameters",
         "Models are functions of keyword parameters; `--set name=value` passes one.",
     ),
+    "model-value": ErrorCode(
+        "`{name}` of model {model!r} must be {law}; got {got}",
+        "`stackopt models NAME` lists the parameters with their defaults",
+        "A parameter of a model has the kind of its default and the range that the model's docstring gives; anything else "
+        "would build another game than the one named.",
+    ),
+    "model-file": ErrorCode(
+        "the model file {path} cannot be loaded",
+        "a model file has a docstring, `build(**parameters)` with defaults and a return annotation, and `KNOWN`",
+        "Models are found by being there; a file in the folder that is not a model is named, never skipped in silence.",
+    ),
     "store": ErrorCode(
         "the store {path} cannot be {verb}",
         "choose another folder, or remove the file named above",

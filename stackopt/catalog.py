@@ -1,0 +1,242 @@
+"""The catalogue: named games that ship with the package, found by being there.
+
+A file ``models/NAME.py`` is a model when it has a docstring (first line: title), a function `build` with keyword parameters
+and a dictionary `KNOWN` of known answers. Adding the file is all there is to do. In a checkout the folders `models` and
+`data` lie beside the package, in an installed wheel inside it; this file is the one place that knows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from stackopt.display import Block, number
+from stackopt.errors import InvalidMethod, UnknownModel
+
+#: The attribute of the package under which the files of models and data are found, in a wheel or in a checkout.
+_PACKAGE = Path(__file__).parent
+
+
+def folder(name: str) -> Path:
+    """Where `models` or `data` lies: inside the installed package, or beside it in a checkout.
+
+    Parameters
+    ----------
+    name : str
+        ``"models"`` or ``"data"``.
+
+    Raises
+    ------
+    UnknownModel
+        If the installation has no such folder.
+    """
+    for place in (_PACKAGE / name, _PACKAGE.parent / name):
+        if place.is_dir():
+            return place
+    raise UnknownModel("model-file", path=_PACKAGE / name, where="the folder does not exist", help="install stackopt again; its wheel holds the folder")
+
+
+def data_file(*parts: str) -> Path:
+    """The path of a data file that ships with the package, e.g. ``data_file("energy", "battery_and_pv.csv")``."""
+    return folder("data").joinpath(*parts)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of the catalogue.
+
+    Attributes
+    ----------
+    name, title : str
+        The file's name and the first line of its docstring.
+    source : str
+        Where the model comes from: the paragraph of the docstring that starts with ``Source:``.
+    kind : str
+        The class of the problem it builds.
+    parameters : mapping of str to object
+        Names and defaults of what `build` takes.
+    known : mapping of str to object
+        Known answers: ``strong`` and ``weak`` commitment values where known, ``tolerance`` (absolute), ``reference`` (how
+        they were obtained).
+    assumptions : tuple of (item, value, unit, source, status)
+        Figures that are not from a source that was read, and those that are; empty for textbook games.
+    text : str
+        The whole docstring: the algebra.
+    """
+
+    name: str
+    title: str
+    source: str
+    kind: str
+    parameters: Mapping[str, Any]
+    known: Mapping[str, Any]
+    assumptions: tuple[tuple[str, str, str, str, str], ...] = ()
+    text: str = ""
+
+    def block(self) -> Block:
+        """The printed form: title, parameters, known answers, then every figure with its source and status."""
+        rows = [("kind", self.kind), ("source", self.source)]
+        rows += [("parameters" if i == 0 else "", f"{key} = {value!r}") for i, (key, value) in enumerate(self.parameters.items())]
+        rows += [("known" if i == 0 else "", f"{key}: {_shown(value)}") for i, (key, value) in enumerate(self.known.items())]
+        for i, (item, value, unit, source, status) in enumerate(self.assumptions):
+            rows.append(("figures" if i == 0 else "", f"{item}: {value} {unit} [{status}] {source}".replace("  ", " ")))
+        return Block(f"Model {self.name}: {self.title}", tuple(rows))
+
+    def __str__(self) -> str:
+        return self.block().text()
+
+    def _repr_html_(self) -> str:
+        return self.block().html()
+
+
+def _shown(value: Any) -> str:
+    return number(value, 10) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def names() -> list[str]:
+    """The names of all models, sorted; no model file is run."""
+    return sorted(path.stem for path in folder("models").glob("*.py") if not path.stem.startswith("_"))
+
+
+def models() -> dict[str, Model]:
+    """All models by name.
+
+    Raises
+    ------
+    UnknownModel
+        If a file in the folder cannot be loaded or is not a model; the error names it.
+    """
+    return {name: model(name) for name in names()}
+
+
+def model(name: str) -> Model:
+    """The entry `name`; raises UnknownModel with the nearest name."""
+    module = _load(name)
+    text = inspect.cleandoc(module.__doc__ or "")
+    paragraphs = [" ".join(p.split()) for p in text.split("\n\n")]
+    source = next((p.removeprefix("Source:").strip() for p in paragraphs if p.startswith("Source:")), "")
+    return Model(
+        name=name,
+        title=paragraphs[0].rstrip("."),
+        source=source,
+        kind=str(inspect.get_annotations(module.build, eval_str=True)["return"].__name__),
+        parameters=_parameters(module),
+        known=dict(module.KNOWN),
+        assumptions=tuple(getattr(module, "ASSUMPTIONS", ())),
+        text=text,
+    )
+
+
+def build(name: str, **parameters: Any) -> Any:
+    """Build the model `name` with some of its parameters changed.
+
+    Parameters
+    ----------
+    name : str
+        One of `names()`.
+    **parameters : object
+        Keyword parameters of the model's `build`. A value must be of the kind of the default: a number for a number
+        (a whole one for a whole one), a sequence for a sequence.
+
+    Returns
+    -------
+    Problem
+        A `StackelbergGame`, `BayesianGame` or `SecurityGame`.
+
+    Raises
+    ------
+    UnknownModel
+        If there is no such model or its file is broken.
+    InvalidMethod
+        If there is no such parameter, or its value is of another kind or outside its range.
+
+    Examples
+    --------
+    >>> from stackopt import catalog
+    >>> catalog.build("commitment_2x2").shape
+    (1, 2, 2)
+    """
+    module = _load(name)
+    defaults = _parameters(module)
+    for key, value in parameters.items():
+        if key not in defaults:
+            close = difflib.get_close_matches(key, defaults, n=1)
+            where = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(defaults) or 'none'}"
+            raise InvalidMethod("model-parameter", where=where, name=key, model=name)
+        parameters[key] = _converted(name, key, value, defaults[key])
+    return module.build(**parameters)
+
+
+def require(model: str, name: str, value: Any, holds: bool, law: str) -> None:
+    """For model files: raise InvalidMethod[model-value] unless the parameter's value `holds` the law."""
+    if not holds:
+        raise InvalidMethod("model-value", name=name, model=model, law=law, got=repr(value))
+
+
+def _parameters(module: ModuleType) -> dict[str, Any]:
+    return {key: p.default for key, p in inspect.signature(module.build).parameters.items()}
+
+
+def _converted(model: str, name: str, value: Any, default: Any) -> Any:
+    """`value` in the type of the parameter's default, or an error that says what is wanted."""
+
+    def wanted(law: str) -> InvalidMethod:
+        return InvalidMethod("model-value", name=name, model=model, law=law, got=repr(value))
+
+    if default is None or value is None:
+        return value
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise wanted("true or false")
+        return value
+    if isinstance(default, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise wanted("a finite number")
+        if isinstance(default, int):
+            if value != int(value):
+                raise wanted("a whole number")
+            return int(value)
+        return float(value)
+    if isinstance(default, str):
+        if not isinstance(value, str):
+            raise wanted("a text")
+        return value
+    if isinstance(default, tuple):
+        if isinstance(value, str) or not hasattr(value, "__iter__"):
+            raise wanted("a sequence")
+        return tuple(_converted(model, name, entry, default[0]) if default else entry for entry in value)
+    return value
+
+
+def _load(name: str) -> ModuleType:
+    """Run one model file and hold it to what a model is."""
+    known = names()
+    if name not in known:
+        close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+        raise UnknownModel("model", name=name, where=f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}")
+    path = folder("models") / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"stackopt_models.{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UnknownModel("model-file", path=path, where=f"{type(error).__name__}: {error}") from error
+    build_: Callable[..., Any] | None = getattr(module, "build", None)
+    missing = [what for what, there in (("a docstring", module.__doc__), ("build", callable(build_)), ("KNOWN", hasattr(module, "KNOWN"))) if not there]
+    if missing:
+        raise UnknownModel("model-file", path=path, where=f"it has no {' and no '.join(missing)}")
+    open_ended = [key for key, p in inspect.signature(module.build).parameters.items() if p.default is inspect.Parameter.empty]
+    if open_ended:
+        raise UnknownModel("model-file", path=path, where=f"parameter {open_ended[0]!r} of build has no default")
+    if "return" not in module.build.__annotations__:
+        raise UnknownModel("model-file", path=path, where="build has no return annotation, which says what kind of problem it is")
+    return module
