@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from stackopt.games.profile import Profile as Profile
     from stackopt.games.stackelberg import StackelbergGame as StackelbergGame
     from stackopt.games.stackelberg import stay as stay
+    from stackopt.learning.hypergradient import HypergradientAscent as HypergradientAscent
+    from stackopt.learning.naive_ascent import NaiveAscent as NaiveAscent
+    from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration as SoftmaxPolicyIteration
     from stackopt.solution import Method as Method
     from stackopt.solution import Problem as Problem
     from stackopt.solution import Progress as Progress
@@ -36,6 +39,9 @@ _HOME = {
     "Profile": "games.profile",
     "StackelbergGame": "games.stackelberg",
     "stay": "games.stackelberg",
+    "HypergradientAscent": "learning.hypergradient",
+    "NaiveAscent": "learning.naive_ascent",
+    "SoftmaxPolicyIteration": "learning.softmax_policy_iteration",
     "Method": "solution",
     "Problem": "solution",
     "Progress": "solution",

@@ -1,0 +1,382 @@
+r"""Ascent on the soft commitment objective :math:`J_\tau(x)=\rho^\top V_L^{x,y_\tau(x)}` with its exact gradient  [C1].
+
+The gradient has a direct term (the follower frozen) and a response term (how the follower's soft response moves). Leaving
+out the second finds the wrong equilibrium  [C4]; `NaiveAscent` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from stackopt.errors import InvalidMethod
+from stackopt.games.dynamic_programming import solve_values
+from stackopt.games.operators import (
+    Array,
+    action_values,
+    follower_mdp,
+    leader_reward_mdp,
+    one_hot,
+    policy_kernel,
+    policy_reward,
+)
+from stackopt.games.profile import Profile
+from stackopt.games.responses import soft_response
+from stackopt.games.stackelberg import StackelbergGame
+from stackopt.learning.loop import State, iterate
+from stackopt.learning.simplex import first_order_gap, gather, project, spread
+from stackopt.solution import Refusal, Report, Run
+
+#: Sufficient increase asked of a step, as a fraction of what the linear model promises.
+SUFFICIENT = 1e-4
+#: Halvings of a step before the line search gives up.
+HALVINGS = 30
+#: A step may lower the value below the last few, but not below all of them (non-monotone line search).
+MEMORY = 8
+#: Steps without visible progress after which an ascent has stalled.
+QUIET_STEPS = 60
+#: The ladder of temperatures divides by this from rung to rung.
+RUNG = 3.0
+#: Steps on each rung while starts are compared.
+RUNG_STEPS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Hypergradient:
+    r"""The objective and its gradient at a leader policy.
+
+    Attributes
+    ----------
+    value : array [...]
+        :math:`J_\tau(x)`.
+    direct, response : array [..., S, A]
+        The two terms of :math:`\partial J_\tau/\partial x(a|s)`, entries of x taken as free coordinates.
+    follower_policy : array [..., S, B]
+    follower_value : array [..., S]
+        The value the response comes from; a warm start for a nearby policy.
+    """
+
+    value: Array
+    direct: Array
+    response: Array
+    follower_policy: Array
+    follower_value: Array
+
+
+def commitment_gradient(
+    game: StackelbergGame,
+    leader_policy: Array,
+    temperature: float,
+    response: Literal["max-ent", "boltzmann"] = "max-ent",
+    start: Array | None = None,
+) -> Hypergradient:
+    r"""The value of a commitment to a soft follower and its gradient, by adjoints  [C1].
+
+    Parameters
+    ----------
+    leader_policy : array [..., S, A]
+        Leading axes are those of the game, or any number in front of a single game.
+    temperature : float
+        Of the follower, in the units of its reward.
+    response : str
+        ``"max-ent"``: exact wherever the policy is interior. ``"boltzmann"``: :math:`J_\tau` is only Lipschitz, because
+        :math:`Q^*` has kinks where the follower's best action changes; this is the gradient wherever it exists
+        (almost everywhere), with the derivative :math:`dV^*=(I-\gamma P^{x,b^*})^{-1}(dQ)_{b^*}` of the optimal value.
+    start : array [..., S], optional
+        Warm start for the follower's value.
+
+    Notes
+    -----
+    Cost: one soft solve and three linear solves, whatever the number of leader actions.
+    """
+    x = leader_policy
+    if game.sparse and x.ndim > 2:  # one sparse kernel per policy: nothing to share
+        starts = [None] * len(x) if start is None else start
+        each = [commitment_gradient(game, x[i], temperature, response, starts[i]) for i in range(len(x))]
+        return Hypergradient(*(np.stack([getattr(e, name) for e in each]) for name in Hypergradient.__dataclass_fields__))
+    mdp = follower_mdp(game, x)
+    solved = soft_response(mdp, temperature, response, start)
+    y, follower_value = solved.policy, solved.optimum.value
+    kernel = policy_kernel(mdp, y)
+    leader = leader_reward_mdp(game, x)
+    leader_value = solve_values(kernel, policy_reward(leader, y), game.leader_discount)
+    visits = solve_values(kernel, game.initial, game.leader_discount, transpose=True)
+    q_leader = game.leader_reward + game.leader_discount * _next(game, leader_value)
+    q_follower = game.follower_reward + game.follower_discount * _next(game, follower_value)
+    # how J moves with y, then with the follower's Q
+    of_policy = visits[..., None] * action_values(leader, leader_value)
+    of_q = y * (of_policy - (y * of_policy).sum(-1, keepdims=True)) / temperature
+    # dV_F averages dQ under the policy that attains V_F: y itself (max-ent) or the best action (Boltzmann)
+    attains = y if response == "max-ent" else one_hot(solved.optimum.action_values.argmax(-1), y.shape[-1])
+    if game.follower_discount > 0.0:
+        inflow = game.follower_discount * _previous(mdp, of_q)
+        attained_kernel = kernel if response == "max-ent" else policy_kernel(mdp, attains)
+        of_q = of_q + solve_values(attained_kernel, inflow, game.follower_discount, transpose=True)[..., None] * attains
+    direct = visits[..., None] * np.matmul(q_leader, y[..., None])[..., 0]
+    moved = np.matmul(q_follower, of_q[..., None])[..., 0]
+    value = np.asarray((game.initial * leader_value).sum(-1))
+    return Hypergradient(value, direct, moved, y, follower_value)
+
+
+def _next(game: StackelbergGame, value: Array) -> Array:
+    """The expected next value [..., S, A, B]."""
+    if game.sparse:
+        sparse: Array = (game.transition @ value).reshape(game.shape)
+        return sparse
+    S, A, B = game.shape
+    P = game.transition.reshape(*game.batch, S, A * B, S)
+    dense: Array = np.matmul(P, value[..., None, :, None])[..., 0]
+    return dense.reshape(*dense.shape[:-1], A, B)
+
+
+def _previous(mdp: Any, weights: Array) -> Array:
+    """The transpose of `expected_next`: weights [..., S, B] carried one step along P, [..., S]."""
+    if mdp.sparse:
+        carried: Array = mdp.transition.T @ weights.ravel()
+        return carried
+    *lead, S, B = weights.shape
+    flat: Array = np.matmul(weights.reshape(*lead, 1, S * B), mdp.transition.reshape(*mdp.transition.shape[:-3], S * B, S))[..., 0, :]
+    return flat
+
+
+@dataclass(frozen=True, eq=False)
+class AscentState(State):
+    """Where the ascent is.
+
+    Attributes
+    ----------
+    by_observation : array [..., O, A]
+        The leader policy on observation classes.
+    gradient : array [..., O, A]
+        Of the objective on observation classes.
+    follower_value : array [..., S]
+        Warm start of the follower's problem.
+    length : array [...]
+        The next step length (Barzilai-Borwein).
+    recent : array [..., MEMORY]
+        The last values, for the line search.
+    smallest : array [...]
+        The smallest residual so far.
+    quiet : int array [...]
+        Steps in a row without a higher value or a smaller residual.
+    """
+
+    by_observation: Array
+    gradient: Array
+    follower_value: Array
+    length: Array
+    recent: Array
+    smallest: Array
+    quiet: Any
+
+
+@dataclass(frozen=True)
+class HypergradientAscent:
+    r"""Projected spectral gradient ascent on :math:`J_\tau`, warm-started down a ladder of temperatures.
+
+    The objective is not concave and, at low temperatures, flat except near the follower's indifference. So the first state
+    is searched for: several starts (uniform, each leader action held constant, pure greedy policies, random ones) climb
+    together from a temperature at which the landscape is smooth down to the one asked for, and the best goes on.
+
+    Parameters
+    ----------
+    temperature : float
+        Of the follower, in the units of its reward.
+    response : str
+        ``"max-ent"``, or ``"boltzmann"``, whose gradient exists almost everywhere only: an ascent that ends at a kink
+        reports LIMIT.
+    tolerance : float
+        On the first-order gap :math:`\sum_o(\max_ag_{oa}-\langle x_o,g_o\rangle)`, relative to
+        :math:`1+|J|`. Zero exactly at first-order (KKT) points. It is not a bound on the distance to the global maximum.
+    iterations : int
+        The most steps at the final temperature.
+    starts : int
+        How many starts are compared, at least one. 0 is not allowed; 1 is the uniform policy alone.
+    """
+
+    temperature: float
+    response: Literal["max-ent", "boltzmann"] = "max-ent"
+    tolerance: float = 1e-8
+    iterations: int = 5000
+    starts: int = 8
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    @property
+    def name(self) -> str:
+        """How it is called in tables."""
+        return f"hypergradient ascent tau={self.temperature:g}"
+
+    def refuses(self, problem: Any) -> Refusal | None:
+        """Only Stackelberg games."""
+        return refuses_other_problems(self, problem)
+
+    def run(self, problem: StackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Profile]:
+        """Ascend; see `stackopt.learning.loop.iterate`."""
+        return iterate(self, problem, seed=seed, report=report)
+
+    def init(self, game: StackelbergGame, seed: int) -> AscentState:
+        """The best of several starts, climbed down the ladder of temperatures."""
+        policies = _start_policies(game, self.starts, seed)
+        search = replace(self, starts=1)
+        for temperature in _ladder(game, self.temperature)[:-1]:
+            rung = replace(search, temperature=temperature)
+            state = rung.at(game, policies)
+            for _ in range(RUNG_STEPS):
+                if (rung.residual(game, state) <= 1e-4).all():
+                    break
+                state = rung.step(game, state)
+            policies = np.concatenate([state.by_observation, policies[: 1 if self.starts > 1 else 0]])
+        state = self.at(game, policies)
+        for _ in range(RUNG_STEPS):
+            if len(policies) == 1 or (self.residual(game, state) <= 1e-4).all():
+                break
+            state = self.step(game, state)
+        best = state.value.argmax(0)
+        return replace(state, **{name: _pick(getattr(state, name), best) for name in AscentState.__dataclass_fields__})
+
+    def at(self, game: StackelbergGame, by_observation: Array, follower_value: Array | None = None) -> AscentState:
+        """The state at a leader policy on observation classes [..., O, A]."""
+        g = commitment_gradient(game, spread(game, by_observation), self.temperature, self.response, follower_value)
+        gradient = gather(game, g.direct + g.response)
+        size = np.abs(gradient).max((-1, -2))
+        return AscentState(
+            leader_policy=spread(game, by_observation),
+            follower_policy=g.follower_policy,
+            value=g.value,
+            stalled=np.zeros(g.value.shape, bool),
+            by_observation=by_observation,
+            gradient=gradient,
+            follower_value=g.follower_value,
+            length=1.0 / np.maximum(size, 1e-300),
+            recent=np.repeat(g.value[..., None], MEMORY, -1),
+            smallest=np.full(g.value.shape, np.inf),
+            quiet=np.zeros(g.value.shape, int),
+        )
+
+    def step(self, game: StackelbergGame, state: AscentState) -> AscentState:
+        """One projected spectral step with a non-monotone Armijo line search, for every game of the batch at once."""
+        z, rounding = state.by_observation, _rounding(game, state.value)
+        move = project(z + state.length[..., None, None] * state.gradient) - z
+        promised = (move * state.gradient).sum((-1, -2))
+        fraction = np.ones(state.value.shape)
+        pending = np.ones(state.value.shape, bool)
+        new = state
+        for halving in range(HALVINGS):
+            trial = self.at(game, z + fraction[..., None, None] * move, state.follower_value)
+            target = state.recent.min(-1) + SUFFICIENT * fraction * promised - rounding
+            accepted = pending & (trial.value >= target)
+            new = trial if halving == 0 and accepted.all() else _merge(accepted, trial, new)
+            pending &= ~accepted
+            if not pending.any():
+                break
+            fraction = np.where(pending, 0.5 * fraction if halving < 2 else 0.1 * fraction, fraction)
+        moved, change = new.by_observation - z, new.gradient - state.gradient
+        curvature = -(moved * change).sum((-1, -2))
+        squared = (moved * moved).sum((-1, -2))
+        longest = 1e3 / np.maximum(np.abs(new.gradient).max((-1, -2)), 1e-300)
+        length = np.where(curvature > 0, squared / np.where(curvature > 0, curvature, 1.0), longest)
+        residual = self.residual(game, new)
+        progress = (new.value > state.recent.max(-1) + rounding) | (residual < 0.9 * state.smallest)
+        quiet = np.where(progress, 0, state.quiet + 1)
+        return replace(
+            new,
+            length=np.where(pending, state.length * 0.1, np.clip(length, 1e-12, longest)),
+            recent=np.concatenate([state.recent[..., 1:], new.value[..., None]], -1),
+            smallest=np.minimum(residual, state.smallest),
+            quiet=quiet,
+            stalled=pending | (quiet >= QUIET_STEPS),
+        )
+
+    def residual(self, game: StackelbergGame, state: AscentState) -> Array:
+        """The first-order gap relative to 1 + |J|, [...]."""
+        gap: Array = first_order_gap(state.by_observation, state.gradient) / (1.0 + np.abs(state.value))
+        return gap
+
+    def candidate(self, state: AscentState) -> Profile:
+        """The commitment, with J_tau as its claim."""
+        return Profile(
+            state.leader_policy, state.follower_policy, "commitment", self.response, temperature=self.temperature, claim=state.value
+        )
+
+
+def check_settings(method: Any) -> None:
+    """Refuse settings that would silently change the algorithm."""
+    for name in ("temperature", "leader_temperature"):
+        value = getattr(method, name, None)
+        if name == "leader_temperature" and value is None:
+            continue
+        if not isinstance(value, (int, float)) or not 0.0 < value < np.inf:
+            raise InvalidMethod("temperature", got=value, where=f"{name} = {value!r}")
+    laws: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+        ("response", "'max-ent' or 'boltzmann'", lambda v: v in ("max-ent", "boltzmann")),
+        ("tolerance", "a positive number", lambda v: isinstance(v, (int, float)) and 0.0 < v < np.inf),
+        ("iterations", "a positive integer", _is_count),
+        ("starts", "a positive integer", _is_count),
+    )
+    for name, law, holds in laws:
+        value = getattr(method, name, None)
+        if not (holds(value) or (value is None and name == "starts")):
+            raise InvalidMethod("setting", name=name, law=law, got=repr(value))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def refuses_other_problems(method: Any, problem: Any) -> Refusal | None:
+    """A refusal unless `problem` is a `StackelbergGame`."""
+    if isinstance(problem, StackelbergGame):
+        return None
+    return Refusal("wrong-problem", law={"method": type(method).__name__, "problem": type(problem).__name__})
+
+
+def _rounding(game: StackelbergGame, value: Array) -> Array:
+    """How far apart two values can be and still be the same number to the linear solves."""
+    size: Array = 1e-15 * (np.abs(value) + np.abs(game.leader_reward).max((-1, -2, -3))) / (1.0 - game.leader_discount)
+    return size
+
+
+def _merge(mask: np.ndarray, new: AscentState, old: AscentState) -> AscentState:
+    fields = {}
+    for name in AscentState.__dataclass_fields__:
+        a, b = np.asarray(getattr(new, name)), np.asarray(getattr(old, name))
+        fields[name] = np.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
+    return replace(old, **fields)
+
+
+def _pick(array: Any, best: np.ndarray) -> Any:
+    """``array[best[i], i]`` for every game i: the chosen start of the leading axis."""
+    array = np.asarray(array)
+    index = np.asarray(best).reshape(1, *np.shape(best), *(1,) * (array.ndim - 1 - np.ndim(best)))
+    return np.take_along_axis(array, index, 0)[0]
+
+
+def _ladder(game: StackelbergGame, temperature: float) -> list[float]:
+    """Temperatures from one at which the follower hardly discriminates down to `temperature`."""
+    top = 0.5 * float(np.ptp(game.follower_reward))
+    rungs = [temperature]
+    while rungs[-1] * RUNG <= top:
+        rungs.append(rungs[-1] * RUNG)
+    return rungs[::-1]
+
+
+def _start_policies(game: StackelbergGame, starts: int, seed: int) -> Array:
+    """Starts on observation classes [starts, *batch, O, A]: uniform, constant actions, then random ones.
+
+    Every start is mixed with a little of the uniform policy, so that no action begins with probability 0.
+    """
+    classes, A = int(game.observations.max()) + 1, game.shape[1]
+    rng = np.random.default_rng(seed)
+    uniform = np.full((classes, A), 1.0 / A)
+    policies = [uniform]
+    policies += [np.repeat(np.eye(A)[a][None], classes, 0) for a in range(A)]
+    while len(policies) < starts:
+        policies.append(rng.dirichlet(np.ones(A), classes))
+    mixed = 0.9 * np.stack(policies[:starts]) + 0.1 * uniform
+    lead = (len(mixed), *(1,) * len(game.batch), classes, A)
+    return np.broadcast_to(mixed.reshape(lead), (len(mixed), *game.batch, classes, A)).copy()
