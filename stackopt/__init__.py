@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from stackopt.certificate import Certificate as Certificate
     from stackopt.certificate import Check as Check
     from stackopt.certificate import Examination as Examination
+    from stackopt.comparison.compare import Interrupted as Interrupted
+    from stackopt.comparison.compare import compare as compare
+    from stackopt.comparison.comparison import Comparison as Comparison
     from stackopt.games.profile import Profile as Profile
     from stackopt.games.stackelberg import StackelbergGame as StackelbergGame
     from stackopt.games.stackelberg import stay as stay
@@ -36,6 +39,9 @@ _HOME = {
     "Certificate": "certificate",
     "Check": "certificate",
     "Examination": "certificate",
+    "Comparison": "comparison.comparison",
+    "Interrupted": "comparison.compare",
+    "compare": "comparison.compare",
     "Profile": "games.profile",
     "StackelbergGame": "games.stackelberg",
     "stay": "games.stackelberg",

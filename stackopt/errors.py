@@ -13,6 +13,7 @@ documentation is generated from the same table that raises, and a test keeps bot
     ├── NotCertified           `Solution.require()` on an answer that does not hold
     ├── UnknownModel           no model of that name
     ├── InvalidStore           a store that cannot be read or written
+    ├── InvalidOutput          an output file that cannot be written
     └── MissingPackage         an optional package is needed and absent
 """
 
@@ -96,6 +97,10 @@ class UnknownModel(StackoptError):
 
 class InvalidStore(StackoptError):
     """A store of results cannot be read or written."""
+
+
+class InvalidOutput(StackoptError):
+    """An output file cannot be written; nothing half-written is left."""
 
 
 class MissingPackage(StackoptError):

@@ -44,3 +44,188 @@ are finite or ``null`` (NaN, or not known); an infinite one is the string ``"inf
     failure     {"problem", "method", "seed", "status", "code", "reason", "remedy", "python", "command"}
     violation   {"problem", "method", "seed", "of", "reference", "measured", "bound", "text"}
 """
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from stackopt.comparison.cells import Cell, blank, describe_problem, evaluate, failed
+from stackopt.comparison.comparison import Comparison
+from stackopt.comparison.progress import Bar, wanted
+from stackopt.comparison.store import Store
+from stackopt.errors import InvalidGame, InvalidMethod, InvalidStore
+from stackopt.solution import Progress, Report
+from stackopt.solve import provenance
+
+log = logging.getLogger("stackopt")
+
+#: Anything that maps a function over cells in order: the builtin, `Pool.imap`, `Executor.map`, a cluster's.
+Map = Callable[[Callable[[Cell], Any], Iterable[Cell]], Iterable[Any]]
+Methods = Mapping[str, Any]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a comparison: what is stored stays, and the same call continues from there."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+
+
+def compare(  # noqa: PLR0917
+    problems: Mapping[str, Any] | Iterable[Any],
+    methods: Methods | Callable[[Any], Methods],
+    seeds: Iterable[int] = (0,),
+    store: str | os.PathLike[str] | None = None,
+    map: Map = map,
+    report: Report | None = None,
+    retry: str | None = None,
+    about: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Comparison:
+    """Solve every problem by every method with every seed and lay the answers side by side.
+
+    Parameters
+    ----------
+    problems : mapping of name to Problem, or iterable of Problem
+        Names must be distinct.
+    methods : mapping of label to Method, or callable problem -> such a mapping
+        A callable, or a mapping under a problem's name, gives each problem methods of its own.
+    seeds : iterable of int
+    store : path, optional
+        Folder for finished cells. Cells already there are not computed again; running the same call again resumes.
+    map : callable
+        How cells are evaluated: the builtin, or a pool's `map` or `imap`. Cells and results are small and picklable.
+    report : callable, optional
+        Receives `Progress`. By default a line on a terminal or in a notebook, nothing elsewhere.
+    retry : {"failed", "all"}, optional
+        Stored cells to compute again: those that failed, hit a limit or cannot be read; or all.
+    about : mapping of problem name to mapping, optional
+        What a report should say about a problem: `title`, `source`, `known`, `unit`; `model` and `parameters` for the line
+        that repeats a cell.
+
+    Returns
+    -------
+    Comparison
+        With a row for every cell: refusals, limits and failures too.
+
+    Raises
+    ------
+    InvalidStore
+        If the store cannot be written to, or a file in it cannot be read; checked before anything is computed.
+    InvalidGame, InvalidMethod
+        If problems share a name, are batches, or a method cannot be identified.
+    Interrupted
+        On Ctrl-C; finished cells are in the store.
+    """
+    if retry not in (None, "failed", "all"):
+        raise InvalidMethod("setting", name="retry", law='None, "failed" or "all"', got=repr(retry))
+    started = None if "SOURCE_DATE_EPOCH" in os.environ else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    folder = None if store is None else str(store)
+    cells = _cells(_named(problems), methods, tuple(seeds), folder, about or {})
+    described = {cell.problem_name: describe_problem(cell) for cell in cells}
+    shelf = None if folder is None else Store(folder)
+    records: dict[int, dict[str, Any]] = {} if shelf is None else _stored(shelf, cells, retry)
+    todo = [i for i in range(len(cells)) if i not in records]
+    if shelf is not None and todo:
+        shelf.require_writable()
+    with contextlib.ExitStack() as stack:
+        if report is None and wanted():
+            report = stack.enter_context(Bar())
+        try:
+            for i, (record, arrays) in zip(todo, _evaluated([cells[i] for i in todo], map, report, cached=len(records))):
+                records[i] = record
+                if shelf is not None and not shelf.path(cells[i].key).exists():  # a worker elsewhere, with a disk of its own
+                    shelf.write(record, described[cells[i].problem_name], arrays)
+        except KeyboardInterrupt:
+            raise Interrupted(_continue(len(records), len(cells), folder)) from None
+    if shelf is not None and todo:
+        shelf.write_index()
+    made = {**provenance(), "started": started, "command": _command(), "cpu_count": os.cpu_count(), "parallel": map is not _builtin}
+    return Comparison(tuple(records[i] for i in range(len(cells))), described, made)
+
+
+_builtin = map
+
+
+def _named(problems: Any) -> dict[str, Any]:
+    pairs: list[tuple[str, Any]] = list(problems.items()) if isinstance(problems, Mapping) else [(p.name, p) for p in list(problems)]
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise InvalidGame("labels", name="problems", expected=len(names), got=f"{twice!r} twice", help="pass a dict of name to problem")
+    for name, problem in pairs:
+        if getattr(problem, "batch", ()):
+            raise InvalidGame("batch", what=f"compare takes single games; {name!r} is a batch of shape {problem.batch}")
+    return dict(pairs)
+
+
+def _cells(problems: Mapping[str, Any], methods: Any, seeds: Sequence[int], store: str | None, about: Mapping[str, Any]) -> list[Cell]:
+    found = []
+    for name, problem in problems.items():
+        own = methods(problem) if callable(methods) else methods
+        own = own[name] if isinstance(own.get(name), Mapping) else own
+        for label, method in own.items():
+            found += [Cell(name, label, problem, method, int(seed), about.get(name, {}), store) for seed in seeds]
+    return found
+
+
+def _stored(shelf: Store, cells: Sequence[Cell], retry: str | None) -> dict[int, dict[str, Any]]:
+    """Finished cells by position, under the names they have in this comparison."""
+    found = {}
+    for i, cell in enumerate(cells if retry != "all" else ()):
+        try:
+            stored = shelf.read(cell.key)
+        except InvalidStore:
+            if retry is None:
+                raise
+            continue
+        if stored is None or (retry == "failed" and stored[0]["status"] in ("FAILED", "LIMIT")):
+            continue
+        names = {"problem": cell.problem_name, "method": cell.method_label, "cached": True}
+        found[i] = {**stored[0], **names}
+    return found
+
+
+def _evaluated(cells: Sequence[Cell], over: Map, report: Report | None, cached: int) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Results in the order of `cells`, whatever happens to the map: cells it lost are failures, not stored."""
+    inside = report if over is _builtin else None  # a callback does not travel to another process
+    total, note = cached + len(cells), f"{cached} cached" if cached else ""
+    results = iter(over(functools.partial(evaluate, report=inside) if inside else evaluate, cells)) if cells else iter(())
+    lost: BaseException | None = None
+    for done, cell in enumerate(cells):
+        label = f"{cell.problem_name}: {cell.method_label} seed {cell.seed}"
+        if report is not None:
+            report(Progress(f"cells {note + '  ' if note else ''}{label}", cached + done, total))
+        if lost is None:
+            try:
+                result = next(results)
+            except InvalidStore:
+                raise
+            except StopIteration:
+                lost = RuntimeError("the map returned fewer results than cells")
+            except Exception as error:  # e.g. a worker that was killed
+                lost = error
+        if lost is not None:
+            result = {**blank(cell), **failed(lost)}, {}
+        log.info("cell %d of %d, %s: %s", cached + done + 1, total, label, result[0]["status"])
+        yield result
+    if report is not None:
+        report(Progress("cells", total, total))
+
+
+def _continue(done: int, total: int, store: str | None) -> str:
+    if store is None:
+        return f"Interrupted: {done} of {total} cells were finished and are lost. Give store= a folder to keep them."
+    return f"Interrupted: {done} of {total} cells stored in {store.rstrip(os.sep)}/. Run the same call again to continue."
+
+
+def _command() -> str:
+    """The command line, without the folders of this machine."""
+    words = [os.path.basename(word) if i == 0 else word for i, word in enumerate(sys.argv)]
+    return " ".join(words)

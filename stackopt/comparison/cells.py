@@ -1,0 +1,226 @@
+"""One cell of a comparison: a problem, a method and a seed, evaluated by a function that a process pool can call.
+
+Whatever happens in a cell becomes a record: an answer, a refusal with its remedy, or a failure with the end of its
+traceback. Only an interrupt and an unwritable store escape.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import stackopt
+from stackopt.certificate import Bound, Certificate, Examination
+from stackopt.comparison.plain import call, digest, plain, settings, thinned
+from stackopt.comparison.store import CELL_SCHEMA, Store
+from stackopt.errors import Refused
+from stackopt.solution import Report, Solution, Status
+from stackopt.solve import solve
+
+#: Policies found, by name; kept out of the JSON.
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A problem, a method and a seed under the names they have in the comparison.
+
+    Attributes
+    ----------
+    problem_name, method_label : str
+    problem, method : Problem, Method
+    seed : int
+    about : mapping
+        What the reader should know about the problem: title, source, model, parameters, known, unit.
+    store : str or None
+        Folder to write the finished cell to.
+    """
+
+    problem_name: str
+    method_label: str
+    problem: Any
+    method: Any
+    seed: int
+    about: Mapping[str, Any] = field(default_factory=dict)
+    store: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What identifies the answer: problem data, method settings, seed, schema and version of stackopt."""
+        kind = type(self.method)
+        return digest([
+            CELL_SCHEMA, stackopt.__version__, type(self.problem).__name__, self.problem.fingerprint(),
+            f"{kind.__module__}.{kind.__qualname__}", settings(self.method), self.seed,
+        ])
+
+
+def evaluate(cell: Cell, report: Report | None = None) -> tuple[dict[str, Any], Arrays]:
+    """Solve one cell and store it.
+
+    Returns
+    -------
+    record : dict
+        Plain JSON data, see `stackopt.comparison.compare`.
+    arrays : dict of str to array
+        The policies found; empty without a candidate.
+    """
+    record = blank(cell)
+    arrays: Arrays = {}
+    try:
+        solution = solve(cell.problem, cell.method, seed=cell.seed, report=report)
+        record.update(_answer(cell, solution))
+        arrays = _arrays(solution.candidate)
+    except Refused as refused:
+        refusal = {"code": refused.code, "text": refused.law, "where": refused.where, "help": refused.help}
+        record.update(status="REFUSED", because=refused.law, refusal=refusal)
+    except Exception as error:  # whatever goes wrong in one cell must not lose the others
+        record.update(failed(error))
+    if cell.store is not None:
+        Store(cell.store).write(record, describe_problem(cell), arrays)
+    return record, arrays
+
+
+def blank(cell: Cell) -> dict[str, Any]:
+    """The record of a cell before it has run: who it is and how to repeat it."""
+    chosen = settings(cell.method)
+    concept, response = chosen.get("concept", ""), chosen.get("response", "best")
+    return {
+        "key": cell.key,
+        "problem": cell.problem_name,
+        "method": cell.method_label,
+        "seed": cell.seed,
+        "cached": False,
+        "settings": chosen,
+        "family": " ".join(str(part) for part in (chosen["class"], concept, response if "response" in chosen else "") if part),
+        "concept": concept,
+        "response": response,
+        "temperature": chosen.get("temperature"),
+        "status": str(Status.FAILED),
+        "certified": False,
+        "verified": False,
+        "because": "",
+        "values": {},
+        "objective": "",
+        "claim": None,
+        "bounds": [],
+        "checks": [],
+        "notes": [],
+        "stats": {},
+        "history": {},
+        "history_step": 1,
+        "policies": None,
+        "provenance": {},
+        "refusal": None,
+        "failure": None,
+        "reproduce": reproduce(cell),
+    }
+
+
+def failed(error: BaseException) -> dict[str, Any]:
+    """The part of a record that says what went wrong: the error and where, without the paths of this machine."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    where = [f"{frame.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{frame.lineno} in {frame.name}" for frame in frames]
+    text = str(error) or type(error).__name__
+    return {
+        "status": str(Status.FAILED),
+        "because": f"{type(error).__name__}: {text.splitlines()[0]}",
+        "failure": {"type": type(error).__name__, "text": text, "traceback": where},
+    }
+
+
+def _answer(cell: Cell, solution: Solution[Any]) -> dict[str, Any]:
+    certificate = solution.certificate
+    history, step = thinned(solution.history)
+    policies = f"{cell.key}.npz" if cell.store is not None and _arrays(solution.candidate) else None
+    return {
+        "status": str(solution.status),
+        "certified": solution.certified,
+        "verified": certificate.certified,
+        "because": solution.because,
+        "values": plain(dict(certificate.values)),
+        "objective": certificate.objective,
+        "claim": plain(getattr(solution.candidate, "claim", None)),
+        "bounds": _bounds(cell.problem, solution, certificate),
+        "checks": [plain({"name": c.name, "residual": c.residual, "tolerance": c.tolerance, "passed": c.passed, "because": c.because})
+                   for c in certificate.checks],
+        "notes": list(certificate.notes),
+        "stats": plain(dict(solution.stats)),
+        "history": history,
+        "history_step": step,
+        "policies": policies,
+        "provenance": plain(dict(solution.provenance)),
+    }
+
+
+def _bounds(problem: Any, solution: Solution[Any], certificate: Certificate) -> list[dict[str, Any]]:
+    """Everything proved about the cell: by the search, by the certificate, and measured against by the problem."""
+    found = [("search", b, None) for b in ((solution.bound,) if solution.bound else ()) + tuple(solution.further_bounds)]
+    found += [("certificate", b, None) for b in certificate.bounds]
+    if solution.candidate is not None and hasattr(problem, "examinations"):
+        found += [("examination", e.bound, e) for e in problem.examinations(solution.candidate)]
+    return [{**bound_record(bound, examination), "origin": origin} for origin, bound, examination in found]
+
+
+def bound_record(bound: Bound, examination: Examination | None) -> dict[str, Any]:
+    """A bound, and what was measured against it, as plain data."""
+    if examination is not None:
+        measured, verdict, tightness = examination.measured, examination.verdict, examination.tightness
+    else:
+        measured, verdict, tightness = None, "not measured" if bound.applies else "not applicable", None
+    return plain({  # type: ignore[no-any-return]
+        "of": bound.of,
+        "reference": bound.reference,
+        "sense": bound.sense,
+        "value": bound.value,
+        "applies": bound.applies,
+        "measured": measured,
+        "verdict": verdict,
+        "tightness": tightness,
+        "because": bound.because,
+        "remedy": bound.remedy,
+        "assumptions": [{"statement": a.statement, "holds": a.holds, "because": a.because} for a in bound.assumptions],
+    })
+
+
+def _arrays(candidate: Any) -> Arrays:
+    """The array fields of a candidate."""
+    names = [n for n in getattr(candidate, "__dataclass_fields__", ()) if isinstance(getattr(candidate, n), np.ndarray)]
+    return {n: getattr(candidate, n) for n in names}
+
+
+def describe_problem(cell: Cell) -> dict[str, Any]:
+    """What a report says about the problem of a cell."""
+    block = getattr(cell.problem, "block", None)
+    text = block().text() if block else repr(cell.problem)
+    return {"name": cell.problem_name, "fingerprint": cell.problem.fingerprint(), "text": text, "about": plain(dict(cell.about))}
+
+
+def reproduce(cell: Cell) -> dict[str, str]:
+    """The one line of Python, and of the shell where there is one, that repeats the cell."""
+    model, parameters = cell.about.get("model"), dict(cell.about.get("parameters", {}))
+    if not model:
+        return {"python": f"stackopt.solve(problems[{cell.problem_name!r}], stackopt.{call(cell.method)}, seed={cell.seed})", "command": ""}
+    given = "".join(f", {k}={v!r}" for k, v in parameters.items())
+    python = f"stackopt.solve(stackopt.catalog.build({model!r}{given}), stackopt.{call(cell.method)}, seed={cell.seed})"
+    return {"python": python, "command": _command(cell, str(model), parameters)}
+
+
+def _command(cell: Cell, model: str, parameters: Mapping[str, Any]) -> str:
+    """`stackopt solve ...`, or nothing when the method has settings that have no option there."""
+    options = {"Exact": ("concept", "leader", "grid"), "SoftmaxPolicyIteration": ("temperature", "concept", "response")}
+    kind = type(cell.method).__name__
+    names = options.get(kind)
+    source = call(cell.method)
+    given = [part.split("=")[0].strip() for part in source[source.index("(") + 1 : -1].split(",") if "=" in part] if "(" in source else []
+    if names is None or any(name not in names for name in given):
+        return ""
+    words = ["stackopt solve", model, "--method", "exact" if kind == "Exact" else "softmax"]
+    words += [f"--{name} {getattr(cell.method, name)}" for name in given]
+    words += [f"--set {k}={v}" for k, v in parameters.items()]
+    return " ".join(words) + (f" --seed {cell.seed}" if cell.seed else "")
+
+

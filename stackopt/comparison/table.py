@@ -1,0 +1,114 @@
+"""A comparison as text: the verdict first, one table per problem, the exceptions last."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stackopt.comparison.plain import figure
+from stackopt.comparison.rows import grouped, slack
+
+Record = dict[str, Any]
+
+#: Column -> heading. A column may be dropped, in this order, when the table is too wide.
+HEADINGS = {"method": "method", "status": "status", "value": "certified", "soft_value": "soft", "error": "error", "bound": "bound",
+            "follower_regret": "regret", "cpu_seconds": "CPU s"}
+DROPPED = ("soft_value",)
+LEGEND, SOFT = "certified: the follower best-responds", "; soft: under the method's own follower"
+
+
+def verdict(cells: Sequence[Record], rows: Sequence[Record], violations: Sequence[Record]) -> Record:
+    """One sentence on the whole comparison, and whether it is good: no bound violated."""
+    problems, methods = len(grouped(cells, "problem")), len(grouped(cells, "method"))
+    seeds = len(grouped(cells, "seed"))
+    finished = sum(c["certified"] for c in cells)
+    head = f"Comparison: {_count(problems, 'problem')} x {_count(methods, 'method')}" + (f" x {seeds} seeds" if seeds > 1 else "")
+    head += f"; {finished} of {len(cells)} cells certified"
+    if violations:
+        return {"text": f"{head}; {_count(len(violations), 'bound')} VIOLATED", "good": False}
+    held = any(r["bound"] is not None for r in rows)
+    return {"text": head + ("; every error is within its bound" if held else ""), "good": True}
+
+
+def text(cells: Sequence[Record], problems: Mapping[str, Record], rows: Sequence[Record], violations: Sequence[Record], width: int = 81) -> str:
+    """The printed form, at most `width` columns wide where the names allow."""
+    lines = [str(verdict(cells, rows, violations)["text"])]
+    shown = list(HEADINGS)
+    table = {name: [_line(row) for row in group] for name, group in grouped(list(rows), "problem").items()}
+    for dropped in (None, *DROPPED):
+        shown = [c for c in shown if c != dropped and (c != "soft_value" or any(r["soft_value"] is not None for r in rows))]
+        widths = {c: max(len(HEADINGS[c]), *(len(line[c]) for lines_ in table.values() for line in lines_)) for c in shown}
+        if 2 + sum(widths.values()) + 2 * (len(shown) - 1) <= width:
+            break
+    excess = 2 + sum(widths.values()) + 2 * (len(shown) - 1) - width
+    widths["method"] = max(widths["method"] - max(excess, 0), 16)
+    lines.append(_joined({c: HEADINGS[c] for c in shown}, widths))
+    for name, body in table.items():
+        lines += textwrap.wrap(f"{name}: {problems[name]['reference']}", width, subsequent_indent="  ")
+        lines += [_joined(line, widths) for line in body]
+    return "\n".join([*lines, *_last(cells, rows, violations, width, "soft_value" in shown)])
+
+
+def _line(row: Record) -> dict[str, str]:
+    words = row["status"] if row["seeds"] == 1 or row["certified"] else f"{row['status']}*"
+    return {
+        "method": row["method"],
+        "status": words,
+        "value": _value(row["value"]),
+        "soft_value": _value(row["soft_value"]),
+        "error": _error(row),
+        "bound": _small(row["bound"]),
+        "follower_regret": _small(row["follower_regret"]),
+        "cpu_seconds": "cached" if row["cached"] == row["seeds"] else "-" if row["finished"] == 0 else f"{figure(row['cpu_seconds']):.2f}",
+    }
+
+
+def _joined(line: Mapping[str, str], widths: Mapping[str, int]) -> str:
+    cells = []
+    for column, width in widths.items():
+        word = line[column] if len(line[column]) <= width else line[column][: width - 3] + "..."
+        cells.append(f"{word:<{width}}" if column in ("method", "status") else f"{word:>{width}}")
+    return ("  " + "  ".join(cells)).rstrip()
+
+
+def _value(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6f}" if 1e-3 <= abs(value) < 1e3 else f"{value:.7g}"
+
+
+def _small(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if abs(value) <= slack(0.0) * 1e-3:
+        return "0"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e3 else f"{value:.1e}"
+
+
+def _error(row: Record) -> str:
+    """The error where the exact value is known, else the largest it can be."""
+    if row["error"] is None or row["error_at_most"] is None or row["error_at_most"] - row["error"] <= 2 * slack(row["value"]):
+        return _small(row["error"])
+    return f"<={_small(row['error_at_most'])}"
+
+
+def _last(cells: Sequence[Record], rows: Sequence[Record], violations: Sequence[Record], width: int, soft: bool) -> list[str]:
+    lines = []
+    if any(r["finished"] for r in rows):
+        lines.append(LEGEND + SOFT if soft else LEGEND)
+    for v in violations:
+        lines.append(f"VIOLATED {v['problem']}, {v['method']}, seed {v['seed']}: {v['text']}")
+    if not violations and any(r["bound"] is not None for r in rows):
+        lines.append("every measured error is within its bound")
+    words = {"REFUSED": "refusal", "LIMIT": "limit", "FAILED": "failure", "INFEASIBLE": "infeasible cell", "UNBOUNDED": "unbounded cell"}
+    counts = {word: sum(c["status"] == status for c in cells) for status, word in words.items()}
+    told = [_count(n, word) for word, n in counts.items() if n]
+    if told:
+        lines.append(f"{', '.join(told)}: see .failures()")
+    for row in rows:
+        if row["note"] and row["status"] in ("REFUSED", "FAILED"):
+            lines.append(f"{row['problem']}, {row['method']}: {row['note']}")
+    return [piece for line in lines for piece in textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="    ")]
+
+
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"{n} {one}" if n == 1 else f"{n} {many or one + 's'}"
