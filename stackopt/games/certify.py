@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from stackopt.bounds.relaxation import commitment_gap
 from stackopt.certificate import Bound, Certificate, Check
 from stackopt.display import number
 from stackopt.errors import InvalidCandidate
 from stackopt.games.dynamic_programming import optimal_value, policy_value
-from stackopt.games.operators import Array, follower_mdp, joint_mdp, leader_mdp
+from stackopt.games.operators import Array, follower_mdp, leader_mdp
 from stackopt.games.profile import Profile
+from stackopt.games.relaxations import upper_bounds
 from stackopt.games.responses import commitment, follower_response, leader_response, leader_value
 from stackopt.games.stackelberg import StackelbergGame
 
@@ -17,8 +19,8 @@ from stackopt.games.stackelberg import StackelbergGame
 POLICY_TOLERANCE = 1e-6
 #: Relative tolerance on values.
 VALUE_TOLERANCE = 1e-6
-#: The joint MDP of the upper bound U1 is solved up to this many (state, action, action) triples.
-JOINT_TRIPLES = 2_000_000
+#: Linear programs for a sharper bound on the best commitment up to this many (state, action, action) triples.
+PROGRAM_TRIPLES = 2_000
 
 CONCEPTS = {
     "strong": "commitment, ties for the leader",
@@ -41,7 +43,7 @@ def certify(game: StackelbergGame, profile: Profile) -> Certificate:
     InvalidCandidate
         If the policies do not fit the game.
     """
-    x, y = _policies(game, profile)
+    x, y = policies(game, profile)
     committed = commitment(game, x)
     own = leader_value(game, x, y)
     follower_loss = committed.follower.value - policy_value(follower_mdp(game, x), y)
@@ -82,7 +84,8 @@ def certify(game: StackelbergGame, profile: Profile) -> Certificate:
     return Certificate(tuple(checks), scalars, bounds, objective, _notes(game, committed.smallest_gap, profile))
 
 
-def _policies(game: StackelbergGame, profile: Profile) -> tuple[Array, Array]:
+def policies(game: StackelbergGame, profile: Profile) -> tuple[Array, Array]:
+    """Both policies of `profile` as arrays [..., S, A] and [..., S, B], or InvalidCandidate if they do not fit `game`."""
     S, A, B = game.shape
     for name, axes, policy, count in (
         ("leader_policy", "[..., S, A]", profile.leader_policy, A),
@@ -124,12 +127,10 @@ def _response_checks(game: StackelbergGame, profile: Profile, x: Array, y: Array
 
 
 def _upper_bounds(game: StackelbergGame, strong: Array) -> tuple[Bound, ...]:
-    """How far the commitment can be from the best one: U1 - S_0(x)  [B8.1, B8.5]."""
+    """How far the commitment can be from the best one: the least of U1, U2, U3, less S_0(x)  [B8.5]."""
     S, A, B = game.shape
-    if S * A * B > JOINT_TRIPLES:
-        return ()
-    upper = float(game.initial @ optimal_value(joint_mdp(game, game.leader_reward, game.leader_discount)).value)
-    return (Bound(max(upper - float(strong), 0.0), "gap of this commitment to the best one", "B8.1, B8.5"),)
+    bounds = upper_bounds(game, programs=S * A * B <= PROGRAM_TRIPLES)
+    return (commitment_gap(min(bounds, key=lambda b: b.value), float(strong)),) if bounds else ()
 
 
 def _notes(game: StackelbergGame, gap: float, profile: Profile) -> tuple[str, ...]:

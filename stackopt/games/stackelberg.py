@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stackopt.certificate import Certificate
+from stackopt.certificate import Certificate, Examination
 from stackopt.display import Block, number
 from stackopt.errors import InvalidGame
 from stackopt.games import validation
@@ -282,6 +282,12 @@ class StackelbergGame:
         from stackopt.games.certify import certify
 
         return certify(self, candidate)
+
+    def examinations(self, candidate: Profile, best_commitment: float | None = None) -> tuple[Examination, ...]:
+        """Measured quantities of `candidate` against the bounds of the theory; see `stackopt.games.examination`."""
+        from stackopt.games.examination import examinations
+
+        return examinations(self, candidate, best_commitment)
 
     def summarize(self, candidate: Profile, certificate: Certificate) -> list[tuple[str, str]]:
         """The rows a `Solution` prints about a candidate of this game."""
