@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from stackopt.comparison.compare import Interrupted as Interrupted
     from stackopt.comparison.compare import compare as compare
     from stackopt.comparison.comparison import Comparison as Comparison
+    from stackopt.errors import InvalidCandidate as InvalidCandidate
+    from stackopt.errors import InvalidGame as InvalidGame
+    from stackopt.errors import InvalidInput as InvalidInput
+    from stackopt.errors import InvalidMethod as InvalidMethod
+    from stackopt.errors import InvalidProgram as InvalidProgram
+    from stackopt.errors import InvalidStore as InvalidStore
+    from stackopt.errors import MissingPackage as MissingPackage
+    from stackopt.errors import NotCertified as NotCertified
+    from stackopt.errors import Refused as Refused
+    from stackopt.errors import StackoptError as StackoptError
+    from stackopt.errors import UnknownModel as UnknownModel
     from stackopt.games.profile import Profile as Profile
     from stackopt.games.stackelberg import StackelbergGame as StackelbergGame
     from stackopt.games.stackelberg import stay as stay
@@ -30,7 +41,7 @@ if TYPE_CHECKING:
     from stackopt.solution import Run as Run
     from stackopt.solution import Solution as Solution
     from stackopt.solution import Status as Status
-    from stackopt.solve import solve as solve
+    from stackopt.solving import solve as solve
 
 #: Public name -> module that defines it.
 _HOME = {
@@ -42,6 +53,17 @@ _HOME = {
     "Comparison": "comparison.comparison",
     "Interrupted": "comparison.compare",
     "compare": "comparison.compare",
+    "InvalidCandidate": "errors",
+    "InvalidGame": "errors",
+    "InvalidInput": "errors",
+    "InvalidMethod": "errors",
+    "InvalidProgram": "errors",
+    "InvalidStore": "errors",
+    "MissingPackage": "errors",
+    "NotCertified": "errors",
+    "Refused": "errors",
+    "StackoptError": "errors",
+    "UnknownModel": "errors",
     "Profile": "games.profile",
     "StackelbergGame": "games.stackelberg",
     "stay": "games.stackelberg",
@@ -55,7 +77,7 @@ _HOME = {
     "Run": "solution",
     "Solution": "solution",
     "Status": "solution",
-    "solve": "solve",
+    "solve": "solving",
 }
 
 __version__ = "0.1.0"
@@ -67,7 +89,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'stackopt' has no attribute {name!r}")
     module = importlib.import_module(f"stackopt.{_HOME[name]}")
     value = getattr(module, name)
-    globals()[name] = value  # found at once the next time; overrides the submodule of the same name
+    globals()[name] = value  # found at once the next time
     return value
 
 

@@ -35,3 +35,9 @@ def test_public_objects_are_documented():
             parameters = [p for p in inspect.signature(value).parameters.values() if p.name not in ("self", "args", "kwds")]
             if inspect.isfunction(value) and len(parameters) > 1:
                 assert "Parameters" in doc, f"{name} needs a Parameters section"
+
+
+def test_no_public_name_is_also_a_submodule():
+    """Importing the submodule would bind it in place of the public object."""
+    submodules = {p.stem for p in Path(so.__file__).parent.glob("*.py")} | {p.name for p in Path(so.__file__).parent.iterdir() if p.is_dir()}
+    assert not submodules & set(so.__all__)
