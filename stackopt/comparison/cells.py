@@ -19,7 +19,7 @@ from stackopt.comparison.plain import call, digest, plain, settings, thinned
 from stackopt.comparison.store import CELL_SCHEMA, Store
 from stackopt.errors import Refused
 from stackopt.solution import Report, Solution, Status
-from stackopt.solve import solve
+from stackopt.solving import solve
 
 #: Policies found, by name; kept out of the JSON.
 Arrays = dict[str, np.ndarray]
