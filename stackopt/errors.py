@@ -195,10 +195,20 @@ CODES: dict[str, ErrorCode] = {
         "covered is at least as good for the defender and at most as good for the attacker",
         "The compact formulation of a security game relies on coverage being good for the defender.",
     ),
+    "game-file": ErrorCode(
+        "the game file {path} must be {law}",
+        "data/games/README.md describes the schema",
+        "A recorded game names its source, its known answers and their tolerance; a file without them would be an unsupported claim.",
+    ),
     "candidate": ErrorCode(
         "`{array}` must be {axes} = {expected}; got {got}",
         "one row per state, one column per action, rows sum to 1",
         "A candidate is certified against the tensors of the game, so it has to fit them.",
+    ),
+    "game-file": ErrorCode(
+        "the game {path} cannot be read",
+        "an .npz file written by numpy.savez, or .json, with leader_reward, follower_reward and transition",
+        "A game file holds the arrays of a game under the names that `StackelbergGame` gives them. Pickled objects are not read.",
     ),
     # methods
     "temperature": ErrorCode(

@@ -21,7 +21,7 @@ from stackopt.errors import Refused
 from stackopt.solution import Report, Solution, Status
 from stackopt.solving import solve
 
-#: Policies found, by name; kept out of the JSON.
+#: Policies by name; kept out of the JSON.
 Arrays = dict[str, np.ndarray]
 
 
@@ -65,23 +65,23 @@ def evaluate(cell: Cell, report: Report | None = None) -> tuple[dict[str, Any], 
     -------
     record : dict
         Plain JSON data, see `stackopt.comparison.compare`.
-    arrays : dict of str to array
+    policies : dict of str to array
         The policies found; empty without a candidate.
     """
     record = blank(cell)
-    arrays: Arrays = {}
+    policies: Arrays = {}
     try:
         solution = solve(cell.problem, cell.method, seed=cell.seed, report=report)
-        record.update(_answer(cell, solution))
-        arrays = _arrays(solution.candidate)
+        record.update(answer(cell, solution))
+        policies = arrays(solution.candidate)
     except Refused as refused:
         refusal = {"code": refused.code, "text": refused.law, "where": refused.where, "help": refused.help}
         record.update(status="REFUSED", because=refused.law, refusal=refusal)
     except Exception as error:  # whatever goes wrong in one cell must not lose the others
         record.update(failed(error))
     if cell.store is not None:
-        Store(cell.store).write(record, describe_problem(cell), arrays)
-    return record, arrays
+        Store(cell.store).write(record, describe_problem(cell), policies)
+    return record, policies
 
 
 def blank(cell: Cell) -> dict[str, Any]:
@@ -132,10 +132,11 @@ def failed(error: BaseException) -> dict[str, Any]:
     }
 
 
-def _answer(cell: Cell, solution: Solution[Any]) -> dict[str, Any]:
+def answer(cell: Cell, solution: Solution[Any]) -> dict[str, Any]:
+    """The part of a record that a solution fills in."""
     certificate = solution.certificate
     history, step = thinned(solution.history)
-    policies = f"{cell.key}.npz" if cell.store is not None and _arrays(solution.candidate) else None
+    policies = f"{cell.key}.npz" if cell.store is not None and arrays(solution.candidate) else None
     return {
         "status": str(solution.status),
         "certified": solution.certified,
@@ -186,8 +187,8 @@ def bound_record(bound: Bound, examination: Examination | None) -> dict[str, Any
     })
 
 
-def _arrays(candidate: Any) -> Arrays:
-    """The array fields of a candidate."""
+def arrays(candidate: Any) -> Arrays:
+    """The policies of a candidate: its array fields."""
     names = [n for n in getattr(candidate, "__dataclass_fields__", ()) if isinstance(getattr(candidate, n), np.ndarray)]
     return {n: getattr(candidate, n) for n in names}
 

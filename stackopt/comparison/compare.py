@@ -62,7 +62,7 @@ from stackopt.comparison.progress import Bar, wanted
 from stackopt.comparison.store import Store
 from stackopt.errors import InvalidGame, InvalidMethod, InvalidStore
 from stackopt.solution import Progress, Report
-from stackopt.solve import provenance
+from stackopt.solving import provenance
 
 log = logging.getLogger("stackopt")
 
@@ -78,7 +78,7 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(text)
 
 
-def compare(  # noqa: PLR0917
+def compare(
     problems: Mapping[str, Any] | Iterable[Any],
     methods: Methods | Callable[[Any], Methods],
     seeds: Iterable[int] = (0,),

@@ -26,6 +26,8 @@ import numpy as np
 from stackopt.errors import InvalidStore, StackoptError
 
 CELL_SCHEMA = "stackopt.cell/1"
+#: Seconds after which a temporary file belongs to nobody any more.
+STALE = 3600
 #: Columns of `index.csv`.
 INDEX = ("key", "problem", "method", "seed", "status", "certified", "value", "cpu_seconds")
 
@@ -126,7 +128,7 @@ class Store:
             raise self._error("written", path, error) from error
 
     def require_writable(self) -> None:
-        """Fail now rather than after the first hour of work.
+        """Fail now rather than after the first hour of work; sweep away temporary files of processes that were killed.
 
         Raises
         ------
@@ -137,6 +139,9 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".probe.", suffix=".tmp") as probe:
                 probe.write(b"probe")
+                for left in self.folder.glob(".*.tmp"):
+                    if left.stat().st_mtime < os.fstat(probe.fileno()).st_mtime - STALE:
+                        left.unlink(missing_ok=True)
         except OSError as error:
             raise self._error("written", self.folder, error) from error
 

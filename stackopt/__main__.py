@@ -1,0 +1,5 @@
+"""``python -m stackopt``: the command line."""
+
+from stackopt.cli import main
+
+main()

@@ -1,0 +1,372 @@
+"""The command line: ``stackopt compare``, ``solve``, ``models``, ``verify``, ``report``, ``demo``, ``doctor``.
+
+Exit codes: 0 certified, 1 not certified or a bound violated, 2 usage and bad input, 3 proved infeasible or unbounded,
+4 refused (the method does not solve this problem), 130 interrupted. Results go to standard output, everything else to
+standard error. For `compare`, 1 means a violated bound or a failed cell: a limit or a refusal is a row of its table.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import stackopt
+from stackopt.errors import InvalidMethod, MissingPackage, Refused, StackoptError
+
+CERTIFIED, NOT_CERTIFIED, USAGE, INFEASIBLE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+class Commands(TyperGroup):
+    """Commands whose errors end as their own text and an exit code, never as a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; errors made on purpose become exit codes."""
+        try:
+            return super().invoke(ctx)
+        except Refused as refused:
+            typer.echo(f"stackopt.{refused}", err=True)
+            raise typer.Exit(REFUSED) from None
+        except StackoptError as error:
+            typer.echo(f"stackopt.{error}", err=True)
+            raise typer.Exit(USAGE) from None
+        except KeyboardInterrupt as interrupt:
+            typer.echo(f"\n{interrupt}" if str(interrupt) else "\nInterrupted.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Leader-follower (Stackelberg) problems: exact and approximate answers, one examination for both.",
+    epilog="Exit codes: 0 certified, 1 not certified or a bound violated, 2 usage, 3 infeasible or unbounded, 4 refused.",
+)
+
+Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter of a model; repeatable.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Options of the program itself."""
+    if version:
+        typer.echo(f"stackopt {stackopt.__version__}")
+        raise typer.Exit(0)
+
+
+@app.command()
+def compare(
+    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Models to compare on; by default the built-in study.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="exact, weak, softmax, boltzmann, fixed-point; repeatable; all by default.")] = None,
+    temperatures: Annotated[str | None, typer.Option(metavar="T,T,...", help="The ladder, in units of the follower's reward.")] = None,
+    settings: Setting = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds for each exact method.")] = 60.0,
+    out: Annotated[Path, typer.Option(help="Folder for results and report.")] = Path("stackopt-compare"),
+    store: Annotated[Path | None, typer.Option(help="Folder for finished cells, to resume; by default OUT/runs.")] = None,
+    retry: Annotated[str | None, typer.Option(help="failed: compute failed, limited and unreadable cells again; all: everything.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Exact and approximate answers side by side, measured errors against proved bounds.
+
+    Solves a built-in study, prints a table, and saves results, a figure and a report. Run it again to continue where it stopped.
+    """
+    from stackopt.comparison.compare import compare as run
+    from stackopt.comparison.comparison import output
+    from stackopt.comparison.suites import DEFAULT_MODELS, KINDS, suite
+
+    study = suite(models or DEFAULT_MODELS, parsed(settings), numbers(temperatures), method or tuple(KINDS), time_limit)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with workers(jobs) as over:
+        result = run(study.problems, study.methods, range(seeds), store=store or out / "runs", map=over, retry=retry, about=study.about)
+    written = result.save(out)
+    notes = []
+    try:
+        written.append(output(out / "errors.svg", drawn(result.plot())))
+        written.append(result.report(out / "report.html"))
+    except MissingPackage as error:
+        notes.append(f'no figure and report: {error.law}; pip install "stackopt[report]"')
+    bad = not result.good or any(cell["status"] == "FAILED" for cell in result.cells)
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), indent=1, allow_nan=False))
+    else:
+        typer.echo(result.text(shutil.get_terminal_size((81, 24)).columns))
+        ending(written, notes, models or [], store or out / "runs")
+    raise typer.Exit(NOT_CERTIFIED if bad else CERTIFIED)
+
+
+def ending(written: list[Path], notes: list[str], models: list[str], store: Path) -> None:
+    """Where everything went, and what to do next."""
+    folder = written[0].parent
+    typer.echo(f"\n  wrote  {folder}/: {', '.join(path.name for path in written)}")
+    typer.echo(f"         {store}/: one file per cell; the same command resumes from it")
+    for note in notes:
+        typer.echo(f"  note   {note}")
+    report = folder / "report.html"
+    name = models[0] if models else "inspection"
+    typer.echo(f"  next   open {report}" if report in written else f"  next   read {folder / 'results.csv'}")
+    typer.echo(f"         stackopt models {name}    its algebra and the parameters that --set changes")
+
+
+@app.command()
+def solve(
+    problem: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or a game file (.npz, .json).")],
+    method: Annotated[str, typer.Option(help="exact or softmax.")] = "exact",
+    concept: Annotated[str | None, typer.Option(help="exact: strong, weak; softmax: commitment, fixed_point.")] = None,
+    leader: Annotated[str, typer.Option(help="exact: auto, randomised, deterministic, net.")] = "auto",
+    grid: Annotated[int, typer.Option(help="exact, leader=net: parts of a unit of probability.")] = 4,
+    response: Annotated[str, typer.Option(help="softmax: max-ent or boltzmann.")] = "max-ent",
+    temperature: Annotated[float, typer.Option(help="softmax: of the follower, in units of its reward.")] = 0.1,
+    damping: Annotated[float, typer.Option(help="softmax, fixed_point: weight of the old policy.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Source of all randomness.")] = 0,
+    settings: Setting = None,
+    policies: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Save the policies found.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Solve one model, or a game from a file, by one method.
+
+    A game file has the arrays leader_reward and follower_reward [S, A, B], transition [S, A, B, S] and a number discount.
+    """
+    from stackopt.comparison.cells import Cell, answer, arrays, blank, describe_problem
+    from stackopt.solving import solve as run
+
+    chosen = choose(method, concept, leader, grid, response, temperature, damping)
+    about: dict[str, Any] = {}
+    if problem.endswith((".npz", ".json")) or os.sep in problem:
+        from stackopt.games.file import load_game
+
+        if settings:
+            raise typer.BadParameter("--set changes parameters of a model, not of a file", param_hint="--set")
+        game = load_game(problem)
+    else:
+        from stackopt import catalog
+
+        parameters = parsed(settings)
+        game = catalog.build(problem, **parameters)
+        about = {"model": problem, "parameters": parameters}
+    with watching() as report:
+        solution = run(game, chosen, seed=seed, report=report)
+    if policies is not None:
+        save_policies(policies, arrays(solution.candidate))
+    if as_json:
+        cell = Cell(game.name, chosen.name, game, chosen, seed, about)
+        described = {"schema": "stackopt.solution/1", "problem": describe_problem(cell), "solution": {**blank(cell), **answer(cell, solution)}}
+        kept = {name: array.tolist() for name, array in arrays(solution.candidate).items()}
+        typer.echo(json.dumps({**described, "policies": kept}, indent=1, allow_nan=False))
+    else:
+        typer.echo(str(solution))
+        if policies is not None:
+            typer.echo(f"  wrote  {policies}")
+    if solution.status in ("INFEASIBLE", "UNBOUNDED"):
+        raise typer.Exit(INFEASIBLE)
+    raise typer.Exit(CERTIFIED if solution.certified else NOT_CERTIFIED)
+
+
+def choose(method: str, concept: str | None, leader: str, grid: int, response: str, temperature: float, damping: float) -> Any:
+    """The method that the options of `solve` describe."""
+    fields: dict[str, Any]
+    if method == "exact":
+        from stackopt.exact.exact import Exact
+
+        fields = {"concept": concept or "strong", "leader": leader, "grid": grid}
+        return Exact(**fields)
+    if method == "softmax":
+        from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration
+
+        fields = {"concept": (concept or "commitment").replace("-", "_"), "response": response, "damping": damping}
+        return SoftmaxPolicyIteration(temperature, **fields)
+    raise InvalidMethod("setting", name="method", law="exact or softmax", got=repr(method))
+
+
+def save_policies(path: Path, found: dict[str, Any]) -> None:
+    """Write policies as NPZ."""
+    import io
+
+    import numpy as np
+
+    from stackopt.comparison.comparison import output
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **found)
+    output(path, buffer.getvalue())
+
+
+@app.command()
+def models(name: Annotated[str | None, typer.Argument(help="Show one model: algebra, source, parameters, known answers.")] = None) -> None:
+    """The catalogue: games that ship with the package."""
+    from stackopt import catalog
+
+    if name is not None:
+        entry = catalog.model(name)
+        typer.echo(f"{entry}\n\n{entry.text}")
+        return
+    entries = catalog.models()
+    typer.echo(f"{len(entries)} models; `stackopt models NAME` shows one, `stackopt solve NAME` solves it")
+    width, kind = max(map(len, entries), default=0), max((len(e.kind) for e in entries.values()), default=0)
+    room = max(shutil.get_terminal_size((81, 24)).columns - width - kind - 6, 30)
+    for entry in entries.values():
+        title = entry.title if len(entry.title) <= room else entry.title[: room - 3] + "..."
+        typer.echo(f"  {entry.name:<{width}}  {entry.kind:<{kind}}  {title}")
+
+
+@app.command()
+def verify(
+    instances: Annotated[int, typer.Option(min=1, help="Random games to examine.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the instances.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure every bound on random games: violations (0 expected), how often each applied, how tight it was."""
+    from stackopt.comparison.verify import verify as run
+
+    with watching() as report:
+        result = run(instances, seed, report=report)
+    typer.echo(json.dumps(result.to_json(), indent=1, allow_nan=False) if as_json else str(result))
+    raise typer.Exit(CERTIFIED if result.good else NOT_CERTIFIED)
+
+
+@app.command()
+def report(
+    source: Annotated[Path, typer.Argument(metavar="STORE_OR_JSON", help="A store of cells, a comparison.json, or a folder that holds one.")],
+    out: Annotated[Path, typer.Option(help="The report to write.")] = Path("report.html"),
+) -> None:
+    """Write the report of stored results again; nothing is computed."""
+    from stackopt.comparison.comparison import Comparison
+
+    comparison = Comparison.open(source)
+    typer.echo(comparison.verdict)
+    typer.echo(f"  wrote  {comparison.report(out)}")
+    raise typer.Exit(CERTIFIED if comparison.good else NOT_CERTIFIED)
+
+
+@app.command()
+def demo() -> None:
+    """A tiny game solved exactly and by learning, explained."""
+    from stackopt.doctor import small_game
+    from stackopt.exact.exact import Exact
+    from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration
+    from stackopt.solving import solve as run
+
+    game = small_game()
+    exact, learned = run(game, Exact()), run(game, SoftmaxPolicyIteration(temperature=0.1))
+    gap = float(exact.value) - float(learned.value)
+    typer.echo(f"""\
+{game!r}
+
+Moving at once, the leader plays up (better for it whatever happens) and gets 2.
+Committing first, it can do better: the follower answers what it sees.
+
+{exact}
+
+A softmax learner finds nearly that. Its follower is soft, so two values differ:
+
+{learned}
+
+Exact less learned, both certified by the game: {gap:.6f}.
+
+  next  stackopt compare               a real tariff game and an inspection game
+        stackopt models                games that ship with the package
+        stackopt solve inspection --method softmax --temperature 0.05""")
+    raise typer.Exit(CERTIFIED if exact.certified and learned.certified else NOT_CERTIFIED)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Versions, solvers, optional packages, and a self-test."""
+    from stackopt.doctor import block, examine
+
+    findings = examine()
+    printed = block(findings)
+    if as_json:
+        typer.echo(json.dumps({"verdict": printed.title, "findings": [vars(f) for f in findings]}, indent=1))
+    else:
+        typer.echo(printed.text())
+    raise typer.Exit(CERTIFIED if printed.good else NOT_CERTIFIED)
+
+
+# --- options as values -------------------------------------------------------------------------------------------------
+
+
+def parsed(settings: list[str] | None) -> dict[str, Any]:
+    """``name=value`` options as a dict; values are Python literals where they parse, else text."""
+    found: dict[str, Any] = {}
+    for setting in settings or ():
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{setting!r} is not NAME=VALUE", param_hint="--set")
+        try:
+            found[name.strip()] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name.strip()] = {"true": True, "false": False}.get(value.lower(), value)
+    return found
+
+
+def numbers(text: str | None) -> tuple[float, ...] | None:
+    """``0.5,0.1`` as numbers."""
+    if text is None:
+        return None
+    try:
+        return tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0.5,0.1", param_hint="--temperatures") from None
+
+
+def drawn(figure: Any) -> bytes:
+    """A figure as SVG, equal bytes for equal figures."""
+    import io
+
+    import matplotlib
+
+    stream = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "stackopt"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    return stream.getvalue()
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[Any]:
+    """A progress line where somebody is watching, else nothing."""
+    from stackopt.comparison.progress import Bar, wanted
+
+    if not wanted():
+        yield None
+        return
+    with Bar() as bar:
+        yield bar
+
+
+@contextlib.contextmanager
+def workers(jobs: int) -> Iterator[Any]:
+    """A map over `jobs` processes; the builtin for one. Ctrl-C ends them at once: their files are whole or absent."""
+    if jobs == 1:
+        yield map
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts)
+    try:
+        yield pool.map
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,141 @@
+"""Studies ready to compare: problems from the catalogue, and for each the methods that make sense on it.
+
+The built-in study has two games. In ``tariff`` the leader does not move the state, so the exact optimum over all randomised
+policies is known; the leader sees only part of the state, so fixed points are refused there. In ``inspection`` the leader
+moves the state: the exact side is a net of mixed policies and a bracket (theory D4), and fixed points are defined.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stackopt.errors import InvalidMethod
+from stackopt.exact.exact import Exact
+from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration
+
+#: What `stackopt compare` solves when no model is named.
+DEFAULT_MODELS = ("tariff", "inspection")
+#: Temperatures of the ladder, in units of the power of ten below the range of the follower's rewards.
+LADDER = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+#: Below a tenth of that unit the alternation behind a fixed point cycles on the built-in game at any damping tried.
+FIXED_POINT_LADDER = (0.5, 0.2, 0.1, 0.05)
+#: What `--method` takes.
+KINDS = {
+    "exact": "exact strong commitment",
+    "weak": "exact weak commitment: ties go against the leader",
+    "softmax": "commitment to a max-ent follower, by hypergradient ascent",
+    "boltzmann": "commitment to a Boltzmann follower",
+    "fixed-point": "softmax policy iteration: each side answers the other's fixed policy",
+}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What to hand to `compare`: ``compare(suite.problems, suite.methods, about=suite.about)``.
+
+    Attributes
+    ----------
+    problems : mapping of name to Problem
+    methods : mapping of problem name to mapping of label to Method
+    about : mapping of problem name to title, source, model, parameters, known answers and unit
+    """
+
+    problems: Mapping[str, Any]
+    methods: Mapping[str, Mapping[str, Any]]
+    about: Mapping[str, Mapping[str, Any]]
+
+
+def default_suite() -> Suite:
+    """The built-in study: exact and approximate answers on the tariff and the inspection game."""
+    return suite(DEFAULT_MODELS)
+
+
+def suite(
+    models: Iterable[str],
+    parameters: Mapping[str, Any] | None = None,
+    temperatures: Sequence[float] | None = None,
+    kinds: Iterable[str] = tuple(KINDS),
+    time_limit: float = 60.0,
+) -> Suite:
+    """Models of the catalogue, each with the methods of `kinds` over a ladder of temperatures.
+
+    Parameters
+    ----------
+    models : iterable of str
+        Names in the catalogue.
+    parameters : mapping, optional
+        Changed parameters; each goes to the models that have one of that name.
+    temperatures : sequence of float, optional
+        In the units of the follower's reward; by default a ladder that fits the problem.
+    kinds : iterable of str
+        Keys of `KINDS`.
+    time_limit : float
+        Seconds for each exact method.
+
+    Raises
+    ------
+    UnknownModel, InvalidMethod
+        If a name, a parameter, a kind or a temperature is unknown or out of range.
+    """
+    from stackopt import catalog
+
+    given, names = dict(parameters or {}), list(dict.fromkeys(models))
+    entries = {name: catalog.model(name) for name in names}
+    orphan = next((key for key in given if not any(key in entry.parameters for entry in entries.values())), None)
+    if orphan is not None:
+        catalog.build(names[0], **{orphan: given[orphan]})  # raises, with the nearest name
+    problems, about, methods = {}, {}, {}
+    for name, entry in entries.items():
+        own = {k: v for k, v in given.items() if k in entry.parameters}
+        problems[name] = catalog.build(name, **own)
+        about[name] = {"title": entry.title, "source": entry.source, "model": name, "parameters": own, "unit": "",
+                       "known": dict(entry.known) if not own else {}}
+        methods[name] = methods_for(problems[name], temperatures, tuple(kinds), time_limit)
+    return Suite(problems, methods, about)
+
+
+def methods_for(
+    problem: Any, temperatures: Sequence[float] | None = None, kinds: Sequence[str] = tuple(KINDS), time_limit: float = 60.0
+) -> dict[str, Any]:
+    """Methods by label. Where a ladder is refused, one of its rungs is kept to show the reason."""
+    unknown = next((kind for kind in kinds if kind not in KINDS), None)
+    if unknown is not None:
+        raise InvalidMethod("setting", name="method", law=f"one of {', '.join(KINDS)}", got=repr(unknown))
+    found: dict[str, Any] = {}
+    for kind in kinds:
+        if kind in ("exact", "weak"):
+            method = exact_for(problem, "strong" if kind == "exact" else "weak", time_limit)
+            found[method.name] = method
+            continue
+        rungs = [_learner(kind, t) for t in temperatures or ladder(problem, kind)]
+        refused = bool(rungs) and rungs[0].refuses(problem) is not None
+        for method in rungs[:1] if refused else rungs:
+            found[f"{kind.replace('-', ' ')} tau={method.temperature:g}"] = method
+    return found
+
+
+def exact_for(problem: Any, concept: Any, time_limit: float = 60.0) -> Any:
+    """The exact method over randomised policies where there is one, else over a net of them."""
+    method = Exact(concept=concept, time_limit=time_limit)
+    refusal = method.refuses(problem)
+    if refusal is not None and refusal.code == "leader-moves-state":
+        return Exact(concept=concept, leader="net", grid=4, time_limit=time_limit)
+    return method
+
+
+def ladder(problem: Any, kind: str = "softmax") -> tuple[float, ...]:
+    """Temperatures that fit the range of the follower's rewards."""
+    rewards = getattr(problem, "follower_reward", None)
+    unit = 1.0 if rewards is None or np.ptp(rewards) == 0 else 10.0 ** math.floor(math.log10(float(np.ptp(rewards))))
+    return tuple(float(f"{unit * t:.3g}") for t in (FIXED_POINT_LADDER if kind == "fixed-point" else LADDER))
+
+
+def _learner(kind: str, temperature: float) -> Any:
+    if kind == "fixed-point":
+        return SoftmaxPolicyIteration(temperature, concept="fixed_point", damping=0.95, iterations=2000)
+    return SoftmaxPolicyIteration(temperature, response="boltzmann" if kind == "boltzmann" else "max-ent")

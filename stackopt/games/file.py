@@ -1,0 +1,60 @@
+"""Games from files: NPZ or JSON with the arrays of `StackelbergGame` under their own names."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stackopt.errors import InvalidGame
+from stackopt.games.stackelberg import StackelbergGame, stay
+
+#: Keys a file must have, and may have.
+REQUIRED = ("leader_reward", "follower_reward")
+OPTIONAL = ("transition", "discount", "leader_discount", "follower_discount", "initial", "leader_observes", "states", "leader_actions", "follower_actions")
+
+
+def load_game(path: str | os.PathLike[str]) -> StackelbergGame:
+    """Read a game from ``.npz`` (as `numpy.savez` writes it) or ``.json`` (nested lists).
+
+    Parameters
+    ----------
+    path : path
+        Its keys are the parameters of `StackelbergGame`: `leader_reward` and `follower_reward` [S, A, B], `transition`
+        [S, A, B, S] (left out: a matrix game, the state stays and the discount is 0), `discount` or `leader_discount` and
+        `follower_discount`, `initial` [S], `leader_observes` [S], and labels.
+
+    Raises
+    ------
+    InvalidGame
+        If the file cannot be read, lacks a key or has an unknown one, or its arrays break a law of the game.
+    """
+    path = Path(path)
+    data = _read(path)
+    unknown = [key for key in data if key not in REQUIRED + OPTIONAL + ("name",)]
+    missing = [key for key in REQUIRED if key not in data]
+    if unknown or missing:
+        where = f"unknown key {unknown[0]!r}" if unknown else f"no key {missing[0]!r}"
+        raise InvalidGame("game-file", path=path, where=where, help=f"keys are {', '.join(REQUIRED + OPTIONAL)}")
+    if "transition" not in data:
+        data["transition"] = stay
+        data.setdefault("discount", 0.0)
+    data.setdefault("name", path.stem)
+    return StackelbergGame(**data)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return {key: arrays[key].tolist() if arrays[key].ndim == 0 or arrays[key].dtype.kind in "US" else arrays[key] for key in arrays.files}
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidGame("game-file", path=path, where=getattr(error, "strerror", None) or str(error)) from error
+    if not isinstance(data, dict):
+        raise InvalidGame("game-file", path=path, where="it is not an object with keys")
+    return data
