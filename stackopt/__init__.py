@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from stackopt.errors import Refused as Refused
     from stackopt.errors import StackoptError as StackoptError
     from stackopt.errors import UnknownModel as UnknownModel
+    from stackopt.games.bayesian import BayesianGame as BayesianGame
     from stackopt.games.profile import Profile as Profile
+    from stackopt.games.security import Coverage as Coverage
+    from stackopt.games.security import SecurityGame as SecurityGame
     from stackopt.games.stackelberg import StackelbergGame as StackelbergGame
     from stackopt.games.stackelberg import stay as stay
     from stackopt.learning.hypergradient import HypergradientAscent as HypergradientAscent
@@ -64,7 +67,10 @@ _HOME = {
     "Refused": "errors",
     "StackoptError": "errors",
     "UnknownModel": "errors",
+    "BayesianGame": "games.bayesian",
+    "Coverage": "games.security",
     "Profile": "games.profile",
+    "SecurityGame": "games.security",
     "StackelbergGame": "games.stackelberg",
     "stay": "games.stackelberg",
     "HypergradientAscent": "learning.hypergradient",

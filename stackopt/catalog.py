@@ -19,6 +19,7 @@ from typing import Any
 
 from stackopt.display import Block, number
 from stackopt.errors import InvalidMethod, UnknownModel
+from stackopt.games.recorded import Recorded, read_game
 
 #: The attribute of the package under which the files of models and data are found, in a wheel or in a checkout.
 _PACKAGE = Path(__file__).parent
@@ -98,6 +99,11 @@ class Model:
 
 def _shown(value: Any) -> str:
     return number(value, 10) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def recorded(name: str) -> Recorded:
+    """The recorded game ``data/games/NAME.json`` that ships with the package."""
+    return read_game(data_file("games", f"{name}.json"))
 
 
 def names() -> list[str]:
