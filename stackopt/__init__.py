@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stackopt import catalog as catalog
     from stackopt.certificate import Assumption as Assumption
     from stackopt.certificate import Bound as Bound
     from stackopt.certificate import Certificate as Certificate
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 #: Public name -> module that defines it.
 _HOME = {
+    "catalog": "catalog",  # the module itself
     "Assumption": "certificate",
     "Bound": "certificate",
     "Certificate": "certificate",
@@ -94,7 +96,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'stackopt' has no attribute {name!r}")
     module = importlib.import_module(f"stackopt.{_HOME[name]}")
-    value = getattr(module, name)
+    value = module if _HOME[name] == name else getattr(module, name)
     globals()[name] = value  # found at once the next time
     return value
 

@@ -40,4 +40,5 @@ def test_public_objects_are_documented():
 def test_no_public_name_is_also_a_submodule():
     """Importing the submodule would bind it in place of the public object."""
     submodules = {p.stem for p in Path(so.__file__).parent.glob("*.py")} | {p.name for p in Path(so.__file__).parent.iterdir() if p.is_dir()}
-    assert not submodules & set(so.__all__)
+    themselves = {name for name, module in so._HOME.items() if name == module}  # `stackopt.catalog` is meant to be the submodule
+    assert not submodules & set(so.__all__) - themselves
