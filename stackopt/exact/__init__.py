@@ -1,1 +1,3 @@
+"""Exact methods: the best commitment by mixed-integer programming, and by enumeration as an independent check."""
 
+from stackopt.exact.exact import Exact as Exact

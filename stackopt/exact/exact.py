@@ -1,0 +1,141 @@
+"""`Exact`: the best commitment of a small game, by a mixed-integer program whose every claim is re-evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from stackopt.certificate import Bound
+from stackopt.display import number
+from stackopt.errors import InvalidMethod
+from stackopt.exact.guarded import Outcome, guarded_search
+from stackopt.exact.known_policies import local_search
+from stackopt.games.operators import Array
+from stackopt.games.profile import Profile
+from stackopt.games.stackelberg import StackelbergGame
+from stackopt.reformulations.commitment_finite import strong_finite
+from stackopt.reformulations.commitment_randomised import strong_randomised
+from stackopt.reformulations.formulation import Formulation, choices_of, grid_size, simplex_grid
+from stackopt.solution import STRONG_VALUE, Refusal, Report, Run, Status
+
+#: Programs with more non-zeros than this are refused.
+NONZEROS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The best commitment, by mixed-integer programming.
+
+    Parameters
+    ----------
+    concept : str
+        ``"strong"``: the follower breaks ties for the leader. ``"weak"``: against it, and actions worse by less than
+        `margin` count as ties; without a margin the weak value need not be attained (theory A.2, D2).
+    leader : str
+        Which leader policies to search. ``"randomised"``: all; needs transitions that the leader's action does not change
+        [D3], or a follower that is myopic or cannot change them [P1]. ``"deterministic"``: pure ones [D1]. ``"net"``: mixed
+        actions in multiples of ``1 / grid`` [D1], with a bracket for the rest [D4]. ``"auto"``: randomised.
+    grid : int
+        For ``"net"``.
+    margin : float
+        For ``"weak"``; in units of the follower's value.
+    time_limit : float
+        Seconds, all solver runs together. Reaching it is LIMIT, with the incumbent and the bound proved so far.
+    confirm : bool
+        Have a second, differently configured run look for anything better.
+
+    Notes
+    -----
+    OPTIMAL means: the search closed its gap in floating point, the game evaluates the returned policy at the bound, no
+    policy found attains more, and (with `confirm`) a second run agrees. A solver that contradicts itself or the game ends
+    in FAILED.
+    """
+
+    concept: Literal["strong", "weak"] = "strong"
+    leader: Literal["auto", "randomised", "deterministic", "net"] = "auto"
+    grid: int = 4
+    margin: float = 1e-4
+    time_limit: float = 60.0
+    confirm: bool = True
+
+    def __post_init__(self) -> None:
+        laws = (
+            ("concept", '"strong" or "weak"', self.concept in ("strong", "weak")),
+            ("leader", '"auto", "randomised", "deterministic" or "net"', self.leader in ("auto", "randomised", "deterministic", "net")),
+            ("grid", "a whole number of at least 1", isinstance(self.grid, int) and self.grid >= 1),
+            ("margin", "a positive finite number", 0 < self.margin < np.inf),
+            ("time_limit", "a number of seconds, not negative", self.time_limit >= 0),
+        )
+        for name, law, holds in laws:
+            if not holds:
+                raise InvalidMethod("setting", name=name, law=law, got=repr(getattr(self, name)))
+
+    @property
+    def name(self) -> str:
+        """How it is called in tables."""
+        net = f" 1/{self.grid}" if self.leader == "net" else ""
+        return f"exact {self.concept}" + ("" if self.leader in ("auto", "randomised") else f", {self.leader}{net} leader")
+
+    def refuses(self, problem: Any) -> Refusal | None:
+        """Batches, programs that would not fit, and searches that are not mixed-integer linear."""
+        if not isinstance(problem, StackelbergGame):
+            return Refusal("wrong-problem", law={"method": self.name, "problem": type(problem).__name__})
+        if problem.batch:
+            return Refusal("single-game", law={"method": self.name, "batch": problem.batch})
+        if self.leader in ("auto", "randomised") and (where := problem.leader_moves_state()):
+            return Refusal("leader-moves-state", because=where)
+        S, A, B = problem.shape
+        J = grid_size(A, self._grid())
+        per_choice = J if self.leader in ("deterministic", "net") else 1
+        nonzeros = 4 * S * S * per_choice * B + 6 * S * J * B
+        if nonzeros > NONZEROS:
+            what = f"{S} states x {J} leader choices x {B} follower actions need a program with about {nonzeros:.2g} non-zeros; the limit is {NONZEROS:.2g}"
+            return Refusal("too-large", law={"what": what})
+        return None
+
+    def _grid(self) -> int:
+        return self.grid if self.leader == "net" else 1
+
+    def run(self, problem: StackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Profile]:
+        """Search; see the class for what each status means."""
+        points = simplex_grid(problem.shape[1], self._grid())
+        formulation = self._formulation(problem, points)
+        outcome = guarded_search(
+            problem,
+            formulation,
+            concept=self.concept,
+            margin=self.margin,
+            known=local_search(problem, points, self.concept, self.margin, seed),
+            time_limit=self.time_limit,
+            confirm=self.confirm,
+            seed=seed,
+            report=report,
+        )
+        return self._run(outcome, formulation)
+
+    def _formulation(self, game: StackelbergGame, points: Array) -> Formulation:
+        choices = choices_of(game, points)
+        return strong_finite(choices) if self.leader in ("deterministic", "net") else strong_randomised(choices)
+
+    def _run(self, outcome: Outcome, formulation: Formulation) -> Run[Profile]:
+        profile = None
+        if outcome.best is not None:
+            best = outcome.best
+            margin = self.margin if self.concept == "weak" else 0.0
+            profile = Profile(best.policy, best.response, concept=self.concept, margin=margin, claim=best.value)
+        bound = None
+        if outcome.status is not Status.FAILED and np.isfinite(outcome.bound):
+            bound = Bound(outcome.bound, self._searched(), formulation.tag)
+        return Run(outcome.status, profile, bound, outcome.stats, outcome.because)
+
+    def _searched(self) -> str:
+        """What the bound of the search is a bound of."""
+        over = {
+            "deterministic": "deterministic leader policies",
+            "net": f"leader policies in multiples of 1/{self.grid}",
+        }.get(self.leader, "all leader policies")
+        if self.concept == "strong":
+            return STRONG_VALUE if over == "all leader policies" else f"strong commitment value over {over}"
+        return f"weak commitment value, margin {number(self.margin)}, over {over}"
