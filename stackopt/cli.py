@@ -90,7 +90,6 @@ def compare(
     from stackopt.comparison.suites import DEFAULT_MODELS, KINDS, suite
 
     study = suite(models or DEFAULT_MODELS, parsed(settings), numbers(temperatures), method or tuple(KINDS), time_limit)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with workers(jobs) as over:
         result = run(study.problems, study.methods, range(seeds), store=store or out / "runs", map=over, retry=retry, about=study.about)
     written = result.save(out)
@@ -234,8 +233,8 @@ def verify(
 
     with watching() as report:
         result = run(instances, seed, report=report)
-    typer.echo(json.dumps(result.to_json(), indent=1, allow_nan=False) if as_json else str(result))
-    raise typer.Exit(CERTIFIED if result.good else NOT_CERTIFIED)
+    typer.echo(result.json() if as_json else str(result))
+    raise typer.Exit(NOT_CERTIFIED if result.violations else CERTIFIED)
 
 
 @app.command()

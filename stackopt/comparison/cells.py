@@ -6,9 +6,12 @@ traceback. Only an interrupt and an unwritable store escape.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,18 @@ from stackopt.solving import solve
 
 #: Policies by name; kept out of the JSON.
 Arrays = dict[str, np.ndarray]
+
+
+#: Parts of the package that decide an answer; a change in one of their files is another key.
+DECIDING = ("bounds", "programs", "games", "reformulations", "backends", "exact", "learning", "certificate.py", "solution.py", "solving.py")
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 of the source files that decide an answer: a store never serves answers of other code."""
+    root = Path(stackopt.__file__).parent
+    files = [f for part in DECIDING for f in ([root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py")))]
+    return digest([[str(f.relative_to(root).as_posix()), hashlib.sha256(f.read_bytes()).hexdigest()] for f in files])
 
 
 @dataclass(frozen=True)
@@ -50,10 +65,10 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """What identifies the answer: problem data, method settings, seed, schema and version of stackopt."""
+        """What identifies the answer: problem data, method settings, seed, schema, version and code of stackopt."""
         kind = type(self.method)
         return digest([
-            CELL_SCHEMA, stackopt.__version__, type(self.problem).__name__, self.problem.fingerprint(),
+            CELL_SCHEMA, stackopt.__version__, code_digest(), type(self.problem).__name__, self.problem.fingerprint(),
             f"{kind.__module__}.{kind.__qualname__}", settings(self.method), self.seed,
         ])
 

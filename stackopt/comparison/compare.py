@@ -19,7 +19,8 @@ are finite or ``null`` (NaN, or not known); an infinite one is the string ``"inf
                  "parallel": bool}
 
     cell        {"key", "problem", "method", "seed", "cached": bool, "settings": {"class", ...}, "family", "concept",
-                 "response", "temperature", "status", "certified": bool, "because",
+                 "response", "temperature", "status", "certified": bool, "because", "verified": the problem's
+                 checks all pass, whatever the status (a LIMIT can be verified, never certified),
                  "values": {"strong", "weak", "own_follower", "follower", "follower_regret", "leader_regret", ...},
                  "objective": key of values, "claim", "bounds": [bound without problem, method, seed, status],
                  "checks": [{"name", "residual", "tolerance", "passed", "because"}], "notes": [str],
@@ -29,7 +30,8 @@ are finite or ``null`` (NaN, or not known); an infinite one is the string ``"inf
                  "failure": null | {"type", "text", "traceback"}, "reproduce": {"python", "command"}}
                 status is one of PROVED OPTIMAL CONVERGED LIMIT INFEASIBLE UNBOUNDED FAILED REFUSED
     row         {"problem", "method", "family", "concept", "response", "temperature", "target": "strong" | "weak",
-                 "status": worst over seeds, "certified": bool, "seeds": how many, "finished": how many have a value,
+                 "status": worst over seeds, "agreeing": how many seeds have it, "certified": bool, "seeds": how many,
+                 "finished": how many have a value,
                  "value", "value_low", "value_high"      certified: the follower best-responds (mean, least, greatest)
                  "soft_value"                            under the method's own soft follower; null for a best-responding one
                  "error"                                 measured gap to the exact value; to the best known one unless closed
@@ -136,12 +138,12 @@ def compare(
         shelf.require_writable()
     with contextlib.ExitStack() as stack:
         if report is None and wanted():
-            report = stack.enter_context(Bar())
+            report = stack.enter_context(Bar("cells"))
         try:
-            for i, (record, arrays) in zip(todo, _evaluated([cells[i] for i in todo], map, report, cached=len(records))):
+            for (record, policies), i in zip(_evaluated([cells[i] for i in todo], map, report, cached=len(records)), todo):
                 records[i] = record
                 if shelf is not None and not shelf.path(cells[i].key).exists():  # a worker elsewhere, with a disk of its own
-                    shelf.write(record, described[cells[i].problem_name], arrays)
+                    shelf.write(record, described[cells[i].problem_name], policies)
         except KeyboardInterrupt:
             raise Interrupted(_continue(len(records), len(cells), folder)) from None
     if shelf is not None and todo:

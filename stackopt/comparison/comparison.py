@@ -19,7 +19,7 @@ from stackopt.errors import InvalidOutput, InvalidStore, MissingPackage
 SCHEMA = "stackopt.comparison/1"
 #: Columns of results.csv and bounds.csv; seconds are seconds, everything else is in the units of the leader's reward.
 RESULT_COLUMNS = (
-    "problem", "method", "status", "certified", "seeds", "finished", "target", "value", "value_low", "value_high", "soft_value", "error",
+    "problem", "method", "status", "agreeing", "certified", "seeds", "finished", "target", "value", "value_low", "value_high", "soft_value", "error",
     "error_at_most", "bound", "bound_reference", "follower_regret", "leader_regret", "cpu_seconds", "seconds", "cached", "violations",
     "family", "concept", "response", "temperature", "note",
 )

@@ -24,63 +24,58 @@ def wanted() -> bool:
 class Bar:
     """A context that draws the progress it is called with.
 
+    Parameters
+    ----------
+    head : str
+        Progress whose stage starts with this word moves the bar; other stages are shown as detail behind it. Empty: all
+        progress moves the bar.
+
     Examples
     --------
     >>> from stackopt import Progress
-    >>> with Bar() as bar:
+    >>> with Bar("cells") as bar:
     ...     bar(Progress("cells", 1, 6))
     """
 
-    def __init__(self) -> None:
+    def __init__(self, head: str = "") -> None:
+        self._head = head
         self._display: Any = None
-        self._started = self._drawn = time.monotonic()
-        self._cells = self._detail = ""
-        self._done, self._total = 0, 1
+        self._started, self._drawn = time.monotonic(), -1.0
+        self._fields: dict[str, Any] = {"completed": 0, "total": None, "stage": "", "detail": ""}
 
     def __enter__(self) -> Bar:
         return self
 
     def __call__(self, progress: Progress) -> None:
         """Draw the line anew, at most ten times a second."""
-        if progress.stage.startswith("cells"):
-            self._done, self._total = progress.done, progress.total or 1
-            self._cells, self._detail = progress.stage.removeprefix("cells").strip(), ""
+        residual = "" if progress.residual is None else f"{progress.residual:.1e}"
+        if progress.stage.startswith(self._head):
+            self._fields = {"completed": progress.done, "total": progress.total, "stage": progress.stage, "detail": residual}
         else:
-            residual = "" if progress.residual is None else f"  {progress.residual:.1e}"
-            self._detail = f"{progress.stage} {progress.done}{residual}"
+            self._fields["detail"] = f"{progress.done} {residual}"
         now = time.monotonic()
-        if now - self._started < PATIENCE or now - self._drawn < REFRESH:
-            return
-        self._drawn = now
-        if self._display is None:
-            self._display = self._open()
-        self._display.update(0, completed=self._done, total=self._total, cells=self._cells, detail=self._detail)
-
-    def _open(self) -> Any:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Display
-
-        columns = (
-            TextColumn("cells"), MofNCompleteColumn(), BarColumn(bar_width=12), TimeElapsedColumn(),
-            TextColumn("{task.fields[cells]}", markup=False), TextColumn("{task.fields[detail]}", markup=False),
-        )
-        display = Display(*columns, console=Console(stderr=True), transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-        display.add_task("", total=self._total, cells="", detail="")
-        display.start()
-        return _Redrawn(display)
+        if now - self._started >= PATIENCE and now - self._drawn >= REFRESH:
+            self._drawn = now
+            if self._display is None:
+                self._display = _display()
+                self._display.add_task("", stage="", detail="")
+                self._display.start()
+            self._display.update(0, **self._fields)
+            self._display.refresh()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._display is not None:
-            self._display.display.stop()
+            self._display.stop()
 
 
-class _Redrawn:
-    """A rich display that redraws on every update."""
+def _display() -> Any:
+    """One line: count, bar, time, what is being done, its residual. It vanishes when the work is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Display
 
-    def __init__(self, display: Any) -> None:
-        self.display = display
-
-    def update(self, task: int, **fields: Any) -> None:
-        self.display.update(task, **fields)
-        self.display.refresh()
+    columns = (
+        MofNCompleteColumn(), BarColumn(bar_width=10), TimeElapsedColumn(),
+        TextColumn("{task.fields[stage]}", markup=False), TextColumn("{task.fields[detail]}", markup=False),
+    )
+    return Display(*columns, console=Console(stderr=True), transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)

@@ -124,6 +124,7 @@ def grouped(cells: Sequence[Record], *keys: str) -> dict[Any, list[Record]]:
 
 def _row(problem: str, method: str, group: list[Record], exact: Record, broken: Sequence[Record]) -> Record:
     first, target = group[0], target_of(group[0])
+    status = max((c["status"] for c in group), key=STATUSES.index)
     prefix = "weak_" if target == "weak" else ""
     values = [v for v in (value_of(c, target) for c in group) if v is not None]
     mean = statistics.fmean(values) if values else None
@@ -139,7 +140,8 @@ def _row(problem: str, method: str, group: list[Record], exact: Record, broken: 
         "method": method,
         **{k: first[k] for k in ("family", "concept", "response", "temperature")},
         "target": target,
-        "status": max((c["status"] for c in group), key=STATUSES.index),
+        "status": status,
+        "agreeing": sum(c["status"] == status for c in group),
         "certified": all(c["certified"] for c in group),
         "seeds": len(group),
         "finished": len(values),

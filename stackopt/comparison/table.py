@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stackopt.comparison.plain import figure
 from stackopt.comparison.rows import grouped, slack
 
 Record = dict[str, Any]
@@ -20,15 +19,12 @@ LEGEND, SOFT = "certified: the follower best-responds", "; soft: under the metho
 
 def verdict(cells: Sequence[Record], rows: Sequence[Record], violations: Sequence[Record]) -> Record:
     """One sentence on the whole comparison, and whether it is good: no bound violated."""
-    problems, methods = len(grouped(cells, "problem")), len(grouped(cells, "method"))
-    seeds = len(grouped(cells, "seed"))
-    finished = sum(c["certified"] for c in cells)
-    head = f"Comparison: {_count(problems, 'problem')} x {_count(methods, 'method')}" + (f" x {seeds} seeds" if seeds > 1 else "")
-    head += f"; {finished} of {len(cells)} cells certified"
+    sizes = [_count(len(grouped(list(cells), key)), key) for key in ("problem", "method", "seed")]
+    head = f"Comparison: {', '.join(sizes)}: {sum(c['certified'] for c in cells)} of {len(cells)} cells certified"
     if violations:
-        return {"text": f"{head}; {_count(len(violations), 'bound')} VIOLATED", "good": False}
-    held = any(r["bound"] is not None for r in rows)
-    return {"text": head + ("; every error is within its bound" if held else ""), "good": True}
+        return {"text": f"{head}, {_count(len(violations), 'bound')} VIOLATED", "good": False}
+    examined = any(b["verdict"] == "holds" for c in cells for b in c["bounds"]) or any(r["bound"] is not None for r in rows)
+    return {"text": head + (", no bound violated" if examined else ""), "good": True}
 
 
 def text(cells: Sequence[Record], problems: Mapping[str, Record], rows: Sequence[Record], violations: Sequence[Record], width: int = 81) -> str:
@@ -51,16 +47,16 @@ def text(cells: Sequence[Record], problems: Mapping[str, Record], rows: Sequence
 
 
 def _line(row: Record) -> dict[str, str]:
-    words = row["status"] if row["seeds"] == 1 or row["certified"] else f"{row['status']}*"
+    part = "" if row["agreeing"] == row["seeds"] else f" {row['agreeing']}/{row['seeds']}"
     return {
         "method": row["method"],
-        "status": words,
+        "status": row["status"] + part,
         "value": _value(row["value"]),
         "soft_value": _value(row["soft_value"]),
         "error": _error(row),
         "bound": _small(row["bound"]),
         "follower_regret": _small(row["follower_regret"]),
-        "cpu_seconds": "cached" if row["cached"] == row["seeds"] else "-" if row["finished"] == 0 else f"{figure(row['cpu_seconds']):.2f}",
+        "cpu_seconds": "-" if row["cpu_seconds"] is None else f"{row['cpu_seconds']:.2f}",
     }
 
 
@@ -104,6 +100,9 @@ def _last(cells: Sequence[Record], rows: Sequence[Record], violations: Sequence[
     told = [_count(n, word) for word, n in counts.items() if n]
     if told:
         lines.append(f"{', '.join(told)}: see .failures()")
+    cached = sum(c["cached"] for c in cells)
+    if cached:
+        lines.append(f"{_count(cached, 'cell')} cached: from the store, not computed again; times are those of the first run")
     for row in rows:
         if row["note"] and row["status"] in ("REFUSED", "FAILED"):
             lines.append(f"{row['problem']}, {row['method']}: {row['note']}")
