@@ -17,6 +17,7 @@ import numpy as np
 from stackopt.certificate import Certificate, Check
 from stackopt.display import Block, number
 from stackopt.errors import InvalidCandidate, InvalidGame, Refused
+from stackopt.games import validation
 from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
 from stackopt.games.responses import tie_width
@@ -69,36 +70,31 @@ class BayesianGame:
         leader, follower = (self._payoff(name) for name in ("leader_payoff", "follower_payoff"))
         if leader.shape != follower.shape:
             raise InvalidGame("follower-types", where=f"leader_payoff has shape {leader.shape}, follower_payoff {follower.shape}")
-        weights = np.array(self.probabilities, dtype=np.float64)
         K, A, B = leader.shape
-        if weights.shape != (K,) or not np.isfinite(weights).all() or (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
-            raise InvalidGame("follower-types", where=f"probabilities = {self.probabilities} for {K} types", help="non-negative, one per type, summing to 1")
+        weights = self._numbers("probabilities")
+        if weights.shape != (K,) or not np.isfinite(weights).all() or (weights < 0).any() or abs(weights.sum() - 1) > validation.MASS_TOLERANCE:
+            where = f"probabilities = {weights.tolist()} for {K} type{'s' if K > 1 else ''}"
+            raise InvalidGame("follower-types", where=where, help="non-negative, one per type, summing to 1")
         for key, array in (("leader_payoff", leader), ("follower_payoff", follower), ("probabilities", weights / weights.sum())):
             array.flags.writeable = False
             object.__setattr__(self, key, array)
         for key, count in (("types", K), ("leader_actions", A), ("follower_actions", B)):
-            labels = getattr(self, key)
-            if labels is None:
-                continue
-            labels = tuple(str(label) for label in labels)
-            if len(labels) != count or len(set(labels)) != count:
-                raise InvalidGame("labels", name=key, expected=count, got=f"{len(labels)} of which {len(set(labels))} distinct")
-            object.__setattr__(self, key, labels)
+            object.__setattr__(self, key, validation.labels(key, getattr(self, key), count))
 
     def _payoff(self, name: str) -> Array:
-        try:
-            array = np.array(getattr(self, name), dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InvalidGame("follower-types", where=f"{name}: {error}") from None
+        array = self._numbers(name)
         if array.ndim != 3:
             raise InvalidGame("follower-types", where=f"{name} has shape {array.shape}")
         if 0 in array.shape:
             raise InvalidGame("action-set", where=f"{name} has shape {array.shape}")
-        bad = np.argwhere(~np.isfinite(array))
-        if len(bad):
-            index = tuple(int(i) for i in bad[0])
-            raise InvalidGame("finite", array=name, where=f"(k, a, b) = {index} is {array[index]}")
+        validation.require_finite(name, array, "k a b")
         return array
+
+    def _numbers(self, name: str) -> Array:
+        try:
+            return np.array(getattr(self, name), dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidGame("follower-types", where=f"{name}: {error}") from None
 
     @property
     def shape(self) -> tuple[int, int, int]:

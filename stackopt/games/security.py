@@ -18,6 +18,7 @@ import numpy as np
 from stackopt.certificate import Certificate, Check
 from stackopt.display import Block, number
 from stackopt.errors import InvalidCandidate, InvalidGame, Refused
+from stackopt.games import validation
 from stackopt.games.operators import Array
 from stackopt.games.profile import Concept
 from stackopt.games.responses import tie_width
@@ -95,9 +96,7 @@ class SecurityGame:
                 raise InvalidGame("security", law=f"numbers in `{key}`", where=str(error), help="one number per target") from None
             if array.ndim != 1 or not array.size:
                 raise InvalidGame("security", law=f"`{key}` of shape [T]", where=f"shape {array.shape}", help="one number per target")
-            if not np.isfinite(array).all():
-                t = int(np.flatnonzero(~np.isfinite(array))[0])
-                raise InvalidGame("finite", array=key, where=f"(t) = ({t}) is {array[t]}")
+            validation.require_finite(key, array, "t")
             array.flags.writeable = False
             object.__setattr__(self, key, array)
         T = len(self.defender_covered)
@@ -113,11 +112,7 @@ class SecurityGame:
         if isinstance(self.resources, bool) or self.resources != int(self.resources) or not 0 <= self.resources <= T:
             raise InvalidGame("security", law=f"resources from 0 to {T}", where=f"resources = {self.resources}", help="a whole number, at most one per target")
         object.__setattr__(self, "resources", int(self.resources))
-        if self.targets is not None:
-            labels = tuple(str(label) for label in self.targets)
-            if len(labels) != T or len(set(labels)) != T:
-                raise InvalidGame("labels", name="targets", expected=T, got=f"{len(labels)} of which {len(set(labels))} distinct")
-            object.__setattr__(self, "targets", labels)
+        object.__setattr__(self, "targets", validation.labels("targets", self.targets, T))
 
     @property
     def size(self) -> int:
@@ -146,7 +141,10 @@ class SecurityGame:
     # --- another form ---------------------------------------------------------------------------------------------
 
     def expand(self) -> StackelbergGame:
-        """The same game with the allocations written out: one state, C(T, m) leader actions, T follower actions.
+        """The same game with the allocations written out: one state, T follower actions.
+
+        One leader action per way to use all m resources. That loses nothing for m < T: a spare resource can go to a target that
+        is not attacked, which only makes that target less attractive. For m = T, allocations that leave targets bare are listed too.
 
         Raises
         ------
@@ -154,10 +152,12 @@ class SecurityGame:
             If there are more than 20,000 allocations.
         """
         T, m = self.size, self.resources
-        count = math.comb(T, m)
+        sizes = (m,) if m < T else range(T + 1)
+        count = sum(math.comb(T, k) for k in sizes)
         if count > ALLOCATIONS:
             raise Refused("too-large", what=f"{count} allocations of {m} resources to {T} targets", help="Exact solves the compact form itself")
-        allocations = np.array([np.isin(np.arange(T), chosen) for chosen in itertools.combinations(range(T), m)], float).reshape(count, T)
+        chosen = [c for k in sizes for c in itertools.combinations(range(T), k)]
+        allocations = np.array([np.isin(np.arange(T), c) for c in chosen], float)
         names = self.targets or tuple(str(t) for t in range(T))
         return StackelbergGame(
             leader_reward=self.defender_values(allocations)[None],
