@@ -1,0 +1,129 @@
+"""How every figure here is drawn: palette, markers, dashes, and the step from a Matplotlib figure to inline SVG.
+
+Matplotlib is imported inside functions and without pyplot: a `Figure` belongs to its caller, nothing global changes.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from stackopt.errors import MissingPackage
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: The four Okabe-Ito colours with at least 3:1 contrast on white; each comes with its own marker and dash.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+MARKERS = ("o", "s", "^", "D")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+#: Ink, secondary ink and grid of a figure. Inline SVG replaces them by the page's own, so that dark themes and print work.
+INK, SOFT, GRID = "#1c2126", "#5b6670", "#d9dee3"
+_PAGE = {INK: "ink", SOFT: "soft", GRID: "grid", "#ffffff": "paper", **{c: f"series-{i + 1}" for i, c in enumerate(COLOURS)}}
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "figure.facecolor": "#ffffff",
+    "axes.facecolor": "#ffffff",
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.5,
+    "svg.fonttype": "path",
+}
+
+
+def panels(columns: int, rows: int = 1, *, feature: str, width: float = 5.0, height: float = 3.7) -> tuple[Figure, list[Axes]]:
+    """A figure of `rows` x `columns` panels (inches each) and its axes, row by row.
+
+    Raises
+    ------
+    MissingPackage
+        If Matplotlib is not installed.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingPackage("package", feature=feature, package="stackopt[report]") from None
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, [a for row in axes for a in row]
+
+
+def look(series: int) -> dict[str, Any]:
+    """Colour, marker and dash of the series with this number: never colour alone."""
+    i = series % len(COLOURS)
+    return {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": DASHES[i], "markeredgecolor": COLOURS[i]}
+
+
+def plain(text: str) -> str:
+    """Names and units as they are: a dollar starts no formula."""
+    return text.replace("$", r"\$")
+
+
+def title(axes: Axes, text: str) -> None:
+    """The title of a panel, flush left."""
+    axes.set_title(plain(text), loc="left", fontsize=10.5, fontweight="bold")
+
+
+def legend_below(figure: Figure, axes: Iterable[Axes]) -> None:
+    """One legend for all panels, under them, where it covers no data."""
+    entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    if entries:
+        columns = max(1, int(figure.get_figwidth() // 4))
+        figure.legend(entries.values(), map(plain, entries.keys()), loc="outside lower left", ncols=columns, handlelength=3.2, frameon=False, fontsize=8.5,
+                      labelcolor=INK)  # fmt: skip
+
+
+def svg(figure: Figure, prefix: str, finding: str) -> str:
+    """`figure` as inline SVG: identifiers prefixed, colours of the page, no date, a title that states the finding.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    prefix : str
+        Unique in the page; part of every id.
+    finding : str
+        What the figure shows, for those who do not see it.
+    """
+    from matplotlib import rc_context
+
+    buffer = io.StringIO()
+    with rc_context({**_STYLE, "svg.hashsalt": prefix}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"<style[^>]*>.*?</style>\s*", "", text, flags=re.DOTALL)  # would style the whole page
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
+    text = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
+    for colour, variable in _PAGE.items():
+        text = text.replace(colour, f"var(--{variable})")
+    view_box = re.search(r'viewBox="([^"]+)"', text)
+    assert view_box is not None
+    width = float(view_box.group(1).split()[2]) * 4 / 3  # points to CSS pixels
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{view_box.group(1)}" role="img" '
+        f'aria-labelledby="{prefix}-finding" style="max-width:{width:.0f}px"><title id="{prefix}-finding">{html.escape(finding)}</title>'
+    )
+    return head + text[text.index(">", text.index("<svg")) + 1 :]
