@@ -237,7 +237,7 @@ def _load(name: str) -> ModuleType:
     except Exception as error:
         raise UnknownModel("model-file", path=path, where=f"{type(error).__name__}: {error}") from error
     build_: Callable[..., Any] | None = getattr(module, "build", None)
-    missing = [what for what, there in (("a docstring", module.__doc__), ("build", callable(build_)), ("KNOWN", hasattr(module, "KNOWN"))) if not there]
+    missing = [what for what, there in (("docstring", module.__doc__), ("build", callable(build_)), ("KNOWN", hasattr(module, "KNOWN"))) if not there]
     if missing:
         raise UnknownModel("model-file", path=path, where=f"it has no {' and no '.join(missing)}")
     open_ended = [key for key, p in inspect.signature(module.build).parameters.items() if p.default is inspect.Parameter.empty]
