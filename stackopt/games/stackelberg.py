@@ -322,7 +322,8 @@ class StackelbergGame:
         if self.batch:
             rows.insert(0, ("batch", f"{self.batch}"))
         if not self.leader_sees_state:
-            rows.append(("leader sees", f"{int(self.observations.max()) + 1} observations of the {S} states"))
+            seen = int(self.observations.max()) + 1
+            rows.append(("leader sees", f"{seen} observation{'s' if seen > 1 else ''} of the {S} states"))
         if S == 1 and not self.batch and A <= 8 and B <= 8:
             rows.append(("payoffs", "(leader, follower) by leader action (rows) and follower action (columns)"))
             names = self.leader_actions or [str(a) for a in range(A)]
