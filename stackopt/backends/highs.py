@@ -111,7 +111,12 @@ def solve_lp(milp: Milp, *, time_limit: float = 60.0, presolve: bool = True, see
 
 
 def _solver(highspy: Any, time_limit: float, presolve: bool, seed: int) -> Any:
-    solver = highspy.Highs()
+    class Quiet(highspy.Highs):  # type: ignore[misc]  # HiGHS prints its banner when callbacks are set, which its constructor does
+        def enableCallbacks(self) -> None:
+            self.setOptionValue("output_flag", False)
+            super().enableCallbacks()
+
+    solver = Quiet()
     for option, value in (
         ("output_flag", False),
         ("threads", 1),
