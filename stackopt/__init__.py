@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stackopt.comparison.compare import Interrupted as Interrupted
     from stackopt.comparison.compare import compare as compare
     from stackopt.comparison.comparison import Comparison as Comparison
+    from stackopt.comparison.verify import Verification as Verification
+    from stackopt.comparison.verify import verify as verify
     from stackopt.errors import InvalidCandidate as InvalidCandidate
     from stackopt.errors import InvalidGame as InvalidGame
     from stackopt.errors import InvalidInput as InvalidInput
@@ -58,6 +60,8 @@ _HOME = {
     "Comparison": "comparison.comparison",
     "Interrupted": "comparison.compare",
     "compare": "comparison.compare",
+    "Verification": "comparison.verify",
+    "verify": "comparison.verify",
     "InvalidCandidate": "errors",
     "InvalidGame": "errors",
     "InvalidInput": "errors",

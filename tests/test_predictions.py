@@ -71,10 +71,8 @@ def test_verify_counts_and_prints():
 
 
 def test_verify_is_reproducible_and_plain():
-    import json
-
     one, two = verify(instances=2, seed=1), verify(instances=2, seed=1)
-    assert json.dumps(one.to_json(), allow_nan=False) == json.dumps(two.to_json(), allow_nan=False)
+    assert one.json() == two.json()
     assert one.to_json()["schema"] == "stackopt.verification/1"
 
 
@@ -132,3 +130,32 @@ def test_a_bound_that_does_not_apply_is_counted_not_passed(monkeypatch):
     result = _watched(monkeypatch, guarded)
     (row,) = result.rows()
     assert (row["applied"], row["not_applicable"], row["why_not"], row["violated"]) == (0, 1, "modulus < 1", 0)
+
+
+@pytest.mark.parametrize(
+    ("tag", "module", "name"),
+    [
+        ("E2", "softmax", "boltzmann_loss"),
+        ("E3", "softmax", "softmax_change"),
+        ("E4", "lipschitz", "response_change"),
+        ("E9", "sandwich", "value_sandwich"),
+        ("E10", "sandwich", "action_sandwich"),
+        ("E12", "relaxation", "individually_rational"),
+    ],
+)
+def test_a_bound_that_is_too_good_would_be_noticed(monkeypatch, tag, module, name):
+    """The examinations can fail: shrink one bound by a fifth and some instance violates it."""
+    import importlib
+    from dataclasses import replace
+
+    bounds = importlib.import_module(f"stackopt.bounds.{module}")
+    original = getattr(bounds, name)
+
+    def shrunk(*args, **rest):
+        found = original(*args, **rest)
+        smaller = [replace(b, value=b.value - (0.2 if b.sense == "upper" else -0.2) * abs(b.value)) for b in (found if isinstance(found, tuple) else (found,))]
+        return tuple(smaller) if isinstance(found, tuple) else smaller[0]
+
+    monkeypatch.setattr(bounds, name, shrunk)
+    verdicts = (e.verdict for index in range(100) for e in reproduce(tag, 5, index))
+    assert "violated" in verdicts

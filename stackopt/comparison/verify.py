@@ -6,6 +6,7 @@ every violation with the one line that reproduces it. A NaN is a violation; so i
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -60,9 +61,9 @@ PREDICTIONS = (
     Prediction("E10", p.e10),
     Prediction("E11", p.e11),
     Prediction("E12", p.e12, 2),
-    Prediction("E13", m.e13, 10),
-    Prediction("E14", m.e14, 10),
-    Prediction("E15", m.e15, 20),
+    Prediction("E13", m.e13, 20),
+    Prediction("E14", m.e14, 20),
+    Prediction("E15", m.e15, 40),
     Prediction("E16", m.e16, 2),
     Prediction("E17", m.e17, 2),
 )
@@ -167,6 +168,10 @@ class Verification:
         })
         return plain
 
+    def json(self) -> str:
+        """`to_json` as text."""
+        return json.dumps(self.to_json(), indent=1, allow_nan=False)
+
     def block(self) -> Block:
         """The printed form: the verdict, one row per prediction, violations with how to reproduce them."""
         checked = sum(t.checked for t in self.tallies.values())
@@ -200,7 +205,7 @@ def verify(instances: int = 200, seed: int = 0, report: Report | None = None) ->
     Parameters
     ----------
     instances : int
-        How many games; costly predictions see every second, tenth or twentieth of them.
+        How many games; costly predictions see every second, 20th or 40th of them.
     seed : int
         With the index of a game it determines everything about it.
     report : callable, optional

@@ -21,13 +21,13 @@ def distance(x, other):
 
 def slow(transition, reward, discount):
     """Theory B3 by loops over single entries."""
-    n, O, B, _ = transition.shape
+    n, others, B, _ = transition.shape
     rows = transition.reshape(-1, n)
     tv = lambda p, q: 0.5 * np.abs(p - q).sum()  # noqa: E731
     t = max(tv(p, q) for p in rows for q in rows)
-    ka = max(tv(transition[s, a, b], transition[s, c, b]) for s in range(n) for a in range(O) for c in range(O) for b in range(B))
-    kb = max(tv(transition[s, a, b], transition[s, a, d]) for s in range(n) for a in range(O) for b in range(B) for d in range(B))
-    cross = [(s, a, c, b, d) for s in range(n) for a in range(O) for c in range(O) for b in range(B) for d in range(B)]
+    ka = max(tv(transition[s, a, b], transition[s, c, b]) for s in range(n) for a in range(others) for c in range(others) for b in range(B))
+    kb = max(tv(transition[s, a, b], transition[s, a, d]) for s in range(n) for a in range(others) for b in range(B) for d in range(B))
+    cross = [(s, a, c, b, d) for s in range(n) for a in range(others) for c in range(others) for b in range(B) for d in range(B)]
     ir = max(abs(reward[s, a, b] - reward[s, c, b] - reward[s, a, d] + reward[s, c, d]) for s, a, c, b, d in cross)
     ip = max(0.5 * np.abs(transition[s, a, b] - transition[s, c, b] - transition[s, a, d] + transition[s, c, d]).sum() for s, a, c, b, d in cross)
     return t, ka, kb, ir, ip
