@@ -40,7 +40,7 @@ class Commands(TyperGroup):
             typer.echo(f"stackopt.{error}", err=True)
             raise typer.Exit(USAGE) from None
         except KeyboardInterrupt as interrupt:
-            typer.echo(f"\n{interrupt}" if str(interrupt) else "\nInterrupted.", err=True)
+            typer.echo(str(interrupt) or "Interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
@@ -234,7 +234,7 @@ def verify(
     with watching() as report:
         result = run(instances, seed, report=report)
     typer.echo(result.json() if as_json else str(result))
-    raise typer.Exit(NOT_CERTIFIED if result.violations else CERTIFIED)
+    raise typer.Exit(CERTIFIED if result.good else NOT_CERTIFIED)
 
 
 @app.command()

@@ -95,7 +95,7 @@ def evaluate(cell: Cell, report: Report | None = None) -> tuple[dict[str, Any], 
     except Exception as error:  # whatever goes wrong in one cell must not lose the others
         record.update(failed(error))
     if cell.store is not None:
-        Store(cell.store).write(record, describe_problem(cell), policies)
+        record = Store(cell.store).write(record, describe_problem(cell), policies)
     return record, policies
 
 
@@ -151,7 +151,6 @@ def answer(cell: Cell, solution: Solution[Any]) -> dict[str, Any]:
     """The part of a record that a solution fills in."""
     certificate = solution.certificate
     history, step = thinned(solution.history)
-    policies = f"{cell.key}.npz" if cell.store is not None and arrays(solution.candidate) else None
     return {
         "status": str(solution.status),
         "certified": solution.certified,
@@ -167,7 +166,6 @@ def answer(cell: Cell, solution: Solution[Any]) -> dict[str, Any]:
         "stats": plain(dict(solution.stats)),
         "history": history,
         "history_step": step,
-        "policies": policies,
         "provenance": plain(dict(solution.provenance)),
     }
 

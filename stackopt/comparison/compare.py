@@ -143,9 +143,10 @@ def compare(
             for (record, policies), i in zip(_evaluated([cells[i] for i in todo], map, report, cached=len(records)), todo):
                 records[i] = record
                 if shelf is not None and not shelf.path(cells[i].key).exists():  # a worker elsewhere, with a disk of its own
-                    shelf.write(record, described[cells[i].problem_name], policies)
+                    records[i] = shelf.write(record, described[cells[i].problem_name], policies)
         except KeyboardInterrupt:
-            raise Interrupted(_continue(len(records), len(cells), folder)) from None
+            stored = len(records) if shelf is None else sum(shelf.path(cell.key).exists() for cell in cells)  # workers may be ahead
+            raise Interrupted(_continue(stored, len(cells), folder)) from None
     if shelf is not None and todo:
         shelf.write_index()
     made = {**provenance(), "started": started, "command": _command(), "cpu_count": os.cpu_count(), "parallel": map is not _builtin}

@@ -14,6 +14,7 @@ from typing import Any
 from stackopt.comparison import rows as _rows
 from stackopt.comparison.store import Store, write_file
 from stackopt.comparison.table import text, verdict
+from stackopt.display import number
 from stackopt.errors import InvalidOutput, InvalidStore, MissingPackage
 
 SCHEMA = "stackopt.comparison/1"
@@ -83,9 +84,14 @@ class Comparison:
         return text(self.cells, self._problems(), self.rows(), self.violations(), width)
 
     def _problems(self) -> dict[str, Record]:
-        groups = _rows.grouped(self.cells, "problem")
-        return {name: {**{k: v for k, v in self.problems.get(name, {}).items() if k != "name"}, **_rows.reference(group)}
-                for name, group in groups.items()}
+        found = {}
+        for name, group in _rows.grouped(self.cells, "problem").items():
+            about = {k: v for k, v in self.problems.get(name, {}).items() if k != "name"}
+            found[name] = {**about, **_rows.reference(group)}
+            known = about.get("about", {}).get("known", {}).get("strong")
+            if known is not None:
+                found[name]["reference"] += f"; known answer {number(known, 7)}"
+        return found
 
     def to_json(self) -> Record:
         """Everything, as plain data of schema ``stackopt.comparison/1``."""

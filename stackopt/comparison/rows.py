@@ -55,14 +55,27 @@ def reference(cells: Sequence[Record]) -> Record:
     """
     usable = [c for c in cells if trusted(c)]
     strong, weak = _best(usable, "strong"), _best(usable, "weak")
-    proved = [(figure(b["value"]), b["reference"]) for c in usable for b in c["bounds"] if b["applies"] and b["of"] == STRONG_VALUE]
-    upper = min(proved, default=(None, ""))
+    upper = min((pair for c in usable for pair in _upper(c)), default=(None, ""))
     found: Record = {"lower": strong[0], "lower_by": strong[1], "upper": upper[0], "upper_reference": upper[1],
                      "weak_lower": weak[0], "weak_upper": upper[0]}  # a weak value is at most the strong one
     found["closed"] = _closed(strong[0], upper[0])
     found["weak_closed"] = _closed(weak[0], upper[0])
     found["reference"] = _sentence(found)
     return found
+
+
+def _upper(cell: Mapping[str, Any]) -> list[tuple[float, str]]:
+    """Upper bounds on the exact value: of the search, and value plus gap of the certificate  [B8]."""
+    strong = value_of(cell, "strong")
+    found = [(figure(b["value"]), b["reference"]) for b in cell["bounds"] if b["applies"] and b["of"] == STRONG_VALUE]
+    if strong is not None:
+        found += [(strong + figure(b["value"]), b["reference"]) for b in cell["bounds"] if b["applies"] and _is_gap(b)]
+    return found
+
+
+def _is_gap(bound: Mapping[str, Any]) -> bool:
+    """Whether a bound is the certificate's, on the gap between a commitment and the best one."""
+    return bool(bound["origin"] == "certificate" and bound["of"].startswith("gap"))
 
 
 def _best(cells: Sequence[Record], target: str) -> tuple[float | None, str]:
@@ -98,7 +111,7 @@ def gap_bound(cell: Mapping[str, Any]) -> tuple[float | None, str]:
     if value is None or strong is None:
         return None, ""
     found = [(figure(b["value"]) + strong - value, b["reference"]) for b in cell["bounds"]
-             if b["applies"] and b["origin"] == "certificate" and b["of"].startswith("gap")]
+             if b["applies"] and _is_gap(b)]
     found += [(max(figure(b["value"]) - value, 0.0), b["reference"]) for b in cell["bounds"]
               if b["applies"] and b["origin"] == "search" and b["of"] == STRONG_VALUE]
     return min(found, default=(None, ""))
@@ -126,7 +139,8 @@ def _row(problem: str, method: str, group: list[Record], exact: Record, broken: 
     first, target = group[0], target_of(group[0])
     status = max((c["status"] for c in group), key=STATUSES.index)
     prefix = "weak_" if target == "weak" else ""
-    values = [v for v in (value_of(c, target) for c in group) if v is not None]
+    answered = [c for c in group if value_of(c, target) is not None]
+    values = [v for c in answered if (v := value_of(c, target)) is not None]
     mean = statistics.fmean(values) if values else None
     lower, upper = exact[prefix + "lower"], exact[prefix + "upper"]
     above = None if mean is None or upper is None else max(upper - mean, 0.0)
@@ -134,7 +148,7 @@ def _row(problem: str, method: str, group: list[Record], exact: Record, broken: 
     bounds = [gap_bound(c) for c in group]
     proved = max(((v, tag) for v, tag in bounds if v is not None), default=(None, ""))
     error = above if exact[prefix + "closed"] else below
-    soft = [c["values"].get("own_follower") for c in group if c["response"] != "best"]
+    soft = [c["values"].get("own_follower") for c in answered if c["response"] != "best"]
     return {
         "problem": problem,
         "method": method,
@@ -153,8 +167,8 @@ def _row(problem: str, method: str, group: list[Record], exact: Record, broken: 
         "error_at_most": above,
         "bound": proved[0],
         "bound_reference": proved[1],
-        "follower_regret": _mean([c["values"].get("follower_regret") for c in group]),
-        "leader_regret": _mean([c["values"].get("leader_regret") for c in group]),
+        "follower_regret": _mean([c["values"].get("follower_regret") for c in answered]),
+        "leader_regret": _mean([c["values"].get("leader_regret") for c in answered]),
         "cpu_seconds": _median([c["stats"].get("cpu_seconds") for c in group]),
         "seconds": _median([c["stats"].get("seconds") for c in group]),
         "cached": sum(c["cached"] for c in group),
@@ -190,7 +204,7 @@ def _measured(cell: Record, bound: Record, exact: Record) -> Record:
         return bound
     if bound["of"] == STRONG_VALUE:
         measured = best
-    elif bound["origin"] == "certificate" and bound["of"].startswith("gap"):
+    elif _is_gap(bound):
         measured = max(best - strong, 0.0)
     else:
         return bound

@@ -107,8 +107,13 @@ class Store:
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise self._error("read", path, error) from error
 
-    def write(self, cell: Mapping[str, Any], problem: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    def write(self, cell: Mapping[str, Any], problem: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Store a finished cell.
+
+        Returns
+        -------
+        dict
+            The record with the name of the file its policies are in.
 
         Raises
         ------
@@ -116,16 +121,18 @@ class Store:
             If the folder cannot be created or written to; nothing half-written is left.
         """
         path = self.path(cell["key"])
+        record = {**cell, "policies": path.with_suffix(".npz").name if arrays else None}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if arrays:
                 buffer = io.BytesIO()
                 np.savez(buffer, **arrays)  # type: ignore[arg-type]  # names never clash with its one keyword
                 write_file(path.with_suffix(".npz"), buffer.getvalue())
-            text = json.dumps({"schema": CELL_SCHEMA, "cell": {**cell, "cached": False}, "problem": problem}, indent=1, allow_nan=False)
+            text = json.dumps({"schema": CELL_SCHEMA, "cell": {**record, "cached": False}, "problem": problem}, indent=1, allow_nan=False)
             write_file(path, text.encode())
         except OSError as error:
             raise self._error("written", path, error) from error
+        return record
 
     def require_writable(self) -> None:
         """Fail now rather than after the first hour of work; sweep away temporary files of processes that were killed.

@@ -24,6 +24,8 @@ DEFAULT_MODELS = ("tariff", "inspection")
 LADDER = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 #: Below a tenth of that unit the alternation behind a fixed point cycles on the built-in game at any damping tried.
 FIXED_POINT_LADDER = (0.5, 0.2, 0.1, 0.05)
+#: The finest net is taken that has at most this many (state, mixed leader action, follower action) triples.
+NET_CHOICES = 500
 #: What `--method` takes.
 KINDS = {
     "exact": "exact strong commitment",
@@ -110,7 +112,7 @@ def methods_for(
     for kind in kinds:
         if kind in ("exact", "weak"):
             method = exact_for(problem, "strong" if kind == "exact" else "weak", time_limit)
-            found[method.name] = method
+            found[f"exact {method.concept}" + (f", net 1/{method.grid}" if method.leader == "net" else "")] = method
             continue
         rungs = [_learner(kind, t) for t in temperatures or ladder(problem, kind)]
         refused = bool(rungs) and rungs[0].refuses(problem) is not None
@@ -124,7 +126,9 @@ def exact_for(problem: Any, concept: Any, time_limit: float = 60.0) -> Any:
     method = Exact(concept=concept, time_limit=time_limit)
     refusal = method.refuses(problem)
     if refusal is not None and refusal.code == "leader-moves-state":
-        return Exact(concept=concept, leader="net", grid=4, time_limit=time_limit)
+        S, A, B = problem.shape
+        fits = [n for n in (32, 16, 8, 4, 2) if S * B * math.comb(n + A - 1, A - 1) <= NET_CHOICES]
+        return Exact(concept=concept, leader="net", grid=max(fits, default=1), time_limit=time_limit)
     return method
 
 

@@ -10,10 +10,9 @@ from stackopt.comparison.rows import grouped, slack
 
 Record = dict[str, Any]
 
-#: Column -> heading. A column may be dropped, in this order, when the table is too wide.
+#: Column -> heading. On a narrow terminal columns move together; if that is not enough, the soft value is left out.
 HEADINGS = {"method": "method", "status": "status", "value": "certified", "soft_value": "soft", "error": "error", "bound": "bound",
             "follower_regret": "regret", "cpu_seconds": "CPU s"}
-DROPPED = ("soft_value",)
 LEGEND, SOFT = "certified: the follower best-responds", "; soft: under the method's own follower"
 
 
@@ -30,19 +29,20 @@ def verdict(cells: Sequence[Record], rows: Sequence[Record], violations: Sequenc
 def text(cells: Sequence[Record], problems: Mapping[str, Record], rows: Sequence[Record], violations: Sequence[Record], width: int = 81) -> str:
     """The printed form, at most `width` columns wide where the names allow."""
     lines = [str(verdict(cells, rows, violations)["text"])]
-    shown = list(HEADINGS)
     table = {name: [_line(row) for row in group] for name, group in grouped(list(rows), "problem").items()}
-    for dropped in (None, *DROPPED):
-        shown = [c for c in shown if c != dropped and (c != "soft_value" or any(r["soft_value"] is not None for r in rows))]
-        widths = {c: max(len(HEADINGS[c]), *(len(line[c]) for lines_ in table.values() for line in lines_)) for c in shown}
-        if 2 + sum(widths.values()) + 2 * (len(shown) - 1) <= width:
+    soft = any(r["soft_value"] is not None for r in rows)
+    layouts = [(list(HEADINGS), 2), (list(HEADINGS), 1)] if soft else []
+    layouts.append(([c for c in HEADINGS if c != "soft_value"], 2))
+    for shown, apart in layouts:  # the last one is taken when none fits
+        widths = {c: max(len(HEADINGS[c]), *(len(line[c]) for body in table.values() for line in body)) for c in shown}
+        excess = 2 + sum(widths.values()) + apart * (len(shown) - 1) - width
+        if excess <= 0:
             break
-    excess = 2 + sum(widths.values()) + 2 * (len(shown) - 1) - width
     widths["method"] = max(widths["method"] - max(excess, 0), 16)
-    lines.append(_joined({c: HEADINGS[c] for c in shown}, widths))
+    lines.append(_joined({c: HEADINGS[c] for c in shown}, widths, apart))
     for name, body in table.items():
         lines += textwrap.wrap(f"{name}: {problems[name]['reference']}", width, subsequent_indent="  ")
-        lines += [_joined(line, widths) for line in body]
+        lines += [_joined(line, widths, apart) for line in body]
     return "\n".join([*lines, *_last(cells, rows, violations, width, "soft_value" in shown)])
 
 
@@ -60,12 +60,12 @@ def _line(row: Record) -> dict[str, str]:
     }
 
 
-def _joined(line: Mapping[str, str], widths: Mapping[str, int]) -> str:
+def _joined(line: Mapping[str, str], widths: Mapping[str, int], apart: int) -> str:
     cells = []
     for column, width in widths.items():
         word = line[column] if len(line[column]) <= width else line[column][: width - 3] + "..."
         cells.append(f"{word:<{width}}" if column in ("method", "status") else f"{word:>{width}}")
-    return ("  " + "  ".join(cells)).rstrip()
+    return ("  " + (" " * apart).join(cells)).rstrip()
 
 
 def _value(value: float | None) -> str:
@@ -81,10 +81,9 @@ def _small(value: float | None) -> str:
 
 
 def _error(row: Record) -> str:
-    """The error where the exact value is known, else the largest it can be."""
-    if row["error"] is None or row["error_at_most"] is None or row["error_at_most"] - row["error"] <= 2 * slack(row["value"]):
-        return _small(row["error"])
-    return f"<={_small(row['error_at_most'])}"
+    """The error; with ``>=`` where the exact value lies between bounds and only a better policy is known."""
+    known = row["error"] is None or row["error_at_most"] is None or row["error_at_most"] - row["error"] <= 2 * slack(row["value"])
+    return _small(row["error"]) if known else f">={_small(row['error'])}"
 
 
 def _last(cells: Sequence[Record], rows: Sequence[Record], violations: Sequence[Record], width: int, soft: bool) -> list[str]:

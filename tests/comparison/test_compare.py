@@ -58,6 +58,12 @@ def test_the_proved_bound_on_the_gap_does_not_look_at_other_methods(comparison):
     assert row(comparison, "exact")["bound"] == pytest.approx(0.0, abs=1e-9)  # its own search proved it
 
 
+def test_the_certificate_alone_bounds_the_exact_value():
+    found = so.compare([game()], {"near": Fixed(0.4)}).to_json()["problems"]["commit-2x2"]
+    assert found["lower"] == pytest.approx(value(0.4))
+    assert BEST - 1e-9 <= found["upper"] <= 4.0 + 1e-9  # value plus proved gap  [B8]
+
+
 def test_an_uncertified_answer_is_no_reference(comparison):
     assert comparison.to_json()["problems"]["commit-2x2"]["lower"] == pytest.approx(BEST)
     assert row(comparison, "liar")["value"] is None
@@ -67,12 +73,12 @@ def test_an_uncertified_answer_is_no_reference(comparison):
 
 
 def test_an_open_bracket_gives_an_interval_for_the_error():
-    comparison = so.compare([game()], {"a": Fixed(0.4), "open": Fixed(0.5, bound=3.6, fault="limit")})
+    comparison = so.compare([game()], {"a": Fixed(0.2), "open": Fixed(0.4, bound=3.45, fault="limit")})
     found = row(comparison, "a")
-    assert found["error"] == pytest.approx(0.1)
-    assert found["error_at_most"] == pytest.approx(0.2)
-    assert "<=0.2" in str(comparison)
-    assert "between 3.5" in comparison.to_json()["problems"]["commit-2x2"]["reference"]
+    assert found["error"] == pytest.approx(0.2)  # a better policy is known
+    assert found["error_at_most"] == pytest.approx(0.25)  # and no better one is possible than this
+    assert ">=0.2000" in str(comparison)
+    assert "between 3.4" in comparison.to_json()["problems"]["commit-2x2"]["reference"]
 
 
 def test_a_value_above_a_proved_bound_turns_the_verdict():
