@@ -102,11 +102,9 @@ def constants(transition: Array, reward: Array, discount: float) -> Constants:
     by_own = [(i, j) for i in range(own) for j in range(i)]
     return Constants(
         discount=float(discount),
-        reward_span=float(np.ptp(reward)),
         mixing=dobrushin(transition.reshape(-1, transition.shape[-1])),
         opponent_sway=max((_variation(transition[:, i] - transition[:, j]) for i, j in by_opponent), default=0.0),
         own_sway=max((_variation(transition[:, :, i] - transition[:, :, j]) for i, j in by_own), default=0.0),
-        reward_interaction=max((float(np.ptp(reward[:, :, i] - reward[:, :, j], axis=1).max()) for i, j in by_own), default=0.0),
         transition_interaction=max(
             (
                 _variation(transition[:, i, k] - transition[:, i, m] - transition[:, j, k] + transition[:, j, m])
@@ -115,9 +113,40 @@ def constants(transition: Array, reward: Array, discount: float) -> Constants:
             ),
             default=0.0,
         ),
-        opponent_reward_span=float(np.ptp(reward, axis=1).max()),
-        own_reward_span=float(np.ptp(reward, axis=2).max()),
+        **_of_reward(reward),
     )
+
+
+def of_opponent(c: Constants, reward: Array, discount: float) -> Constants:
+    """The constants of the opponent of `c`'s player: the same transitions seen from the other side.
+
+    Parameters
+    ----------
+    c : Constants
+    reward : array [S, O, B]
+        The opponent's reward with *its* opponent's action first.
+    discount : float
+        The opponent's.
+    """
+    return Constants(
+        discount=float(discount),
+        mixing=c.mixing,
+        opponent_sway=c.own_sway,
+        own_sway=c.opponent_sway,
+        transition_interaction=c.transition_interaction,
+        **_of_reward(reward),
+    )
+
+
+def _of_reward(reward: Array) -> dict[str, float]:
+    own = reward.shape[2]
+    pairs = [(i, j) for i in range(own) for j in range(i)]
+    return {
+        "reward_span": float(np.ptp(reward)),
+        "reward_interaction": max((float(np.ptp(reward[:, :, i] - reward[:, :, j], axis=1).max()) for i, j in pairs), default=0.0),
+        "opponent_reward_span": float(np.ptp(reward, axis=1).max()),
+        "own_reward_span": float(np.ptp(reward, axis=2).max()),
+    }
 
 
 def work(states: int, opponent: int, own: int) -> float:

@@ -17,7 +17,7 @@ from stackopt.bounds.contraction import Contraction, Local, local_certificate
 from stackopt.bounds.lipschitz import Constants
 from stackopt.certificate import Assumption, Bound, Examination
 from stackopt.comparison.instances import Instance, near_or_far, random_policy, random_temperature
-from stackopt.games.constants import follower_constants, leader_constants
+from stackopt.games.constants import both_constants
 from stackopt.games.dynamic_programming import Optimum, discounted_visits, optimal_value, policy_value
 from stackopt.games.operators import Array, Mdp, argmax_uniform, entropy, follower_mdp, leader_mdp, leader_reward_mdp
 from stackopt.games.profile import Response
@@ -80,14 +80,19 @@ class Case:
         return soft_response(self.follower, self.temperature)
 
     @cached_property
-    def follower_constants(self) -> Constants:
-        """B3 for the follower."""
-        return follower_constants(self.game)
+    def constants(self) -> tuple[Constants, Constants]:
+        """B3 for the leader and the follower."""
+        return both_constants(self.game)
 
-    @cached_property
+    @property
     def leader_constants(self) -> Constants:
         """B3 for the leader."""
-        return leader_constants(self.game)
+        return self.constants[0]
+
+    @property
+    def follower_constants(self) -> Constants:
+        """B3 for the follower."""
+        return self.constants[1]
 
     def slack(self, *values: Array | float) -> float:
         """Rounding allowance for values of this size."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from stackopt.bounds.lipschitz import Constants, constants, work
+from stackopt.bounds.lipschitz import Constants, constants, of_opponent, work
 from stackopt.games.operators import Array
 from stackopt.games.stackelberg import StackelbergGame
 
 #: Constants are computed up to this many multiplications (seconds) ...
-WORK = 4e9
+WORK = 2e9
 #: ... and up to this many entries of a dense transition array (8 bytes each).
 ENTRIES = 20_000_000
 
@@ -44,8 +44,19 @@ def leader_constants(game: StackelbergGame) -> Constants:
     ValueError
         If `too_large` gives a reason, or for a batch.
     """
-    _refuse(game)
-    return constants(np.swapaxes(_dense(game), 1, 2), np.swapaxes(game.leader_reward, 1, 2), game.leader_discount)
+    return both_constants(game)[0]
+
+
+def both_constants(game: StackelbergGame) -> tuple[Constants, Constants]:
+    """(leader's, follower's), comparing the rows of the transitions once.
+
+    Raises
+    ------
+    ValueError
+        If `too_large` gives a reason, or for a batch.
+    """
+    follower = follower_constants(game)
+    return of_opponent(follower, np.swapaxes(game.leader_reward, 1, 2), game.leader_discount), follower
 
 
 def _refuse(game: StackelbergGame) -> None:

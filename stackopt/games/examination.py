@@ -20,7 +20,7 @@ from stackopt.certificate import Assumption, Bound, Examination
 from stackopt.display import number
 from stackopt.errors import InvalidGame
 from stackopt.games.certify import policies
-from stackopt.games.constants import follower_constants, leader_constants, too_large
+from stackopt.games.constants import both_constants, too_large
 from stackopt.games.dynamic_programming import Optimum, discounted_visits, optimal_value, policy_value
 from stackopt.games.operators import (
     Array,
@@ -123,7 +123,7 @@ class _Candidate:
     @cached_property
     def constants(self) -> tuple[Constants, Constants]:
         """The leader's and the follower's; ask `why_not` first."""
-        return leader_constants(self.game), follower_constants(self.game)
+        return both_constants(self.game)
 
     @property
     def why_no_constants(self) -> str:
