@@ -2,30 +2,26 @@
 
 Every function states the residual it stops at and what that guarantees. Dense problems (batched) are solved by policy
 iteration with direct linear solves; sparse ones by span-stopped sweeps and Krylov solves, in memory proportional to the
-non-zeros.
+non-zeros (`sparse_programming`). A fixed point carries its true residual, measured at the value returned.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from stackopt.games.operators import (
-    Array,
-    Mdp,
-    action_values,
-    entropy,
-    one_hot,
-    policy_kernel,
-    policy_reward,
-    soft_maximum,
-    softmax,
-)
+from stackopt.games.operators import Array, Mdp, action_values, policy_kernel, policy_reward, soft_maximum, softmax
+from stackopt.games.sparse_programming import solve_sparse
 
 #: Sparse systems of at most this many states are solved directly.
 DIRECT_STATES = 1500
+#: Residual of a sparse linear solve, relative to its right-hand side, times 1 - discount.
+RESIDUAL = 1e-14
+#: The most improvements of a policy iteration; it needs a few dozen.
+IMPROVEMENTS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +58,11 @@ def discounted_visits(mdp: Mdp, policy: Array, initial: Array) -> Array:
 
 
 def solve_values(kernel: Any, right: Array, discount: float, *, transpose: bool = False) -> Array:
-    r"""Solve :math:`(I-\gamma P)v=r` (or its transpose) for a dense batch [..., S, S] or a CSR matrix [S, S]."""
+    r"""Solve :math:`(I-\gamma P)v=r` (or its transpose) for a dense batch [..., S, S] or a CSR matrix [S, S].
+
+    Small sparse systems are factorised. Large ones are solved by restarted Krylov iterations until the true residual is
+    at rounding level, and should these stall, by plain sweeps, which contract at the rate of the discount on any kernel.
+    """
     if isinstance(kernel, np.ndarray):
         matrix = np.eye(kernel.shape[-1]) - discount * (np.swapaxes(kernel, -1, -2) if transpose else kernel)
         right = np.broadcast_to(right, matrix.shape[:-1])
@@ -71,20 +71,30 @@ def solve_values(kernel: Any, right: Array, discount: float, *, transpose: bool 
     from scipy import sparse
     from scipy.sparse import linalg
 
-    matrix = sparse.identity(kernel.shape[0], format="csr") - discount * (kernel.T.tocsr() if transpose else kernel)
     right = np.broadcast_to(right, kernel.shape[:1]).astype(np.float64)
-    if kernel.shape[0] <= DIRECT_STATES:
-        direct: Array = linalg.spsolve(matrix.tocsc(), right)
-        return direct
-    scale = max(float(np.abs(right).max()), 1e-300)
-    value: Array = np.zeros_like(right)
-    for _ in range(20):  # restarts: the true residual decides, not the solver's recurrence
-        defect = right - matrix @ value
-        if np.abs(defect).max() <= 1e-13 * scale:
-            break
-        step, _info = linalg.bicgstab(matrix, defect, rtol=1e-8, atol=0.0, maxiter=2000)
-        value = value + step
-    return value
+    if discount == 0.0:
+        return right
+    kernel = kernel.T.tocsr() if transpose else kernel
+    matrix = sparse.identity(kernel.shape[0], format="csr") - discount * kernel
+    if kernel.shape[0] > DIRECT_STATES:
+        goal = RESIDUAL * max(float(np.abs(right).max()), 1e-300)
+        value: Array = np.zeros(right.shape)
+        left = np.inf
+        while True:  # restarts: the true residual decides, not the solver's recurrence
+            defect = right - matrix @ value
+            last, left = left, float(np.abs(defect).max())
+            if left <= goal / (1.0 - discount):
+                return value
+            if not left <= 0.5 * last:
+                value = value if np.isfinite(value).all() else np.zeros_like(right)
+                break
+            step, _info = linalg.bicgstab(matrix, defect, rtol=1e-8, atol=0.0, maxiter=2000)
+            value = value + step
+        for _ in range(math.ceil(math.log(RESIDUAL) / math.log(discount))):
+            value = right + discount * (kernel @ value)
+        return value
+    direct: Array = linalg.spsolve(matrix.tocsc(), right)
+    return direct
 
 
 def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool = False) -> Optimum:
@@ -101,20 +111,21 @@ def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool
     Returns
     -------
     Optimum
-        Policy iteration ends when no action improves by more than rounding (1e-11 relative), so the value is within
-        ``residual / (1 - discount)`` of the optimum with a residual of that order. Ties keep the current action, so it
-        cannot cycle.
+        Within ``residual / (1 - discount)`` of the optimum. Sparse problems: see `solve_sparse`. Dense ones: policy
+        iteration, which ends when no action improves by more than rounding (1e-11 relative); ties keep the current
+        action, so it cannot cycle.
     """
     sign = -1.0 if minimise else 1.0
     signed = Mdp(sign * mdp.reward, mdp.transition, mdp.discount)
     mask = np.ones(mdp.reward.shape, bool) if allowed is None else allowed
-    value = _sparse_start(signed, mask) if mdp.sparse else np.zeros(mdp.reward.shape[:-1])
-    q = np.where(mask, action_values(signed, value), -np.inf)
-    chosen = q.argmax(-1)
+    if mdp.sparse:
+        value, q, residual, sweeps = solve_sparse(signed, 0.0, 1e-12, allowed=allowed)
+        return Optimum(sign * value, sign * q, residual, sweeps)
+    chosen = np.where(mask, signed.reward, -np.inf).argmax(-1)
     improvements = 0
-    for _ in range(1000):
-        policy = one_hot(chosen, mdp.reward.shape[-1])
-        value = policy_value(signed, policy)
+    for _ in range(IMPROVEMENTS):
+        kernel = np.take_along_axis(mdp.transition, chosen[..., None, None], -2)[..., 0, :]
+        value = solve_values(kernel, np.take_along_axis(signed.reward, chosen[..., None], -1)[..., 0], mdp.discount)
         q = np.where(mask, action_values(signed, value), -np.inf)
         current = np.take_along_axis(q, chosen[..., None], -1)[..., 0]
         better = q.max(-1) > current + 1e-11 * (1.0 + np.abs(current))
@@ -124,18 +135,6 @@ def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool
         improvements += 1
     residual = float(np.abs(q.max(-1) - value).max())
     return Optimum(sign * value, action_values(mdp, sign * value), residual, improvements)
-
-
-def _sparse_start(mdp: Mdp, mask: np.ndarray) -> Array:
-    """A few dozen value sweeps: policy iteration then needs few linear solves."""
-    value: Array = np.zeros(mdp.reward.shape[:-1])
-    for _ in range(60):
-        new = np.where(mask, action_values(mdp, value), -np.inf).max(-1)
-        change = new - value
-        value = new + mdp.discount / (1 - mdp.discount) * 0.5 * (change.max() + change.min())
-        if np.ptp(change) <= 1e-9:
-            break
-    return value
 
 
 def soft_optimal_value(mdp: Mdp, temperature: float, start: Array | None = None, tolerance: float = 1e-12) -> Optimum:
@@ -152,15 +151,20 @@ def soft_optimal_value(mdp: Mdp, temperature: float, start: Array | None = None,
         Relative. Ends when ``max |T V - V| <= tolerance * (1 + max |V|)``, or when rounding stops further progress;
         the distance to the fixed point is at most ``residual / (1 - discount)``.
     """
-    value = np.zeros(mdp.reward.shape[:-1]) if start is None else start
-    best = np.inf
-    for iteration in range(1, 501):
+    if mdp.sparse:
+        found, at, left, sweeps = solve_sparse(mdp, temperature, tolerance, start)
+        return Optimum(found, at, left, sweeps)
+    value: Array = np.zeros(mdp.reward.shape[:-1]) if start is None else start
+    best, iteration = np.inf, 0
+    while True:
         q = action_values(mdp, value)
         new = soft_maximum(q, temperature)
-        residual = float(np.abs(new - value).max()) if iteration > 1 or start is not None else np.inf
-        if residual <= tolerance * (1.0 + float(np.abs(new).max())) or (residual >= 0.5 * best and residual <= 1e-9 * (1.0 + float(np.abs(new).max()))):
-            return Optimum(new, action_values(mdp, new), residual, iteration)
-        best = min(best, residual)
-        policy = softmax(q, temperature)
-        value = policy_value(mdp, policy, temperature * entropy(policy))
-    return Optimum(value, action_values(mdp, value), best, iteration)
+        change = new - value
+        residual = float(np.abs(change).max())
+        scale = 1.0 + float(np.abs(new).max())
+        if residual <= tolerance * scale or not np.isfinite(residual) or (residual >= 0.5 * best and residual <= 1e-9 * scale) or iteration == IMPROVEMENTS:
+            break
+        best, iteration = min(best, residual), iteration + 1
+        # soft policy iteration is Newton's method: V + (I - discount P^y)^-1 (T V - V)
+        value = value + solve_values(policy_kernel(mdp, softmax(q, temperature)), change, mdp.discount)
+    return Optimum(value, q, residual, iteration)

@@ -123,8 +123,10 @@ def expected_next(mdp: Mdp, value: Array) -> Array:
     if mdp.sparse:
         result: Array = (mdp.transition @ value).reshape(mdp.reward.shape)
         return result
-    dense: Array = np.matmul(mdp.transition, value[..., None, :, None])[..., 0]
-    return dense
+    *lead, S, B, _ = mdp.transition.shape
+    # one matrix-vector product per game, not one per state: several times faster on small games
+    dense: Array = np.matmul(mdp.transition.reshape(*lead, S * B, S), value[..., None])[..., 0]
+    return dense.reshape(*dense.shape[:-1], S, B)
 
 
 def bellman(mdp: Mdp, value: Array) -> Array:
