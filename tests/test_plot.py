@@ -11,7 +11,7 @@ import pytest
 
 import stackopt
 from stackopt.certificate import Certificate, Check
-from stackopt.comparison.drawing import COLOURS, svg
+from stackopt.comparison.drawing import COLOURS, look, svg
 from stackopt.errors import InvalidCandidate, InvalidGame, MissingPackage
 from stackopt.games.profile import Profile
 from stackopt.plot import error_figure, performance_figure, policy_figure, regret_figure, residual_figure, solution_figure
@@ -47,15 +47,15 @@ def test_error_figure_draws_the_stored_errors_and_bounds(sample):
     drawn = lines(ax)
     rows = [r for r in sample["rows"] if r["family"] == "softmax commitment max-ent"]
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    x, y = drawn["softmax commitment max-ent: measured"]
+    x, y = drawn["softmax commitment, max-ent: measured"]
     assert list(x) == [r["temperature"] for r in rows]
     assert list(y) == [r["error"] for r in rows]
-    assert list(drawn["softmax commitment max-ent: proved bound"][1]) == [r["bound"] for r in rows]
+    assert list(drawn["softmax commitment, max-ent: proved bound"][1]) == [r["bound"] for r in rows]
 
 
 def test_every_line_lies_below_its_bound_in_the_sample(sample):
     drawn = lines(error_figure(sample).axes[0])
-    measured, bound = drawn["softmax commitment max-ent: measured"][1], drawn["softmax commitment max-ent: proved bound"][1]
+    measured, bound = drawn["softmax commitment, max-ent: measured"][1], drawn["softmax commitment, max-ent: proved bound"][1]
     assert (measured <= bound).all()
 
 
@@ -64,7 +64,7 @@ def test_zero_error_is_an_open_mark_on_a_floor_below_everything(sample):
     row["error"] = 0.0
     figure = error_figure(sample)
     (ax,) = figure.axes
-    assert 0.02 not in lines(ax)["softmax commitment max-ent: measured"][0]
+    assert 0.02 not in lines(ax)["softmax commitment, max-ent: measured"][0]
     (mark,) = [line for line in ax.get_lines() if line.get_markerfacecolor() == "#ffffff"]
     assert list(mark.get_xdata()) == [0.02]
     positive = [r[k] for r in sample["rows"] for k in ("error", "bound") if r["temperature"] and r[k]]
@@ -77,19 +77,32 @@ def test_error_at_rounding_level_counts_as_zero_and_a_tiny_true_one_does_not(sam
     row = next(r for r in sample["rows"] if r["temperature"] == 0.02)
     for error, zero in ((4e-10, True), (1e-6, False), (-1e-12, True)):
         row["error"] = error
-        assert (0.02 not in lines(error_figure(sample).axes[0])["softmax commitment max-ent: measured"][0]) is zero
+        assert (0.02 not in lines(error_figure(sample).axes[0])["softmax commitment, max-ent: measured"][0]) is zero
 
 
 def test_missing_bound_is_absent_and_named(sample):
     row = next(r for r in sample["rows"] if r["temperature"] == 0.1 and r["error"] is not None)
     row["bound"] = None
     figure = error_figure(sample)
-    assert 0.1 not in lines(figure.axes[0])["softmax commitment max-ent: proved bound"][0]
-    assert "no bound applies to softmax commitment max-ent at 0.1" in texts(figure)
+    assert 0.1 not in lines(figure.axes[0])["softmax commitment, max-ent: proved bound"][0]
+    assert "no bound applies to softmax commitment, max-ent at 0.1" in texts(figure)
 
 
 def test_method_without_answer_is_named(sample):
-    assert "no answer from softmax fixed_point max-ent at 0.1" in texts(error_figure(sample))
+    assert "no answer from softmax fixed point, max-ent at 0.1" in texts(error_figure(sample))
+
+
+def test_point_without_certificate_is_crossed(sample):
+    row = next(r for r in sample["rows"] if r["temperature"] == 0.1 and r["error"] is not None)
+    row.update(status="LIMIT", certified=False)
+    x, y = next(v for k, v in lines(error_figure(sample).axes[0]).items() if k.startswith("crossed: not certified"))
+    assert (list(x), list(y)) == ([0.1], [row["error"]])
+
+
+def test_gap_to_the_best_known_value_is_called_that(sample):
+    assert "gap to the exact value" in texts(error_figure(sample))
+    sample["problems"]["commit-2x2"]["closed"] = False
+    assert "gap to the best known value" in texts(error_figure(sample))
 
 
 def test_one_panel_per_problem_and_one_alone(sample):
@@ -114,8 +127,8 @@ def test_regret_figure_prefers_the_bound_known_beforehand(sample):
         common = {**b, "of": "follower's loss", "origin": "examination"}
         sample["bounds"] += [{**common, "reference": "B2.1", "value": 0.7}, {**common, "reference": "B2.1 a posteriori", "value": 0.2}]
     drawn = lines(regret_figure(sample).axes[0])
-    assert set(drawn["softmax commitment max-ent: proved bound"][1]) == {0.7}
-    assert list(drawn["softmax commitment max-ent: measured"][1]) == [0.1291, 0.009332, 0.0005]
+    assert set(drawn["softmax commitment, max-ent: proved bound"][1]) == {0.7}
+    assert list(drawn["softmax commitment, max-ent: measured"][1]) == [0.1291, 0.009332, 0.0005]
 
 
 def test_names_with_dollars_are_names(sample):
@@ -130,10 +143,10 @@ def test_names_with_dollars_are_names(sample):
 def test_performance_counts_certified_answers_within_the_gap(sample):
     labels = performance_figure(sample, gap=0.06).get_axes()[0].get_legend_handles_labels()[1]
     # errors relative to 3.5: 0.126, 0.052, 0.015
-    assert sorted(labels) == ["exact strong: 1 of 1 runs", "softmax commitment max-ent: 2 of 3 runs"]
+    assert sorted(labels) == ["exact strong: 1 of 1 runs", "softmax commitment, max-ent: 2 of 3 runs"]
     sample["cells"][2]["certified"] = False
     labels = performance_figure(sample, gap=0.06).get_axes()[0].get_legend_handles_labels()[1]
-    assert "softmax commitment max-ent: 1 of 3 runs" in labels
+    assert "softmax commitment, max-ent: 1 of 3 runs" in labels
 
 
 def test_censored_runs_are_open_marks(sample):
@@ -173,6 +186,12 @@ def test_empty_comparison_has_figures(sample):
     nothing = {**sample, "problems": {}, "rows": [], "cells": [], "bounds": []}
     for figure in (error_figure(nothing), performance_figure(nothing), residual_figure(nothing)):
         assert figure.axes
+
+
+def test_seven_series_differ_without_colour():
+    looks = [look(i) for i in range(7)]
+    for key in ("marker", "linestyle"):
+        assert len({str(entry[key]) for entry in looks}) == 7
 
 
 def test_colour_is_never_alone(sample):
@@ -275,7 +294,7 @@ def test_svg_identifiers_do_not_meet(sample):
     assert svg(error_figure(sample), "one", "the same figure twice in one page, apart") == first
 
 
-def test_spread_of_nothing_is_nothing():
+def test_only_finite_figures_are_numbers():
     from stackopt.comparison.figures import is_number
 
     assert [is_number(x) for x in (1, 0.5, math.inf, math.nan, None, "inf", True)] == [True, True, False, False, False, False, False]

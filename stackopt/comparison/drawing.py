@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 #: The four Okabe-Ito colours with at least 3:1 contrast on white; each comes with its own marker and dash.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-MARKERS = ("o", "s", "^", "D")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+#: Seven of each, so that up to seven series differ without their colours.
+MARKERS = ("o", "s", "^", "D", "P", "X", "*")
+DASHES: tuple[Any, ...] = (
+    "-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)),
+)  # fmt: skip
 #: Ink, secondary ink and grid of a figure. Inline SVG replaces them by the page's own, so that dark themes and print work.
 INK, SOFT, GRID = "#1c2126", "#5b6670", "#d9dee3"
 _PAGE = {INK: "ink", SOFT: "soft", GRID: "grid", "#ffffff": "paper", **{c: f"series-{i + 1}" for i, c in enumerate(COLOURS)}}
@@ -70,8 +73,8 @@ def panels(columns: int, rows: int = 1, *, feature: str, width: float = 5.0, hei
 
 def look(series: int) -> dict[str, Any]:
     """Colour, marker and dash of the series with this number: never colour alone."""
-    i = series % len(COLOURS)
-    return {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": DASHES[i], "markeredgecolor": COLOURS[i]}
+    colour, i = COLOURS[series % len(COLOURS)], series % len(MARKERS)
+    return {"color": colour, "marker": MARKERS[i], "linestyle": DASHES[i], "markeredgecolor": colour}
 
 
 def plain(text: str) -> str:

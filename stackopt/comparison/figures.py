@@ -43,12 +43,22 @@ def ladder(comparison: Json, problem: str) -> dict[str, list[Json]]:
     for row in comparison["rows"]:
         if row["problem"] == problem and is_number(row["temperature"]):
             families.setdefault(row["family"], []).append(row)
-    return {family: sorted(rows, key=lambda r: -r["temperature"]) for family, rows in sorted(families.items())}
+    return {family: sorted(rows, key=lambda r: -r["temperature"]) for family, rows in families.items()}
 
 
 def families_of(comparison: Json) -> list[str]:
     """All families, those with a temperature first: the position fixes colour, marker and dash in every figure."""
-    return sorted({c["family"] for c in comparison["cells"]}, key=lambda f: (not any(c["temperature"] for c in comparison["cells"] if c["family"] == f), f))
+    cells = comparison["cells"]
+    order = list(dict.fromkeys(c["family"] for c in cells))
+    return sorted(order, key=lambda family: not any(c["temperature"] for c in cells if c["family"] == family))
+
+
+def called(family: str) -> str:
+    """A family of methods in words: ``SoftmaxPolicyIteration fixed_point max-ent`` is ``softmax fixed point, max-ent``."""
+    words = family.replace("SoftmaxPolicyIteration", "softmax").replace("fixed_point", "fixed point")
+    for response in ("max-ent", "boltzmann"):
+        words = words.replace(f" {response}", f", {response}")
+    return words[:1].lower() + words[1:]
 
 
 def cell_error(comparison: Json, cell: Json) -> float | None:
@@ -140,9 +150,9 @@ def _temperature_panel(comparison: Json, problem: str, quantity: str, ax: Axes, 
         bounds = [_bound(comparison, row, quantity) for row in rows]
         series.append((family, style, [r["temperature"] for r in rows], [_finite(r[quantity]) for r in rows], bounds, rows))
         missing = [f"{r['temperature']:g}" for r, b in zip(rows, bounds, strict=True) if b is None and is_number(r[quantity])]
-        absent += [f"no bound applies to {family} at {_join(missing)}"] if missing else []
+        absent += [f"no bound applies to {called(family)} at {_join(missing)}"] if missing else []
         silent = [f"{r['temperature']:g}" for r in rows if not is_number(r[quantity])]
-        absent += [f"no answer from {family} at {_join(silent)}"] if silent else []
+        absent += [f"no answer from {called(family)} at {_join(silent)}"] if silent else []
     measured = [y for _, _, _, ys, bounds, _ in series for y in [*ys, *bounds] if is_number(y)]
     if not measured:
         _empty(ax, "no method with a temperature gave an answer here")
@@ -151,8 +161,12 @@ def _temperature_panel(comparison: Json, problem: str, quantity: str, ax: Axes, 
     drew_zero = False
     for family, style, xs, ys, bounds, rows in series:
         spread = [_spread(r) if quantity == "error" else (0.0, 0.0) for r in rows]
-        drew_zero |= _draw(ax, xs, ys, zero, floor, label=f"{family}: measured", spread=spread, **style)
-        drew_zero |= _draw(ax, xs, bounds, zero, floor, label=f"{family}: proved bound", **{**style, **_AS_BOUND})
+        drew_zero |= _draw(ax, xs, ys, zero, floor, label=f"{called(family)}: measured", spread=spread, **style)
+        drew_zero |= _draw(ax, xs, bounds, zero, floor, label=f"{called(family)}: proved bound", **{**style, **_AS_BOUND})
+    stopped = [(x, y) for _, _, xs, ys, _, rows in series for x, y, r in zip(xs, ys, rows, strict=True) if y is not None and not r["certified"]]
+    if stopped:
+        crosses = {"linestyle": "none", "marker": "x", "markersize": 10, "color": INK, "label": "crossed: not certified, e.g. stopped at a limit"}
+        ax.plot([x for x, _ in stopped], [max(y, floor) for _, y in stopped], **crosses)
     ax.set_xscale("log")
     ax.set_yscale("log")
     _ticks(ax, sorted({x for _, _, xs, _, _, _ in series for x in xs}), [y for y in measured if y > zero])
@@ -287,7 +301,7 @@ def performance_figure(comparison: Json, gap: float = 0.01) -> Figure:
         done = sorted(t for t, good in runs if good)
         share = [(k + 1) / len(runs) for k in range(len(done))]
         ax.step([*done, longest * 1.3] if done else [], [*share, share[-1]] if done else [], where="post", color=style["color"], linestyle=style["linestyle"])
-        ax.plot(done, share, color=style["color"], marker=style["marker"], linestyle="none", label=f"{family}: {len(done)} of {len(runs)} runs")
+        ax.plot(done, share, color=style["color"], marker=style["marker"], linestyle="none", label=f"{called(family)}: {len(done)} of {len(runs)} runs")
         censored = [t for t, good in runs if not good]
         height = [sum(d <= t for d in done) / len(runs) for t in censored]
         ax.plot(censored, height, color=style["color"], marker=style["marker"], linestyle="none", markerfacecolor="#ffffff", zorder=3)
@@ -339,18 +353,21 @@ def residual_figure(comparison: Json, problem: str | None = None, family: str | 
     columns = min(2, len(families)) or 1
     figure, axes = panels(columns, max(1, math.ceil(len(families) / columns)), feature="a figure", width=5.0, height=3.4)
     for ax in axes[len(families) :]:
-        ax.set_visible(bool(families) is False)
+        ax.set_visible(not families)
     if not families:
         _empty(axes[0], "no method kept its residuals")
         return figure
-    for (name, methods), ax in zip(sorted(families.items()), axes, strict=False):
+    from matplotlib.ticker import MaxNLocator
+
+    for (name, methods), ax in zip(families.items(), axes, strict=False):
         labels = sorted(methods, key=lambda label: -(methods[label][0]["temperature"] or 0.0))
         chosen = labels if len(labels) <= lines else [labels[round(i * (len(labels) - 1) / (lines - 1))] for i in range(lines)]
         for i, label in enumerate(chosen):
             _residual_line(ax, methods[label], i)
         left_out = len(labels) - len(chosen)
-        title(ax, name)
+        title(ax, called(name))
         ax.set_yscale("log")
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.set_xlabel("iteration" + (f"; {left_out} more in the table" if left_out else ""), fontsize=9)
         ax.set_ylabel("residual")
         ax.legend(fontsize=8, handlelength=3.0, labelcolor=INK, frameon=False)

@@ -15,7 +15,7 @@ from stackopt.comparison.figures import is_number
 from stackopt.display import number
 
 #: Statuses by how they are marked; colour only repeats what the word says.
-TONES = {"PROVED": "good", "OPTIMAL": "good", "CONVERGED": "good", "FAILED": "bad", "violated": "bad"}
+TONES = {"PROVED": "good", "OPTIMAL": "good", "CONVERGED": "good", "FAILED": "bad"}
 
 
 @dataclass(frozen=True)
