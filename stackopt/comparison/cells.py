@@ -216,10 +216,12 @@ def describe_problem(cell: Cell) -> dict[str, Any]:
 def reproduce(cell: Cell) -> dict[str, str]:
     """The one line of Python, and of the shell where there is one, that repeats the cell."""
     model, parameters = cell.about.get("model"), dict(cell.about.get("parameters", {}))
+    ours = type(cell.method).__module__.startswith("stackopt.")
+    method = ("stackopt." if ours else "") + call(cell.method)
     if not model:
-        return {"python": f"stackopt.solve(problems[{cell.problem_name!r}], stackopt.{call(cell.method)}, seed={cell.seed})", "command": ""}
-    given = "".join(f", {k}={v!r}" for k, v in parameters.items())
-    python = f"stackopt.solve(stackopt.catalog.build({model!r}{given}), stackopt.{call(cell.method)}, seed={cell.seed})"
+        return {"python": f"print(stackopt.solve(problems[{cell.problem_name!r}], {method}, seed={cell.seed}))", "command": ""}
+    problem = f"build({', '.join([repr(model), *(f'{k}={v!r}' for k, v in parameters.items())])})"
+    python = f"import stackopt; from stackopt.catalog import build; print(stackopt.solve({problem}, {method}, seed={cell.seed}))"
     return {"python": python, "command": _command(cell, str(model), parameters)}
 
 

@@ -1,0 +1,62 @@
+"""Studies from the catalogue: methods that fit the problem, refused ladders reduced to one row that says why."""
+
+import pytest
+
+from stackopt.catalog import build
+from stackopt.comparison.suites import FIXED_POINT_LADDER, KINDS, LADDER, default_suite, exact_for, ladder, methods_for, suite
+from stackopt.errors import InvalidMethod, UnknownModel
+from tests.comparison.toys import game
+
+
+def test_the_built_in_study():
+    study = default_suite()
+    assert list(study.problems) == ["tariff", "inspection"]
+    refused = [label for label, method in study.methods["tariff"].items() if method.refuses(study.problems["tariff"])]
+    assert refused == ["fixed point tau=0.5"]
+    assert not any(method.refuses(study.problems["inspection"]) for method in study.methods["inspection"].values())
+    assert sum(label.startswith("softmax") for label in study.methods["tariff"]) == len(LADDER)
+    assert sum(label.startswith("fixed") for label in study.methods["inspection"]) == len(FIXED_POINT_LADDER)
+    for about in study.about.values():
+        assert about["title"]
+        assert about["source"]
+        assert about["known"]
+
+
+def test_a_leader_that_moves_the_state_gets_a_net():
+    assert exact_for(build("inspection"), "strong").leader == "net"
+    assert exact_for(build("inspection"), "strong").grid == 32
+    assert exact_for(game(), "weak").leader == "auto"
+
+
+def test_ladders_follow_the_scale_of_the_rewards():
+    assert ladder(build("tariff")) == LADDER
+    assert ladder(game()) == LADDER
+    from dataclasses import replace
+
+    g = game()
+    large = replace(g, follower_reward=g.follower_reward * 1000, discount=0.0)
+    assert ladder(large) == tuple(1000 * t for t in LADDER)
+
+
+def test_temperatures_and_kinds_can_be_chosen():
+    assert list(methods_for(game(), (0.3,), ("softmax", "exact"))) == ["softmax tau=0.3", "exact strong"]
+    assert set(KINDS) == {"exact", "weak", "softmax", "boltzmann", "fixed-point"}
+    with pytest.raises(InvalidMethod, match=r"\[setting\].*'magic'"):
+        methods_for(game(), None, ("magic",))
+    with pytest.raises(InvalidMethod, match=r"\[temperature\]"):
+        methods_for(game(), (-1.0,), ("softmax",))
+
+
+def test_parameters_go_to_the_models_that_have_them():
+    study = suite(["tariff", "inspection"], {"bill_weight": 0.3}, (0.1,), ("softmax",))
+    assert study.about["tariff"]["parameters"] == {"bill_weight": 0.3}
+    assert study.about["tariff"]["known"] == {}  # known answers are of the defaults
+    assert study.about["inspection"]["parameters"] == {}
+    assert study.problems["tariff"].fingerprint() != build("tariff").fingerprint()
+
+
+def test_unknown_names_are_named():
+    with pytest.raises(InvalidMethod, match="did you mean 'bill_weight'"):
+        suite(["tariff"], {"bill_weigth": 0.3})
+    with pytest.raises(UnknownModel, match="did you mean 'tariff'"):
+        suite(["tarif"])

@@ -1,0 +1,320 @@
+"""The command line: every command, every exit code, errors as text, interrupts that resume, pipes that close."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import stackopt
+from stackopt.cli import app
+
+SMALL = ["compare", "commitment_2x2", "--method", "exact", "--method", "softmax", "--temperatures", "0.5,0.1"]
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(w) for w in words])
+
+
+def shell(*words, **options):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
+    return subprocess.Popen([sys.executable, "-m", "stackopt", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env=environment, **options)
+
+
+@pytest.fixture
+def game_file(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, leader_reward=[[[2.0, 4.0], [1.0, 3.0]]], follower_reward=[[[1.0, 0.0], [0.0, 1.0]]], leader_actions=["up", "down"])
+    return path
+
+
+# --- the program -------------------------------------------------------------------------------------------------------
+
+
+def test_version_and_help():
+    assert run("--version").stdout == f"stackopt {stackopt.__version__}\n"
+    helped = run("--help").stdout
+    for command in ("compare", "solve", "models", "verify", "report", "demo", "doctor"):
+        assert command in helped
+    assert "Exit codes" in helped
+    assert run().exit_code == 2
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest():
+    result = run("solv")
+    assert result.exit_code == 2
+    assert "Did you mean 'solve'" in result.stderr
+
+
+def test_models():
+    listed = run("models")
+    assert listed.exit_code == 0
+    assert "tariff" in listed.stdout
+    assert max(map(len, listed.stdout.splitlines())) <= 81
+    shown = run("models", "tariff")
+    assert "bill_weight" in shown.stdout
+    assert "Source:" in shown.stdout
+    unknown = run("models", "tarif")
+    assert unknown.exit_code == 2
+    assert "UnknownModel[model]" in unknown.stderr
+    assert "did you mean 'tariff'" in unknown.stderr
+    assert unknown.stdout == ""
+
+
+def test_demo_shows_both_answers():
+    result = run("demo")
+    assert result.exit_code == 0
+    assert "exact strong: OPTIMAL, certified" in result.stdout
+    assert "under its own max-ent follower" in result.stdout
+    assert "stackopt compare" in result.stdout
+
+
+def test_doctor():
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("stackopt works here")
+    assert "known 3.5" in result.stdout
+    assert json.loads(run("doctor", "--json").stdout)["verdict"].startswith("stackopt works here")
+
+
+def test_doctor_reports_what_is_broken(monkeypatch):
+    from stackopt import doctor
+
+    monkeypatch.setattr(doctor, "installed", lambda package: None if package in ("highspy", "pandas") else "1.0")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("stackopt does not work here: highspy")
+    assert "pip install highspy" in result.stdout
+    assert 'pip install "stackopt[report]"' in result.stdout
+
+
+def test_verify():
+    result = run("verify", "--instances", 2, "--seed", 3)
+    assert result.exit_code == 0
+    assert "0 violations" in result.stdout.splitlines()[0]
+    assert json.loads(run("verify", "--instances", 1, "--json").stdout)["violations"] == []
+
+
+# --- solve -------------------------------------------------------------------------------------------------------------
+
+
+def test_solve_a_model():
+    result = run("solve", "commitment_2x2")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0].endswith("by exact strong: OPTIMAL, certified")
+    learned = run("solve", "commitment_2x2", "--method", "softmax", "--temperature", 0.1)
+    assert "under its own max-ent follower" in learned.stdout
+
+
+def test_solve_as_json_has_nothing_else_on_standard_output(game_file):
+    found = json.loads(run("solve", game_file, "--json").stdout)
+    assert found["solution"]["values"]["strong"] == pytest.approx(3.5)
+    np.testing.assert_allclose(found["policies"]["leader_policy"], [[0.5, 0.5]], atol=1e-6)
+
+
+def test_solve_a_file_and_save_its_policies(game_file, tmp_path):
+    result = run("solve", game_file, "--policies", tmp_path / "found.npz")
+    assert 'Solution of "mine"' in result.stdout
+    with np.load(tmp_path / "found.npz") as found:
+        np.testing.assert_allclose(found["leader_policy"], [[0.5, 0.5]], atol=1e-6)
+
+
+def test_solve_a_json_file(tmp_path):
+    path = tmp_path / "mine.json"
+    data = {"leader_reward": [[[2, 4], [1, 3]]], "follower_reward": [[[1, 0], [0, 1]]], "transition": [[[[1], [1]], [[1], [1]]]], "discount": 0.5}
+    path.write_text(json.dumps(data))
+    assert json.loads(run("solve", path, "--json").stdout)["solution"]["values"]["strong"] == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"", "[game-file]"), (b"{ no", "[game-file]"), (b"[]", "not an object"), (b'{"leader_reward": [[[1]]]}', "follower_reward"),
+     (b'{"leader_reward": [[[1]]], "follower_reward": [[[1]]], "discont": 0}', "discont"),
+     (b'{"leader_reward": [[[1]]], "follower_reward": [[[1]]], "transition": [[[[0.9]]]], "discount": 0.5}', "[transition-mass]"),
+     (b'{"leader_reward": [[[1]]], "follower_reward": [[[1]]], "discount": 1}', "[discount]")],
+)
+def test_bad_game_files(tmp_path, content, told):
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    result = run("solve", path)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert result.stdout == ""
+
+
+def test_missing_and_pickled_game_files(tmp_path):
+    assert "No such file" in run("solve", tmp_path / "absent.npz").stderr
+    np.savez(tmp_path / "pickled.npz", leader_reward=np.array([object()], dtype=object))
+    result = run("solve", tmp_path / "pickled.npz")
+    assert result.exit_code == 2
+    assert "InvalidGame[game-file]" in result.stderr
+
+
+def test_a_refusal_is_exit_code_4_with_the_reason_and_a_remedy():
+    result = run("solve", "tariff", "--method", "softmax", "--concept", "fixed_point")
+    assert result.exit_code == 4
+    assert "Refused[observation-fixed-point]" in result.stderr
+    assert "help:" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_not_converged_is_exit_code_1():
+    result = run("solve", "inspection", "--method", "softmax", "--concept", "fixed_point", "--temperature", 0.05)
+    assert result.exit_code == 1
+    assert "LIMIT, not certified" in result.stdout.splitlines()[0]
+
+
+def test_infeasible_is_exit_code_3(monkeypatch):
+    from stackopt.solution import Run, Status
+
+    exact = stackopt.Exact
+    monkeypatch.setattr(exact, "run", lambda self, problem, **_: Run(Status.INFEASIBLE, None, because="nothing satisfies the rows"))
+    assert run("solve", "commitment_2x2").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["solve", "tarif"], "[model]"), (["solve", "tariff", "--set", "bill_weigth=0.3"], "did you mean 'bill_weight'"),
+     (["solve", "tariff", "--set", "bill_weight"], "NAME=VALUE"), (["solve", "tariff", "--set", "bill_weight=high"], "[model-value]"),
+     (["solve", "tariff", "--method", "magic"], "[setting]"), (["solve", "tariff", "--method", "softmax", "--temperature", "0"], "[temperature]"),
+     (["solve", "tariff", "--method", "softmax", "--temperature", "nan"], "[temperature]"), (["compare", "nowhere"], "[model]"),
+     (["compare", "tariff", "--temperatures", "0.1,x"], "list of numbers"), (["compare", "tariff", "--seeds", "0"], "--seeds"),
+     (["compare", "tariff", "--method", "magic"], "[setting]"), (["report", "absent"], "[store]"), (["verify", "--instances", "0"], "--instances")],
+)
+def test_bad_input_is_exit_code_2_and_says_why(words, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*words)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []  # nothing half-written
+
+
+# --- compare -----------------------------------------------------------------------------------------------------------
+
+
+def test_compare_prints_saves_and_says_what_next(tmp_path):
+    result = run(*SMALL, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Comparison: 1 problem, 3 methods, 1 seed: 3 of 3 cells certified, no bound violated"
+    assert "every measured error is within its bound" in result.stdout
+    assert "  next   open" in result.stdout
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"results.csv", "bounds.csv", "comparison.json", "errors.svg", "report.html", "runs"} <= names
+    assert all(name in result.stdout for name in names)
+    again = run(*SMALL, "--out", tmp_path / "out")
+    assert "3 cells cached" in again.stdout
+
+
+def test_compare_as_json(tmp_path):
+    found = json.loads(run(*SMALL, "--out", tmp_path, "--json", "--seeds", 2).stdout)
+    assert found["schema"] == "stackopt.comparison/1"
+    assert len(found["cells"]) == 6
+    errors = {r["method"]: r["error"] for r in found["rows"]}
+    assert errors["exact strong"] == 0.0
+    assert errors["softmax tau=0.5"] > errors["softmax tau=0.1"] > 0
+
+
+def test_the_lines_that_reproduce_a_cell_do(tmp_path):
+    found = json.loads(run(*SMALL, "--out", tmp_path, "--json").stdout)
+    cell = found["cells"][1]
+    printed = subprocess.run([sys.executable, "-c", cell["reproduce"]["python"]], capture_output=True, text=True, check=True).stdout
+    assert f"{cell['values']['strong']:.6g}" in printed
+    words = cell["reproduce"]["command"].split()
+    assert words[:3] == ["stackopt", "solve", "commitment_2x2"]
+    assert json.loads(run(*words[1:], "--json").stdout)["solution"]["key"] == cell["key"]
+
+
+def test_compare_with_jobs_gives_the_same(tmp_path):
+    one = json.loads(run(*SMALL, "--out", tmp_path / "a", "--json").stdout)
+    two = json.loads(run(*SMALL, "--out", tmp_path / "b", "--json", "--jobs", 2).stdout)
+    timings = ("cpu_seconds", "seconds")
+    assert [{k: v for k, v in r.items() if k not in timings} for r in one["rows"]] == [
+        {k: v for k, v in r.items() if k not in timings} for r in two["rows"]
+    ]
+
+
+def test_an_unreadable_store_is_exit_code_2_and_retry_repairs_it(tmp_path):
+    run(*SMALL, "--out", tmp_path)
+    victim = next(iter((tmp_path / "runs").glob("*.json")))
+    victim.write_text("garbage")
+    result = run(*SMALL, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "InvalidStore[store]" in result.stderr
+    assert victim.name in result.stderr
+    assert run(*SMALL, "--out", tmp_path, "--retry", "failed").exit_code == 0
+    assert run(*SMALL, "--out", tmp_path).exit_code == 0
+
+
+def test_an_output_folder_in_the_way(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run(*SMALL, "--out", tmp_path / "file")
+    assert result.exit_code == 2
+    assert "file" in result.stderr
+
+
+def test_a_violated_bound_is_exit_code_1(tmp_path, monkeypatch):
+    from stackopt.certificate import Bound, Examination
+
+    broken = (Examination(2.0, Bound(1.0, "follower's loss", "B2.1")),)
+    monkeypatch.setattr(stackopt.StackelbergGame, "examinations", lambda self, profile: broken)
+    result = run(*SMALL, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "VIOLATED" in result.stdout.splitlines()[0]
+
+
+def test_report_from_a_store_and_from_json(tmp_path):
+    pytest.importorskip("jinja2")
+    run(*SMALL, "--out", tmp_path / "out")
+    for source in (tmp_path / "out" / "runs", tmp_path / "out", tmp_path / "out" / "comparison.json"):
+        result = run("report", source, "--out", tmp_path / "again.html")
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout.startswith("Comparison: 1 problem, 3 methods")
+        assert (tmp_path / "again.html").stat().st_size > 1000
+
+
+# --- a real terminal's behaviour -----------------------------------------------------------------------------------------
+
+
+def test_python_dash_m_and_import_are_light():
+    process = shell("--version")
+    assert process.communicate(timeout=60)[0] == f"stackopt {stackopt.__version__}\n"
+    assert process.returncode == 0
+
+
+def test_a_closed_pipe_leaves_no_traceback():
+    process = shell("models", "tariff")
+    process.stdout.close()
+    error = process.stderr.read()
+    process.wait(timeout=60)
+    assert "Traceback" not in error
+    assert "Exception ignored" not in error
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
+def test_ctrl_c_stores_what_is_finished_and_the_same_line_resumes(tmp_path):
+    words = ["compare", "commitment_2x2", "--method", "softmax", "--temperatures", ",".join(f"{0.5 + i / 100:g}" for i in range(40)), "--out", tmp_path]
+    process = shell(*words, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "runs").glob("*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    stored = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*.json")}
+    assert 3 <= len(stored) < 40
+    assert f"Interrupted: {len(stored)} of 40 cells stored in {tmp_path}/runs/. Run the same call again to continue." in error
+    assert output == ""
+    assert not list((tmp_path / "runs").glob(".*"))
+    again = run(*words)
+    assert again.exit_code == 0
+    assert f"{len(stored)} cells cached" in again.stdout
+    assert {name: (tmp_path / "runs" / name).stat().st_mtime_ns for name in stored} == stored  # immutable
