@@ -66,7 +66,7 @@ def solve_values(kernel: Any, right: Array, discount: float, *, transpose: bool 
     if isinstance(kernel, np.ndarray):
         matrix = np.eye(kernel.shape[-1]) - discount * (np.swapaxes(kernel, -1, -2) if transpose else kernel)
         right = np.broadcast_to(right, matrix.shape[:-1])
-        dense: Array = np.linalg.solve(matrix, right[..., None])[..., 0]
+        dense: Array = np.linalg.solve(matrix, right[..., None])[..., 0].astype(np.float64, copy=False)
         return dense
     from scipy import sparse
     from scipy.sparse import linalg

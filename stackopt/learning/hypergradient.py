@@ -26,22 +26,22 @@ from stackopt.games.operators import (
 from stackopt.games.profile import Profile
 from stackopt.games.responses import soft_response
 from stackopt.games.stackelberg import StackelbergGame
-from stackopt.learning.loop import State, iterate
+from stackopt.learning.loop import State, advance, iterate, part, put, take
 from stackopt.learning.simplex import first_order_gap, gather, project, spread
 from stackopt.solution import Refusal, Report, Run
 
 #: Sufficient increase asked of a step, as a fraction of what the linear model promises.
 SUFFICIENT = 1e-4
-#: Halvings of a step before the line search gives up.
-HALVINGS = 30
+#: Each trial of the line search is this fraction of the one before, and there are at most so many.
+SHORTER, HALVINGS = 0.3, 20
 #: A step may lower the value below the last few, but not below all of them (non-monotone line search).
 MEMORY = 8
 #: Steps without visible progress after which an ascent has stalled.
 QUIET_STEPS = 60
 #: The ladder of temperatures divides by this from rung to rung.
 RUNG = 3.0
-#: Steps on each rung while starts are compared.
-RUNG_STEPS = 40
+#: Steps on each rung while starts are compared, and the relative gap at which a rung is left.
+RUNG_STEPS, RUNG_TOLERANCE = 40, 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,23 +221,24 @@ class HypergradientAscent:
 
     def init(self, game: StackelbergGame, seed: int) -> AscentState:
         """The best of several starts, climbed down the ladder of temperatures."""
-        policies = _start_policies(game, self.starts, seed)
-        search = replace(self, starts=1)
+        cold = _start_policies(game, self.starts, seed)  # [rows, O, A]
+        owner = np.tile(np.arange(len(cold) // self.starts), self.starts)  # the game of each row
+        search = replace(self, tolerance=RUNG_TOLERANCE, iterations=RUNG_STEPS)
+        policies, owners = cold, owner
         for temperature in _ladder(game, self.temperature)[:-1]:
-            rung = replace(search, temperature=temperature)
-            state = rung.at(game, policies)
-            for _ in range(RUNG_STEPS):
-                if (rung.residual(game, state) <= 1e-4).all():
-                    break
-                state = rung.step(game, state)
-            policies = np.concatenate([state.by_observation, policies[: 1 if self.starts > 1 else 0]])
-        state = self.at(game, policies)
-        for _ in range(RUNG_STEPS):
-            if len(policies) == 1 or (self.residual(game, state) <= 1e-4).all():
-                break
-            state = self.step(game, state)
-        best = state.value.argmax(0)
-        return replace(state, **{name: _pick(getattr(state, name), best) for name in AscentState.__dataclass_fields__})
+            rung, games = replace(search, temperature=temperature), part(game, owners)
+            state, _, _ = advance(rung, games, rung.at(games, policies))
+            policies, owners = _distinct(state.by_observation, owners)
+        if self.starts > 1:  # a ladder can leave a good valley: the starts also compete as they are
+            policies, owners = np.concatenate([policies, cold]), np.concatenate([owners, owner])
+        games = part(game, owners)
+        state = self.at(games, policies)
+        if self.starts > 1:
+            state, _, _ = advance(search, games, state)
+        order = np.lexsort((-state.value, owners))
+        best = order[np.unique(owners[order], return_index=True)[1]]  # of each game the row with the largest value
+        chosen = state.by_observation[best].reshape(*game.batch, *cold.shape[-2:])
+        return self.at(game, chosen, state.follower_value[best].reshape(*game.batch, -1))
 
     def at(self, game: StackelbergGame, by_observation: Array, follower_value: Array | None = None) -> AscentState:
         """The state at a leader policy on observation classes [..., O, A]."""
@@ -263,18 +264,22 @@ class HypergradientAscent:
         z, rounding = state.by_observation, _rounding(game, state.value)
         move = project(z + state.length[..., None, None] * state.gradient) - z
         promised = (move * state.gradient).sum((-1, -2))
-        fraction = np.ones(state.value.shape)
-        pending = np.ones(state.value.shape, bool)
-        new = state
-        for halving in range(HALVINGS):
-            trial = self.at(game, z + fraction[..., None, None] * move, state.follower_value)
-            target = state.recent.min(-1) + SUFFICIENT * fraction * promised - rounding
-            accepted = pending & (trial.value >= target)
-            new = trial if halving == 0 and accepted.all() else _merge(accepted, trial, new)
-            pending &= ~accepted
+        floor = state.recent.min(-1) - rounding
+        new = self.at(game, z + move, state.follower_value)
+        pending = ~(new.value >= floor + SUFFICIENT * promised)  # rows whose step is still too long
+        fraction = 1.0
+        for _ in range(HALVINGS):
             if not pending.any():
                 break
-            fraction = np.where(pending, 0.5 * fraction if halving < 2 else 0.1 * fraction, fraction)
+            fraction *= SHORTER
+            rows = np.flatnonzero(pending)
+            sub, shorter = take(state, rows), np.reshape(fraction * move, (-1, *move.shape[-2:]))[rows]
+            if not np.ndim(state.value):
+                shorter = shorter[0]
+            trial = self.at(part(game, rows), sub.by_observation + shorter, sub.follower_value)
+            new = put(new, np.shape(state.value), rows, trial)
+            pending = ~(new.value >= floor + SUFFICIENT * fraction * promised) & pending
+        new = _merge(pending, state, new)  # no step was short enough: stay
         moved, change = new.by_observation - z, new.gradient - state.gradient
         curvature = -(moved * change).sum((-1, -2))
         squared = (moved * moved).sum((-1, -2))
@@ -349,11 +354,11 @@ def _merge(mask: np.ndarray, new: AscentState, old: AscentState) -> AscentState:
     return replace(old, **fields)
 
 
-def _pick(array: Any, best: np.ndarray) -> Any:
-    """``array[best[i], i]`` for every game i: the chosen start of the leading axis."""
-    array = np.asarray(array)
-    index = np.asarray(best).reshape(1, *np.shape(best), *(1,) * (array.ndim - 1 - np.ndim(best)))
-    return np.take_along_axis(array, index, 0)[0]
+def _distinct(policies: Array, owners: np.ndarray) -> tuple[Array, np.ndarray]:
+    """One row of each group of nearly equal policies of the same game."""
+    keys = np.concatenate([owners[:, None], np.round(policies.reshape(len(policies), -1), 3)], 1)
+    kept = np.sort(np.unique(keys, axis=0, return_index=True)[1])
+    return policies[kept], owners[kept]
 
 
 def _ladder(game: StackelbergGame, temperature: float) -> list[float]:
@@ -366,7 +371,7 @@ def _ladder(game: StackelbergGame, temperature: float) -> list[float]:
 
 
 def _start_policies(game: StackelbergGame, starts: int, seed: int) -> Array:
-    """Starts on observation classes [starts, *batch, O, A]: uniform, constant actions, then random ones.
+    """Starts on observation classes [starts * games, O, A]: uniform, constant actions, then random ones.
 
     Every start is mixed with a little of the uniform policy, so that no action begins with probability 0.
     """
@@ -378,5 +383,5 @@ def _start_policies(game: StackelbergGame, starts: int, seed: int) -> Array:
     while len(policies) < starts:
         policies.append(rng.dirichlet(np.ones(A), classes))
     mixed = 0.9 * np.stack(policies[:starts]) + 0.1 * uniform
-    lead = (len(mixed), *(1,) * len(game.batch), classes, A)
-    return np.broadcast_to(mixed.reshape(lead), (len(mixed), *game.batch, classes, A)).copy()
+    games = int(np.prod(game.batch))
+    return np.repeat(mixed, games, 0)

@@ -7,6 +7,7 @@ batches. In a batch every game has its own convergence; finished games are set a
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
 from collections.abc import Callable
@@ -56,8 +57,8 @@ S = TypeVar("S", bound=State)
 
 
 @dataclass(eq=False)
-class _Ends:
-    """How each game of the batch ended; all of the batch's shape."""
+class Ends:
+    """How each row ended: why, at which residual, the period if it cycles, after how many steps."""
 
     outcome: np.ndarray
     residual: Array
@@ -65,10 +66,12 @@ class _Ends:
     steps: np.ndarray
 
     @classmethod
-    def none_yet(cls, batch: tuple[int, ...]) -> _Ends:
+    def none_yet(cls, batch: tuple[int, ...]) -> Ends:
+        """Every row still running."""
         return cls(np.full(batch, _RUNNING), np.full(batch, np.nan), np.zeros(batch, int), np.zeros(batch, int))
 
     def record(self, rows: np.ndarray, why: np.ndarray, residual: Array, period: np.ndarray, steps: int) -> None:
+        """Write down the ends of some rows."""
         for array, values in ((self.outcome, why), (self.residual, residual), (self.period, period), (self.steps, steps)):
             array.ravel()[rows] = values  # contiguous: ravel is a view
 
@@ -118,15 +121,25 @@ def iterate(learner: Learner[S], game: StackelbergGame, *, seed: int = 0, report
         out, progress ended at rounding level, or the iterates cycle; FAILED at the first NaN. `history` holds the largest
         ``residual`` and the mean ``value`` over the games still running, by iteration; `stats` the counts.
     """
-    announce = _throttled(report, learner)
-    state = whole = learner.init(game, seed)
-    ends = _Ends.none_yet(game.batch)
-    rows: Any = np.arange(ends.outcome.size)  # flat positions of the games in `state`
+    state, ends, history = advance(learner, game, learner.init(game, seed), _throttled(report, learner))
+    return _run(learner, state, ends, history)
+
+
+def advance(
+    learner: Learner[S], game: StackelbergGame, state: S, announce: Callable[[int, float], None] | None = None
+) -> tuple[S, Ends, dict[str, list[float]]]:
+    """Step every row of `state` until it has a reason to stop; finished rows are set aside and stop costing.
+
+    The rows are the games of the batch, or, for a single game, any number of states of it (several starts).
+    """
+    whole, lead = state, np.shape(state.value)
+    ends = Ends.none_yet(lead)
+    rows = np.arange(ends.outcome.size)  # flat positions of what is in `state`
     history: dict[str, list[float]] = {"residual": [], "value": []}
     trail: list[Array] = []
-    active, done = game, 0
+    done = 0
     while True:
-        measured = np.atleast_1d(learner.residual(active, state)).ravel()
+        measured = np.ravel(learner.residual(game, state))
         running = ends.outcome.ravel()[rows] == _RUNNING
         history["residual"].append(float(measured[running].max()))
         history["value"].append(float(np.mean(np.ravel(state.value)[running])))
@@ -135,20 +148,19 @@ def iterate(learner: Learner[S], game: StackelbergGame, *, seed: int = 0, report
         last = done >= learner.iterations
         save = running if last else finished
         if save.any():
-            whole = _put(whole, game.batch, rows[save], _take(state, active.batch, save))
+            whole = put(whole, lead, rows[save], take(state, save))
             ends.record(rows[save], why[save], measured[save], period[save], done)
-        announce(done, history["residual"][-1])
+        if announce is not None:
+            announce(done, history["residual"][-1])
         running = running & ~finished
         if last or not running.any():
-            break
-        if game.batch and running.sum() <= 0.75 * running.size:  # drop what is finished
-            state, active = _take(state, active.batch, running), _part(active, running)
+            return whole, ends, history
+        if running.sum() <= 0.75 * running.size:  # drop what is finished
+            state, game, rows = take(state, running), part(game, running), rows[running]
             trail = [x.reshape(-1, *x.shape[-2:])[running] for x in trail]
-            rows = rows[running]
-        trail = [*trail[-LONGEST_CYCLE:], state.leader_policy]
-        state = learner.step(active, state)
+        trail = [*trail[1 - LONGEST_CYCLE :], state.leader_policy]
+        state = learner.step(game, state)
         done += 1
-    return _run(learner, whole, ends, history)
 
 
 def _verdicts(learner: Learner[S], state: S, residual: Array, trail: list[Array]) -> tuple[np.ndarray, np.ndarray]:
@@ -166,7 +178,7 @@ def _verdicts(learner: Learner[S], state: S, residual: Array, trail: list[Array]
     return why, period
 
 
-def _run(learner: Learner[S], state: S, ends: _Ends, history: dict[str, list[float]]) -> Run[Profile]:
+def _run(learner: Learner[S], state: S, ends: Ends, history: dict[str, list[float]]) -> Run[Profile]:
     outcome, residual, period, steps = ends.outcome, ends.residual, ends.period, ends.steps
     worst = f"residual {number(np.nanmax(residual)) if np.isfinite(residual).any() else 'nan'}"
     tolerance = f"tolerance {number(learner.tolerance)}"
@@ -191,9 +203,9 @@ def _run(learner: Learner[S], state: S, ends: _Ends, history: dict[str, list[flo
     return Run(status, learner.candidate(state), stats=stats, because=because, history=history)
 
 
-def _throttled(report: Report | None, learner: Learner[S]) -> Callable[[int, float], None]:
+def _throttled(report: Report | None, learner: Learner[S]) -> Callable[[int, float], None] | None:
     if report is None:
-        return lambda done, residual: None
+        return None
     last = [-np.inf]
 
     def announce(done: int, residual: float) -> None:
@@ -208,25 +220,33 @@ def _throttled(report: Report | None, learner: Learner[S]) -> Callable[[int, flo
 # --- parts of a batch -------------------------------------------------------------------------------------------------
 
 
-def _part(game: StackelbergGame, keep: np.ndarray) -> StackelbergGame:
-    return game[keep.reshape(game.batch)]
+def part(game: StackelbergGame, keep: np.ndarray) -> StackelbergGame:
+    """The games of a batch where the flat mask (or list of flat positions) `keep` says so; a single game serves all rows."""
+    if not game.batch:
+        return game
+    chosen = copy.copy(game)  # its arrays are valid already: not validated and not normalised a second time
+    for name, axes in (("leader_reward", 3), ("follower_reward", 3), ("transition", 4), ("initial", 1)):
+        array = getattr(game, name)
+        object.__setattr__(chosen, name, array.reshape(-1, *array.shape[array.ndim - axes :])[keep])
+    return chosen
 
 
-def _take(state: S, batch: tuple[int, ...], keep: np.ndarray) -> S:
-    """The games of `state` where the flat mask `keep` is true, as a batch with one axis."""
-    if not batch:
+def take(state: S, keep: np.ndarray) -> S:
+    """The rows of `state` where `keep` says so, with one leading axis; a state without leading axes is returned as it is."""
+    lead = np.ndim(state.value)
+    if lead == 0:
         return state
-    mask = keep.reshape(batch)
-    return dataclasses.replace(state, **{f.name: np.asarray(getattr(state, f.name))[mask] for f in dataclasses.fields(state)})
+    fields = {f.name: np.asarray(getattr(state, f.name)) for f in dataclasses.fields(state)}
+    return dataclasses.replace(state, **{name: array.reshape(-1, *array.shape[lead:])[keep] for name, array in fields.items()})
 
 
-def _put(whole: S, batch: tuple[int, ...], rows: np.ndarray, part: S) -> S:
-    """`whole` with the games at flat positions `rows` replaced by those of `part`."""
-    if not batch:
-        return part
+def put(whole: S, lead: tuple[int, ...], rows: np.ndarray, some: S) -> S:
+    """`whole`, whose leading axes are `lead`, with its rows at flat positions `rows` replaced by those of `some`."""
+    if not lead:
+        return some
     fields = {}
     for f in dataclasses.fields(whole):
         array = np.array(getattr(whole, f.name))
-        array.reshape(-1, *array.shape[len(batch):])[rows] = getattr(part, f.name)
+        array.reshape(-1, *array.shape[len(lead) :])[rows] = getattr(some, f.name)
         fields[f.name] = array
     return dataclasses.replace(whole, **fields)
