@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stackopt.comparison.drawing import INK, look, panels, title
+from stackopt.comparison.drawing import INK, look, panels, plain, title
 from stackopt.comparison.figures import error_figure, performance_figure, regret_figure, residual_figure
 from stackopt.display import number
 
@@ -71,8 +71,13 @@ def policy_figure(game: StackelbergGame, profile: Profile) -> Figure:
 
 
 def _observation(states: list[str], members: Any) -> str:
-    first = states[int(members[0])]
-    return first if len(members) == 1 else f"{first} and {len(members) - 1} more"
+    """What the states of one observation share, if their names say: ``day, 0 kWh`` and ``day, 5 kWh`` give ``day, *``."""
+    names = [states[int(m)] for m in members]
+    parts = [name.split(", ") for name in names]
+    if len(names) == 1 or len({len(p) for p in parts}) > 1:
+        return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+    shared = [p[0] if len(set(p)) == 1 else "*" for p in zip(*parts, strict=True)]
+    return ", ".join(shared) if set(shared) != {"*"} else f"{names[0]} and {len(names) - 1} more"
 
 
 def _heat(ax: Axes, policy: Any, rows: list[str], actions: Any, count: int, name: str) -> None:
@@ -81,10 +86,10 @@ def _heat(ax: Axes, policy: Any, rows: list[str], actions: Any, count: int, name
 
     ax.imshow(policy, cmap=LinearSegmentedColormap.from_list("probability", ["#ffffff", "#0072b2"]), vmin=0.0, vmax=1.0, aspect="auto")
     ax.grid(False)
-    columns = list(actions or (str(a) for a in range(count)))
+    columns = [plain(a) for a in actions or map(str, range(count))]
     long = max(map(len, columns)) > 6
     ax.set_xticks(range(count), columns, rotation=35 if long else 0, ha="right" if long else "center", fontsize=8.5)
-    ax.set_yticks(range(len(rows)), rows, fontsize=8.5)
+    ax.set_yticks(range(len(rows)), [plain(row) for row in rows], fontsize=8.5)
     ax.tick_params(length=0)
     for (i, j), p in np.ndenumerate(policy):
         ax.text(j, i, f"{p:.2f}".removeprefix("0") if 0.005 <= p < 0.995 else f"{round(p)}", ha="center", va="center", fontsize=8,

@@ -234,6 +234,16 @@ def test_policy_figure_prints_the_probabilities(game):
     assert [t.get_text() for t in right.texts] == [".50", ".50", "0", "1", ".12", ".88"]
 
 
+def test_observations_are_named_by_what_their_states_share():
+    game = stackopt.StackelbergGame(
+        np.zeros((4, 1, 1)), np.zeros((4, 1, 1)), stackopt.stay, discount=0.0, leader_observes=[0, 1, 0, 1],
+        states=["day, 0 kWh", "night, 0 kWh", "day, 5 kWh", "night, 5 kWh"], leader_actions=["0.4 $/kWh or 0.5 $/kWh"],
+    )  # fmt: skip
+    figure = policy_figure(game, Profile(np.ones((4, 1)), np.ones((4, 1))))
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["day, *", "night, *"]
+    assert "<svg" in svg(figure, "f", "a label with two dollars is a label and no formula")
+
+
 def test_policy_figure_refuses_what_it_cannot_show(game):
     batch = stackopt.StackelbergGame.stack([game, game])
     with pytest.raises(InvalidGame) as error:

@@ -52,7 +52,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def panels(columns: int, rows: int = 1, *, feature: str, width: float = 5.0, height: float = 3.7) -> tuple[Figure, list[Axes]]:
+def panels(columns: int, rows: int = 1, *, feature: str, width: float = 4.6, height: float = 3.7) -> tuple[Figure, list[Axes]]:
     """A figure of `rows` x `columns` panels (inches each) and its axes, row by row.
 
     Raises
@@ -92,7 +92,7 @@ def legend_below(figure: Figure, axes: Iterable[Axes]) -> None:
     entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     if entries:
         columns = max(1, int(figure.get_figwidth() // 4))
-        figure.legend(entries.values(), map(plain, entries.keys()), loc="outside lower left", ncols=columns, handlelength=3.2, frameon=False, fontsize=8.5,
+        figure.legend(entries.values(), map(plain, entries.keys()), loc="outside lower left", ncols=columns, handlelength=3.2, frameon=False, fontsize=9,
                       labelcolor=INK)  # fmt: skip
 
 
@@ -127,6 +127,6 @@ def svg(figure: Figure, prefix: str, finding: str) -> str:
     width = float(view_box.group(1).split()[2]) * 4 / 3  # points to CSS pixels
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{view_box.group(1)}" role="img" '
-        f'aria-labelledby="{prefix}-finding" style="max-width:{width:.0f}px"><title id="{prefix}-finding">{html.escape(finding)}</title>'
+        f'aria-labelledby="{prefix}-finding" style="max-width:{1.15 * width:.0f}px"><title id="{prefix}-finding">{html.escape(finding)}</title>'
     )
     return head + text[text.index(">", text.index("<svg")) + 1 :]

@@ -165,7 +165,7 @@ def _temperature_panel(comparison: Json, problem: str, quantity: str, ax: Axes, 
         drew_zero |= _draw(ax, xs, bounds, zero, floor, label=f"{called(family)}: proved bound", **{**style, **_AS_BOUND})
     stopped = [(x, y) for _, _, xs, ys, _, rows in series for x, y, r in zip(xs, ys, rows, strict=True) if y is not None and not r["certified"]]
     if stopped:
-        crosses = {"linestyle": "none", "marker": "x", "markersize": 10, "color": INK, "label": "crossed: not certified, e.g. stopped at a limit"}
+        crosses: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 10, "color": INK, "label": "crossed: not certified, e.g. stopped at a limit"}
         ax.plot([x for x, _ in stopped], [max(y, floor) for _, y in stopped], **crosses)
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -351,7 +351,7 @@ def residual_figure(comparison: Json, problem: str | None = None, family: str | 
             label = cell["method"] if problem is not None else f"{cell['problem']}, {cell['method']}"
             families.setdefault(cell["family"], {}).setdefault(label, []).append(cell)
     columns = min(2, len(families)) or 1
-    figure, axes = panels(columns, max(1, math.ceil(len(families) / columns)), feature="a figure", width=5.0, height=3.4)
+    figure, axes = panels(columns, max(1, math.ceil(len(families) / columns)), feature="a figure", height=3.4)
     for ax in axes[len(families) :]:
         ax.set_visible(not families)
     if not families:
@@ -370,7 +370,7 @@ def residual_figure(comparison: Json, problem: str | None = None, family: str | 
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.set_xlabel("iteration" + (f"; {left_out} more in the table" if left_out else ""), fontsize=9)
         ax.set_ylabel("residual")
-        ax.legend(fontsize=8, handlelength=3.0, labelcolor=INK, frameon=False)
+        ax.legend(fontsize=8.5, handlelength=3.0, labelcolor=INK, frameon=False)
     return figure
 
 
