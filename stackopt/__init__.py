@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stackopt.errors import InvalidGame as InvalidGame
     from stackopt.errors import InvalidInput as InvalidInput
     from stackopt.errors import InvalidMethod as InvalidMethod
+    from stackopt.errors import InvalidOutput as InvalidOutput
     from stackopt.errors import InvalidProgram as InvalidProgram
     from stackopt.errors import InvalidStore as InvalidStore
     from stackopt.errors import MissingPackage as MissingPackage
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from stackopt.errors import Refused as Refused
     from stackopt.errors import StackoptError as StackoptError
     from stackopt.errors import UnknownModel as UnknownModel
+    from stackopt.exact.exact import Exact as Exact
     from stackopt.games.bayesian import BayesianGame as BayesianGame
     from stackopt.games.profile import Profile as Profile
     from stackopt.games.security import Coverage as Coverage
@@ -66,6 +68,7 @@ _HOME = {
     "InvalidGame": "errors",
     "InvalidInput": "errors",
     "InvalidMethod": "errors",
+    "InvalidOutput": "errors",
     "InvalidProgram": "errors",
     "InvalidStore": "errors",
     "MissingPackage": "errors",
@@ -73,6 +76,7 @@ _HOME = {
     "Refused": "errors",
     "StackoptError": "errors",
     "UnknownModel": "errors",
+    "Exact": "exact.exact",
     "BayesianGame": "games.bayesian",
     "Coverage": "games.security",
     "Profile": "games.profile",

@@ -131,6 +131,8 @@ def solve(
     response: Annotated[str, typer.Option(help="softmax: max-ent or boltzmann.")] = "max-ent",
     temperature: Annotated[float, typer.Option(help="softmax: of the follower, in units of its reward.")] = 0.1,
     damping: Annotated[float, typer.Option(help="softmax, fixed_point: weight of the old policy.")] = 0.0,
+    iterations: Annotated[int, typer.Option(help="softmax: the most steps.")] = 5000,
+    time_limit: Annotated[float, typer.Option(help="exact: seconds.")] = 60.0,
     seed: Annotated[int, typer.Option(help="Source of all randomness.")] = 0,
     settings: Setting = None,
     policies: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Save the policies found.")] = None,
@@ -143,7 +145,15 @@ def solve(
     from stackopt.comparison.cells import Cell, answer, arrays, blank, describe_problem
     from stackopt.solving import solve as run
 
-    chosen = choose(method, concept, leader, grid, response, temperature, damping)
+    chosen: Any
+    if method == "exact":
+        exact: dict[str, Any] = {"concept": concept or "strong", "leader": leader, "grid": grid, "time_limit": time_limit}
+        chosen = stackopt.Exact(**exact)
+    elif method == "softmax":
+        soft: dict[str, Any] = {"concept": (concept or "commitment").replace("-", "_"), "response": response, "damping": damping}
+        chosen = stackopt.SoftmaxPolicyIteration(temperature, iterations=iterations, **soft)
+    else:
+        raise InvalidMethod("setting", name="method", law="exact or softmax", got=repr(method))
     about: dict[str, Any] = {}
     if problem.endswith((".npz", ".json")) or os.sep in problem:
         from stackopt.games.file import load_game
@@ -173,22 +183,6 @@ def solve(
     if solution.status in ("INFEASIBLE", "UNBOUNDED"):
         raise typer.Exit(INFEASIBLE)
     raise typer.Exit(CERTIFIED if solution.certified else NOT_CERTIFIED)
-
-
-def choose(method: str, concept: str | None, leader: str, grid: int, response: str, temperature: float, damping: float) -> Any:
-    """The method that the options of `solve` describe."""
-    fields: dict[str, Any]
-    if method == "exact":
-        from stackopt.exact.exact import Exact
-
-        fields = {"concept": concept or "strong", "leader": leader, "grid": grid}
-        return Exact(**fields)
-    if method == "softmax":
-        from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration
-
-        fields = {"concept": (concept or "commitment").replace("-", "_"), "response": response, "damping": damping}
-        return SoftmaxPolicyIteration(temperature, **fields)
-    raise InvalidMethod("setting", name="method", law="exact or softmax", got=repr(method))
 
 
 def save_policies(path: Path, found: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import shlex
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import numpy as np
 
 import stackopt
 from stackopt.certificate import Bound, Certificate, Examination
-from stackopt.comparison.plain import call, digest, plain, settings, thinned
+from stackopt.comparison.plain import call, chosen, digest, plain, settings, thinned
 from stackopt.comparison.store import CELL_SCHEMA, Store
 from stackopt.errors import Refused
 from stackopt.solution import Report, Solution, Status
@@ -28,6 +29,11 @@ from stackopt.solving import solve
 Arrays = dict[str, np.ndarray]
 
 
+#: Methods that `stackopt solve` has, and the fields it has options for.
+COMMANDS = {
+    "stackopt.exact.exact.Exact": ("exact", ("concept", "leader", "grid", "time_limit")),
+    "stackopt.learning.softmax_policy_iteration.SoftmaxPolicyIteration": ("softmax", ("temperature", "concept", "response", "damping", "iterations")),
+}
 #: Parts of the package that decide an answer; a change in one of their files is another key.
 DECIDING = ("bounds", "programs", "games", "reformulations", "backends", "exact", "learning", "certificate.py", "solution.py", "solving.py")
 
@@ -220,23 +226,20 @@ def reproduce(cell: Cell) -> dict[str, str]:
     method = ("stackopt." if ours else "") + call(cell.method)
     if not model:
         return {"python": f"print(stackopt.solve(problems[{cell.problem_name!r}], {method}, seed={cell.seed}))", "command": ""}
-    problem = f"build({', '.join([repr(model), *(f'{k}={v!r}' for k, v in parameters.items())])})"
-    python = f"import stackopt; from stackopt.catalog import build; print(stackopt.solve({problem}, {method}, seed={cell.seed}))"
+    problem = f"stackopt.catalog.build({', '.join([repr(model), *(f'{k}={v!r}' for k, v in parameters.items())])})"
+    python = f"import stackopt; print(stackopt.solve({problem}, {method}, seed={cell.seed}))"
     return {"python": python, "command": _command(cell, str(model), parameters)}
 
 
 def _command(cell: Cell, model: str, parameters: Mapping[str, Any]) -> str:
     """`stackopt solve ...`, or nothing when the method has settings that have no option there."""
-    options = {"Exact": ("concept", "leader", "grid"), "SoftmaxPolicyIteration": ("temperature", "concept", "response")}
-    kind = type(cell.method).__name__
-    names = options.get(kind)
-    source = call(cell.method)
-    given = [part.split("=")[0].strip() for part in source[source.index("(") + 1 : -1].split(",") if "=" in part] if "(" in source else []
-    if names is None or any(name not in names for name in given):
+    method, options = COMMANDS.get(f"{type(cell.method).__module__}.{type(cell.method).__name__}", ("", ()))
+    given = chosen(cell.method) if method else {}
+    if not method or any(name not in options for name in given):
         return ""
-    words = ["stackopt solve", model, "--method", "exact" if kind == "Exact" else "softmax"]
-    words += [f"--{name} {getattr(cell.method, name)}" for name in given]
-    words += [f"--set {k}={v}" for k, v in parameters.items()]
-    return " ".join(words) + (f" --seed {cell.seed}" if cell.seed else "")
-
-
+    words = ["stackopt", "solve", model, "--method", method]
+    for name, value in given.items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    for name, value in parameters.items():
+        words += ["--set", f"{name}={value}"]
+    return shlex.join([*words, *(["--seed", str(cell.seed)] if cell.seed else [])])

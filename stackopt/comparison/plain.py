@@ -85,17 +85,22 @@ def thinned(history: Any) -> tuple[dict[str, list[Any]], int]:
     return kept, step
 
 
-def call(method: Any) -> str:
-    """Python source that builds `method`, leaving out fields at their defaults."""
-    if not dataclasses.is_dataclass(method):
-        return repr(method)
-    given = []
+def chosen(method: Any) -> dict[str, Any]:
+    """The fields of a method that are not at their defaults."""
+    found = {}
     for f in dataclasses.fields(method):
         value = getattr(method, f.name)
         default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
         if f.init and (default is dataclasses.MISSING or not _same(value, default)):
-            given.append(f"{f.name}={value!r}")
-    return f"{type(method).__name__}({', '.join(given)})"
+            found[f.name] = value
+    return found
+
+
+def call(method: Any) -> str:
+    """Python source that builds `method`, leaving out fields at their defaults."""
+    if not dataclasses.is_dataclass(method):
+        return repr(method)
+    return f"{type(method).__name__}({', '.join(f'{name}={value!r}' for name, value in chosen(method).items())})"
 
 
 def _same(a: Any, b: Any) -> bool:
