@@ -130,3 +130,9 @@ def svg(figure: Figure, prefix: str, finding: str) -> str:
         f'aria-labelledby="{prefix}-finding" style="max-width:{1.15 * width:.0f}px"><title id="{prefix}-finding">{html.escape(finding)}</title>'
     )
     return head + text[text.index(">", text.index("<svg")) + 1 :]
+
+
+def again(drawn: str, prefix: str, name: str) -> str:
+    """A second view of the inline SVG that `svg` made with `prefix`, without its weight; `name` is unique in the page."""
+    head = drawn[: drawn.index("</title>") + len("</title>")]
+    return head.replace(f'"{prefix}-finding"', f'"{name}-finding"') + f'<use href="#{prefix}-figure_1"/></svg>'

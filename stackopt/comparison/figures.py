@@ -165,7 +165,7 @@ def _temperature_panel(comparison: Json, problem: str, quantity: str, ax: Axes, 
         drew_zero |= _draw(ax, xs, bounds, zero, floor, label=f"{called(family)}: proved bound", **{**style, **_AS_BOUND})
     stopped = [(x, y) for _, _, xs, ys, _, rows in series for x, y, r in zip(xs, ys, rows, strict=True) if y is not None and not r["certified"]]
     if stopped:
-        crosses: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 10, "color": INK, "label": "crossed: not certified, e.g. stopped at a limit"}
+        crosses: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 10, "color": INK, "label": "crossed: not certified, e.g. at a limit"}
         ax.plot([x for x, _ in stopped], [max(y, floor) for _, y in stopped], **crosses)
     ax.set_xscale("log")
     ax.set_yscale("log")

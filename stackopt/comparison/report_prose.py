@@ -77,7 +77,7 @@ def _of_family(comparison: Json, name: str, family: str, rows: Sequence[Json]) -
     exact, of = p.get("lower"), "the exact value" if p.get("closed") else "the best value known"
 
     def words(row: Json) -> str:
-        share = f" ({number(100 * row['error'] / abs(exact), 3)} % of {of})" if is_number(exact) and exact else ""
+        share = f" ({number(100 * row['error'] / abs(exact), 3)}\u00a0% of {of})" if is_number(exact) and exact else ""
         return ("zero to rounding" if abs(row["error"]) <= zero else number(row["error"], 3) + share) + f" at temperature {number(row['temperature'])}"
 
     worst = max(answered, key=lambda r: r["error"])

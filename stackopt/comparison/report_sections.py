@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from stackopt.comparison import figures
-from stackopt.comparison.drawing import svg
+from stackopt.comparison.drawing import again, svg
 from stackopt.comparison.figures import called, is_number
 from stackopt.comparison.report_prose import WORDS, findings, unit_of, violation
 from stackopt.comparison.report_tables import Cell, Table, column, figure, heads, word
@@ -57,12 +57,14 @@ def _problem(comparison: Json, name: str, index: int) -> dict[str, Any]:
     problem = comparison["problems"][name]
     about = problem.get("about") or {}
     slug = f"{index}-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "problem")
+    error_figure = _temperature_figure(comparison, name, "error", f"error-{slug}")
     return {
         "name": name,
-        "title": f"{name}: {about['title']}" if about.get("title") else name,
+        "title": f"{about['title'].rstrip('.')} ({name})" if about.get("title") else name,
         "sentences": findings(comparison, name),
         "value_table": _values(comparison, name, f"values-{slug}"),
-        "error_figure": _temperature_figure(comparison, name, "error", f"error-{slug}"),
+        "error_figure": error_figure,
+        "first_figure": _again(error_figure, f"found-{slug}"),
         "regret_figure": _temperature_figure(comparison, name, "follower_regret", f"regret-{slug}"),
         "ladder": _ladder(comparison, name, f"temperature-{slug}"),
         "gaps": _gaps(comparison, name),
@@ -84,7 +86,7 @@ def _facts(comparison: Json) -> list[dict[str, Any]]:
             ("runs certified", sum(bool(c["certified"]) for c in comparison["cells"])),
             ("bounds held", verdicts.count("holds")),
             ("bounds violated", verdicts.count("violated")),
-            ("bounds not applicable", verdicts.count("not applicable")),
+            ("did not apply", verdicts.count("not applicable")),
         )
     ]
 
@@ -372,6 +374,10 @@ def _temperature_figure(comparison: Json, name: str, quantity: str, id: str) -> 
     finding = f"{name}, {what} against temperature: " + "; ".join(parts)
     caption = f"{what[0].upper()}{what[1:]} against temperature, with the bound proved for it. Both axes are logarithmic; open marks are zeros to rounding."
     return Drawn(id, _markup(svg(draw(comparison, name), id, finding)), caption)
+
+
+def _again(drawn: Drawn | None, id: str) -> Drawn | None:
+    return None if drawn is None else Drawn(id, _markup(again(str(drawn.svg), drawn.id, id)), "Error of the certified value against temperature; its numbers are in section 3.")
 
 
 def _residual_figures(comparison: Json, name: str, id: str) -> list[Drawn]:
