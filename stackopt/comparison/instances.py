@@ -68,7 +68,8 @@ def adversarial_game(
     """
     kernel = kernel or str(rng.choice(KERNELS))
     rewards = rewards or str(rng.choice(REWARDS, p=(0.4, 0.2, 0.2, 0.1, 0.05, 0.05)))
-    S, A, B = shape or (int(rng.integers(1, 5)), int(rng.integers(1, 4)), int(rng.integers(1, 5)))
+    # a player with one action makes most bounds trivial: some of those, not many
+    S, A, B = shape or (int(rng.integers(1, 5)), int(rng.choice(3, p=(0.15, 0.45, 0.4))) + 1, int(rng.choice(4, p=(0.1, 0.3, 0.3, 0.3))) + 1)
     if discounts is None:
         leader, follower = (float(g) for g in rng.choice(DISCOUNTS, 2))
         discounts = (follower, follower) if rng.random() < 0.5 else (leader, follower)

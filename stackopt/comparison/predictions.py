@@ -20,6 +20,7 @@ from stackopt.comparison.instances import Instance, near_or_far, random_policy, 
 from stackopt.games.constants import both_constants
 from stackopt.games.dynamic_programming import Optimum, discounted_visits, optimal_value, policy_value
 from stackopt.games.operators import Array, Mdp, argmax_uniform, entropy, follower_mdp, leader_mdp, leader_reward_mdp
+from stackopt.games.operators import softmax as soft_policy
 from stackopt.games.profile import Response
 from stackopt.games.relaxations import actions_within, strong_within, upper_bounds, weak_within
 from stackopt.games.responses import SoftResponse, commitment, follower_response, leader_response, leader_value, soft_response, tie_width
@@ -150,13 +151,6 @@ def e2(case: Case) -> Iterator[Examination]:
         yield Examination(case.loss(y), bound, slack)
     # the max-ent response may exceed this constant: there the bound must say that it is not for it
     yield Examination(case.loss(case.soft.policy), softmax.boltzmann_loss(B, tau, discount, model="max-ent"), slack)
-
-
-def soft_policy(q: Array, temperature: float) -> Array:
-    """Softmax of given action values."""
-    from stackopt.games.operators import softmax as of
-
-    return of(q, temperature)
 
 
 def e3(case: Case) -> Iterator[Examination]:
@@ -383,7 +377,7 @@ def e11(case: Case) -> Iterator[Examination]:
             break
     fixed = Assumption("hard best responses reach a fixed point", found, "they still change after 20 rounds")
     strong = float(commitment(game, x).strong)
-    slack = case.slack(strong, highest.value) + _tie_cost(game)
+    slack = case.slack(strong, highest.value) + tie_cost(game)
     yield Examination(float(leader_value(game, x, y)), Bound(strong, "leader's value at a hard fixed point", "A2", (fixed,)), slack)
     yield Examination(strong, replace(highest, of="value of a commitment"), slack)
     soft, _ = converge(game, case.x, case.temperature, steps=10)
@@ -391,7 +385,7 @@ def e11(case: Case) -> Iterator[Examination]:
     yield Examination(float(value), replace(highest, of="soft commitment value"), slack)
 
 
-def _tie_cost(game: StackelbergGame) -> float:
+def tie_cost(game: StackelbergGame) -> float:
     """What counting near-ties as ties can add to a leader value."""
     size = float(np.abs(game.follower_reward).max()) / (1.0 - game.follower_discount)
     return ROUNDING * (1.0 + size)
@@ -401,7 +395,7 @@ def e12(case: Case) -> Iterator[Examination]:
     """Upper bounds hold for every commitment, and U2 is at most U1  [B8]."""
     bounds = upper_bounds(case.game)
     strong = float(commitment(case.game, case.x).strong)
-    slack = case.slack(bounds[0].value, strong) + _tie_cost(case.game)
+    slack = case.slack(bounds[0].value, strong) + tie_cost(case.game)
     for bound in bounds:
         yield Examination(strong, replace(bound, of="value of a commitment"), slack)
     yield Examination(bounds[-1].value, replace(bounds[0], of="the sharpest upper bound"), slack)

@@ -10,7 +10,7 @@ import numpy as np
 
 from stackopt.certificate import Assumption, Bound, Examination
 from stackopt.comparison.instances import adversarial_game, random_policy, random_temperature
-from stackopt.comparison.predictions import Case, _tie_cost, at_least
+from stackopt.comparison.predictions import Case, at_least, tie_cost
 from stackopt.exact import Enumeration, Exact
 from stackopt.games.operators import Array
 from stackopt.games.relaxations import upper_bounds
@@ -18,7 +18,7 @@ from stackopt.games.responses import commitment, follower_response, leader_value
 from stackopt.games.stackelberg import StackelbergGame, stay
 from stackopt.learning.hypergradient import HypergradientAscent, commitment_gradient
 from stackopt.learning.naive_ascent import NaiveAscent
-from stackopt.solution import Solution, Status
+from stackopt.solution import STRONG_VALUE, Solution, Status
 from stackopt.solving import solve
 
 #: Step of central differences.
@@ -43,6 +43,12 @@ def solved(*solutions: Solution) -> Assumption:  # type: ignore[type-arg]
     return Assumption("every search ended with OPTIMAL", not short, "; ".join(short))
 
 
+def bracket(net: Solution) -> tuple[Bound, ...]:  # type: ignore[type-arg]
+    """What the search on a net proved about all leader policies; one bound that does not apply if nothing."""
+    found = tuple(b for b in net.further_bounds if b.of == STRONG_VALUE)
+    return found or (Bound(math.nan, STRONG_VALUE, "D4", (Assumption("the search on the net proved a bracket", False, str(net.status)),)),)
+
+
 def e13(case: Case) -> Iterator[Examination]:
     """The exact value over pure leader policies is the one of enumeration, strong and weak  [D1, D2]."""
     game = tiny(case)
@@ -60,7 +66,7 @@ def e14(case: Case) -> Iterator[Examination]:
     game = tiny(case, "leaderless")
     exact = solve(game, Exact(concept="strong", leader="randomised"))
     found, value = solved(exact), float(exact.value)
-    slack = EXACT * (1.0 + abs(value)) + _tie_cost(game)
+    slack = EXACT * (1.0 + abs(value)) + tie_cost(game)
     S, A, _ = game.shape
     for _ in range(10):
         sampled = float(commitment(game, random_policy(case.rng, S, A)).strong)
@@ -68,7 +74,7 @@ def e14(case: Case) -> Iterator[Examination]:
     highest = min(upper_bounds(game), key=lambda b: b.value)
     yield Examination(value, replace(highest, of="exact value over all leader policies", assumptions=(*highest.assumptions, found)), slack)
     net = solve(game, Exact(concept="strong", leader="net", grid=2))
-    for bound in net.further_bounds:
+    for bound in bracket(net):
         yield Examination(value, replace(bound, assumptions=(*bound.assumptions, solved(exact, net))), slack)
     yield Examination(float(net.value), Bound(value, "exact value on a net", "D4", (solved(exact, net),)), slack)
 
@@ -79,9 +85,9 @@ def e15(case: Case) -> Iterator[Examination]:
     coarse, fine = (solve(game, Exact(concept="strong", leader="net", grid=n)) for n in (2, 4))
     found = solved(coarse, fine)
     value = float(fine.value)
-    slack = EXACT * (1.0 + abs(value)) + _tie_cost(game)
+    slack = EXACT * (1.0 + abs(value)) + tie_cost(game)
     yield Examination(value, at_least(float(coarse.value), "exact value on a finer net", "D4", found), slack)
-    for bound in coarse.further_bounds:
+    for bound in bracket(coarse):
         yield Examination(value, replace(bound, assumptions=(*bound.assumptions, found)), slack)
 
 
