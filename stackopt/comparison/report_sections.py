@@ -377,7 +377,8 @@ def _temperature_figure(comparison: Json, name: str, quantity: str, id: str) -> 
 
 
 def _again(drawn: Drawn | None, id: str) -> Drawn | None:
-    return None if drawn is None else Drawn(id, _markup(again(str(drawn.svg), drawn.id, id)), "Error of the certified value against temperature; its numbers are in section 3.")
+    caption = "Error of the certified value against temperature; its numbers are in section 3."
+    return None if drawn is None else Drawn(id, _markup(again(str(drawn.svg), drawn.id, id)), caption)
 
 
 def _residual_figures(comparison: Json, name: str, id: str) -> list[Drawn]:
