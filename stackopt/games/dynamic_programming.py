@@ -97,7 +97,7 @@ def solve_values(kernel: Any, right: Array, discount: float, *, transpose: bool 
     return direct
 
 
-def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool = False) -> Optimum:
+def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool = False, tolerance: float = 1e-12) -> Optimum:
     """The optimal value over the allowed actions, by policy iteration.
 
     Parameters
@@ -107,6 +107,8 @@ def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool
         Restrict the actions; every state needs at least one.
     minimise : bool
         Solve for the least instead of the greatest value.
+    tolerance : float
+        Of sparse problems: relative, on ``max |T V - V|``. Dense ones are solved to rounding.
 
     Returns
     -------
@@ -119,7 +121,7 @@ def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool
     signed = Mdp(sign * mdp.reward, mdp.transition, mdp.discount)
     mask = np.ones(mdp.reward.shape, bool) if allowed is None else allowed
     if mdp.sparse:
-        value, q, residual, sweeps = solve_sparse(signed, 0.0, 1e-12, allowed=allowed)
+        value, q, residual, sweeps = solve_sparse(signed, 0.0, tolerance, allowed=allowed)
         return Optimum(sign * value, sign * q, residual, sweeps)
     chosen = np.where(mask, signed.reward, -np.inf).argmax(-1)
     improvements = 0
