@@ -2,7 +2,8 @@
 
 Exit codes: 0 certified, 1 not certified or a bound violated, 2 usage and bad input, 3 proved infeasible or unbounded,
 4 refused (the method does not solve this problem), 130 interrupted. Results go to standard output, everything else to
-standard error. For `compare`, 1 means a violated bound or a failed cell: a limit or a refusal is a row of its table.
+standard error. For `compare` and `report`, 1 means a violated bound, a failed cell, or nothing certified; a limit or a
+refusal beside certified answers is a row of the table.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,26 +101,45 @@ def compare(
         written.append(result.report(out / "report.html"))
     except MissingPackage as error:
         notes.append(f'no figure and report: {error.law}; pip install "stackopt[report]"')
-    bad = not result.good or any(cell["status"] == "FAILED" for cell in result.cells)
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=1, allow_nan=False))
     else:
         typer.echo(result.text(shutil.get_terminal_size((81, 24)).columns))
-        ending(written, notes, models or [], store or out / "runs")
-    raise typer.Exit(NOT_CERTIFIED if bad else CERTIFIED)
+        ending(written, notes, models or DEFAULT_MODELS, store or out / "runs")
+    raise typer.Exit(exit_code(result))
 
 
-def ending(written: list[Path], notes: list[str], models: list[str], store: Path) -> None:
+def exit_code(result: stackopt.Comparison) -> int:
+    """Of a comparison: limits and refusals are rows of its table, unless there is nothing else."""
+    statuses = [cell["status"] for cell in result.cells]
+    if not result.good or "FAILED" in statuses:
+        return NOT_CERTIFIED
+    if set(statuses) == {"REFUSED"}:
+        return REFUSED
+    return CERTIFIED if any(cell["certified"] for cell in result.cells) else NOT_CERTIFIED
+
+
+def ending(written: list[Path], notes: list[str], models: Sequence[str], store: Path) -> None:
     """Where everything went, and what to do next."""
-    folder = written[0].parent
-    typer.echo(f"\n  wrote  {folder}/: {', '.join(path.name for path in written)}")
-    typer.echo(f"         {store}/: one file per cell; the same command resumes from it")
+    from stackopt import catalog
+
+    folder, report = written[0].parent, written[0].parent / "report.html"
+    typer.echo()
+    told("wrote", f"{folder}/: {', '.join(path.name for path in written)}")
+    told("", f"{store}/: one file per cell; the same command resumes from it")
     for note in notes:
-        typer.echo(f"  note   {note}")
-    report = folder / "report.html"
-    name = models[0] if models else "inspection"
-    typer.echo(f"  next   open {report}" if report in written else f"  next   read {folder / 'results.csv'}")
-    typer.echo(f"         stackopt models {name}    its algebra and the parameters that --set changes")
+        told("note", note)
+    told("next", f"open {report}" if report in written else f"read {folder / 'results.csv'}")
+    changed = next(((name, key, value) for name in models for key, value in catalog.model(name).parameters.items() if isinstance(value, float)), None)
+    if changed is not None:
+        told("", f"stackopt models {changed[0]}    its algebra, its figures, and what --set can change")
+        told("", f"stackopt compare {changed[0]} --set {changed[1]}={changed[2] / 2:g}    a number changed")
+
+
+def told(label: str, text: str) -> None:
+    """One labelled line, wrapped to the terminal."""
+    width = shutil.get_terminal_size((81, 24)).columns
+    typer.echo(textwrap.fill(text, width, initial_indent=f"  {label:<5}  ", subsequent_indent=" " * 9, break_long_words=False, break_on_hyphens=False))
 
 
 @app.command()
@@ -179,7 +200,7 @@ def solve(
     else:
         typer.echo(str(solution))
         if policies is not None:
-            typer.echo(f"  wrote  {policies}")
+            told("wrote", str(policies))
     if solution.status in ("INFEASIBLE", "UNBOUNDED"):
         raise typer.Exit(INFEASIBLE)
     raise typer.Exit(CERTIFIED if solution.certified else NOT_CERTIFIED)
@@ -209,11 +230,11 @@ def models(name: Annotated[str | None, typer.Argument(help="Show one model: alge
         return
     entries = catalog.models()
     typer.echo(f"{len(entries)} models; `stackopt models NAME` shows one, `stackopt solve NAME` solves it")
-    width, kind = max(map(len, entries), default=0), max((len(e.kind) for e in entries.values()), default=0)
-    room = max(shutil.get_terminal_size((81, 24)).columns - width - kind - 6, 30)
+    names, kinds = max(map(len, entries), default=0), max((len(e.kind) for e in entries.values()), default=0)
     for entry in entries.values():
-        title = entry.title if len(entry.title) <= room else entry.title[: room - 3] + "..."
-        typer.echo(f"  {entry.name:<{width}}  {entry.kind:<{kind}}  {title}")
+        head = f"  {entry.name:<{names}}  {entry.kind:<{kinds}}  "
+        width = max(shutil.get_terminal_size((81, 24)).columns, len(head) + 30)
+        typer.echo(textwrap.fill(entry.title, width, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False))
 
 
 @app.command()
@@ -241,8 +262,8 @@ def report(
 
     comparison = Comparison.open(source)
     typer.echo(comparison.verdict)
-    typer.echo(f"  wrote  {comparison.report(out)}")
-    raise typer.Exit(CERTIFIED if comparison.good else NOT_CERTIFIED)
+    told("wrote", str(comparison.report(out)))
+    raise typer.Exit(exit_code(comparison))
 
 
 @app.command()

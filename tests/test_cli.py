@@ -270,6 +270,23 @@ def test_a_violated_bound_is_exit_code_1(tmp_path, monkeypatch):
     assert "VIOLATED" in result.stdout.splitlines()[0]
 
 
+def test_a_comparison_of_refusals_only_is_exit_code_4(tmp_path):
+    result = run("compare", "tariff", "--method", "fixed-point", "--out", tmp_path)
+    assert result.exit_code == 4
+    assert "REFUSED" in result.stdout
+
+
+def test_a_failed_cell_is_exit_code_1_and_the_others_stand(tmp_path, monkeypatch):
+    def broken(self, problem, **_):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(stackopt.Exact, "run", broken)
+    result = run(*SMALL, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "RuntimeError: boom" in result.stdout
+    assert result.stdout.count("CONVERGED") == 2
+
+
 def test_report_from_a_store_and_from_json(tmp_path):
     pytest.importorskip("jinja2")
     run(*SMALL, "--out", tmp_path / "out")
@@ -296,6 +313,35 @@ def test_a_closed_pipe_leaves_no_traceback():
     process.wait(timeout=60)
     assert "Traceback" not in error
     assert "Exception ignored" not in error
+
+
+def test_a_pipe_sees_no_progress(tmp_path):
+    process = shell("compare", "commitment_2x2", "--method", "softmax", "--out", tmp_path)
+    output, error = process.communicate(timeout=60)
+    assert error == ""
+    assert max(map(len, output.splitlines())) <= 90
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_a_terminal_sees_progress_on_standard_error(tmp_path):
+    ours, theirs = os.openpty()
+    words = ["compare", "commitment_2x2", "--method", "softmax", "--temperatures", ",".join(f"{0.01 + i / 1000:g}" for i in range(60)), "--out", str(tmp_path)]
+    process = subprocess.Popen([sys.executable, "-m", "stackopt", *words], stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # Linux: the other end is closed
+            break
+        if not part:
+            break
+        seen += part
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    assert b"cells" in seen
+    assert b"/60" in seen
+    assert b"commitment_2x2: softmax tau=" in seen
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")

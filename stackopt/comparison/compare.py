@@ -198,13 +198,14 @@ def _stored(shelf: Store, cells: Sequence[Cell], retry: str | None) -> dict[int,
 def _evaluated(cells: Sequence[Cell], over: Map, report: Report | None, cached: int) -> Iterator[tuple[dict[str, Any], Any]]:
     """Results in the order of `cells`, whatever happens to the map: cells it lost are failures, not stored."""
     inside = report if over is _builtin else None  # a callback does not travel to another process
-    total, note = cached + len(cells), f"{cached} cached" if cached else ""
+    total, note = cached + len(cells), f"{cached} cached  " if cached else ""
+    several = len({cell.seed for cell in cells}) > 1
     results = iter(over(functools.partial(evaluate, report=inside) if inside else evaluate, cells)) if cells else iter(())
     lost: BaseException | None = None
     for done, cell in enumerate(cells):
-        label = f"{cell.problem_name}: {cell.method_label} seed {cell.seed}"
+        label = f"{cell.problem_name}: {cell.method_label}" + (f" seed {cell.seed}" if several else "")
         if report is not None:
-            report(Progress(f"cells {note + '  ' if note else ''}{label}", cached + done, total))
+            report(Progress(f"cells {note}{label}", cached + done, total))
         if lost is None:
             try:
                 result = next(results)

@@ -48,16 +48,17 @@ class Bar:
 
     def __call__(self, progress: Progress) -> None:
         """Draw the line anew, at most ten times a second."""
-        residual = "" if progress.residual is None else f"{progress.residual:.1e}"
+        residual = "" if progress.residual is None else f"residual {progress.residual:.1e}"
         if progress.stage.startswith(self._head):
-            self._fields = {"completed": progress.done, "total": progress.total, "stage": progress.stage, "detail": residual}
+            stage = progress.stage.removeprefix(self._head).strip()
+            self._fields = {"completed": progress.done, "total": progress.total, "stage": stage, "detail": residual}
         else:
-            self._fields["detail"] = f"{progress.done} {residual}"
+            self._fields["detail"] = residual or f"step {progress.done}"
         now = time.monotonic()
         if now - self._started >= PATIENCE and now - self._drawn >= REFRESH:
             self._drawn = now
             if self._display is None:
-                self._display = _display()
+                self._display = _display(self._head)
                 self._display.add_task("", stage="", detail="")
                 self._display.start()
             self._display.update(0, **self._fields)
@@ -68,14 +69,14 @@ class Bar:
             self._display.stop()
 
 
-def _display() -> Any:
+def _display(head: str) -> Any:
     """One line: count, bar, time, what is being done, its residual. It vanishes when the work is done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Display
 
     columns = (
-        MofNCompleteColumn(), BarColumn(bar_width=10), TimeElapsedColumn(),
+        TextColumn(head, markup=False), MofNCompleteColumn(), BarColumn(bar_width=10), TimeElapsedColumn(),
         TextColumn("{task.fields[stage]}", markup=False), TextColumn("{task.fields[detail]}", markup=False),
     )
     return Display(*columns, console=Console(stderr=True), transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)

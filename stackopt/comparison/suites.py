@@ -112,7 +112,7 @@ def methods_for(
     for kind in kinds:
         if kind in ("exact", "weak"):
             method = exact_for(problem, "strong" if kind == "exact" else "weak", time_limit)
-            found[f"exact {method.concept}" + (f", net 1/{method.grid}" if method.leader == "net" else "")] = method
+            found[f"exact {method.concept}" + (f" net/{method.grid}" if method.leader == "net" else "")] = method
             continue
         rungs = [_learner(kind, t) for t in temperatures or ladder(problem, kind)]
         refused = bool(rungs) and rungs[0].refuses(problem) is not None

@@ -98,7 +98,7 @@ def _last(cells: Sequence[Record], rows: Sequence[Record], violations: Sequence[
     counts = {word: sum(c["status"] == status for c in cells) for status, word in words.items()}
     told = [_count(n, word) for word, n in counts.items() if n]
     if told:
-        lines.append(f"{', '.join(told)}: see .failures()")
+        lines.append(f"{', '.join(told)}: reasons and remedies in .failures() and in the report")
     cached = sum(c["cached"] for c in cells)
     if cached:
         lines.append(f"{_count(cached, 'cell')} cached: from the store, not computed again; times are those of the first run")
