@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+import stackopt as so
 from stackopt.comparison.instances import instance
 from stackopt.comparison.predictions import Case
 from stackopt.comparison.verify import PREDICTIONS, reproduce, verify
@@ -74,6 +75,12 @@ def test_verify_is_reproducible_and_plain():
     one, two = verify(instances=2, seed=1), verify(instances=2, seed=1)
     assert one.json() == two.json()
     assert one.to_json()["schema"] == "stackopt.verification/1"
+
+
+@pytest.mark.parametrize(("instances", "seed"), [(0, 0), (1, -1)])
+def test_nothing_to_verify_is_an_error(instances, seed):
+    with pytest.raises(so.InvalidMethod, match="setting"):
+        verify(instances=instances, seed=seed)
 
 
 def _watched(monkeypatch, evaluate):

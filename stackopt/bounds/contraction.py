@@ -187,12 +187,18 @@ def vacuity(contraction: Contraction, actions: int) -> Bound:
         Of the follower.
     """
     lowest, c = contraction.critical_temperature, contraction.follower
+    crude = math.sqrt(contraction.leader.crude_slope * c.crude_slope)
+    ratio, crude_ratio = (_ratio(tau * math.log(actions), c.reward_span) for tau in (lowest, crude))
     floor = lowest * math.log(actions)
-    ratio = floor / c.reward_span if c.reward_span > 0 else (0.0 if floor == 0 else math.inf)
-    useful = Assumption(
-        "contraction says something about values", ratio < 1.0, f"tau_min {number(lowest, 4)}: its regret bound is {number(ratio, 3)} times the trivial one"
-    )
+    figures = f"tau_min {number(lowest, 4)}: its regret bound is {number(ratio, 3)} times the trivial one ({number(crude_ratio, 3)} without mixing)"
+    useful = Assumption("contraction says something about values", ratio < 1.0, figures)
     return Bound(
         floor / (1.0 - c.discount), "follower's regret at the smallest contracting temperature", "B4.5", (useful,),
         remedy="the local certificate B4.4 or the commitment gap B8.5, which need no contraction",
     )
+
+
+def _ratio(floor: float, span: float) -> float:
+    if span > 0.0:
+        return floor / span
+    return 0.0 if floor == 0.0 else math.inf

@@ -176,9 +176,13 @@ def _variation(difference: Array) -> float:
 # --- the bounds -------------------------------------------------------------------------------------------------------
 
 
-def action_value_change(c: Constants, distance: float) -> Bound:
-    r""":math:`\|Q^x-Q^{x'}\|_\infty\le\frac{M}{2(1-\gamma)}D(x,x')`, hard and max-ent, any temperature  [B3.2]."""
-    return Bound(c.crude_slope * distance, "change of the action values", "B3.2")
+def action_value_change(c: Constants, distance: float, opponent_span: float | None = None) -> Bound:
+    r""":math:`\|Q^x-Q^{x'}\|_\infty\le\frac{M}{2(1-\gamma)}D(x,x')`, hard and max-ent, any temperature  [B3.2].
+
+    `opponent_span` is a posteriori: :math:`\max_{s,b}\mathrm{sp}_a(r+\gamma PV^{x'})` in the place of M, once :math:`V^{x'}` is known.
+    """
+    span = c.opponent_span if opponent_span is None else opponent_span
+    return Bound(0.5 * span / (1.0 - c.discount) * distance, "change of the action values", "B3.2")
 
 
 def value_span_change(c: Constants, distance: float) -> Bound:

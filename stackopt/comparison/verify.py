@@ -20,6 +20,7 @@ from stackopt.comparison import predictions as p
 from stackopt.comparison import predictions_of_methods as m
 from stackopt.comparison.instances import instance
 from stackopt.display import Block, number
+from stackopt.errors import InvalidMethod
 from stackopt.solution import Progress, Report
 
 SCHEMA = "stackopt.verification/1"
@@ -214,7 +215,15 @@ def verify(instances: int = 200, seed: int = 0, report: Report | None = None) ->
     Returns
     -------
     Verification
+
+    Raises
+    ------
+    InvalidMethod
+        If there is nothing to examine, or the seed is negative.
     """
+    for name, value, least in (("instances", instances, 1), ("seed", seed, 0)):
+        if value < least:
+            raise InvalidMethod("setting", name=name, law=f"an integer of at least {least}", got=value)
     tallies = {prediction.tag: Tally() for prediction in PREDICTIONS}
     violations: list[Violation] = []
     for index in range(instances):

@@ -85,6 +85,9 @@ def test_values_and_responses_move_within_their_bounds(game, seed, tau):
         slack = 1e-8 * (1 + np.abs(one.value).max())
         assert np.ptp(one.value) <= c.value_span + slack
         assert np.abs(one.action_values - two.action_values).max() <= lipschitz.action_value_change(c, d).value + slack
+        seen = np.ptp(game.follower_reward + game.follower_discount * game.transition @ two.value, axis=1).max()
+        assert np.abs(one.action_values - two.action_values).max() <= lipschitz.action_value_change(c, d, seen).value + slack
+        assert seen <= c.opponent_span + slack
         assert np.ptp(one.value - two.value) <= lipschitz.value_span_change(c, d).value + slack
         moved = distance(softmax(one.action_values, tau), softmax(two.action_values, tau))
         assert moved <= lipschitz.response_change(c, tau, d).value + slack / tau
