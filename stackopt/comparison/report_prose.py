@@ -19,7 +19,8 @@ WORDS = (
     ("Certified value", "The leader's value when the follower truly best-responds, recomputed from the problem's own data."),
     ("Own soft follower", "The leader's value if the follower were as soft as the method assumes. Another follower, so another question: "
                                     "it may lie above or below the certified value."),
-    ("Error", "The exact value less the certified value: what the leader gives up by using this policy."),
+    ("Error", "The exact value less the certified value: what the leader gives up by using this policy. Where the exact value is open, the gap "
+              "to the best value known."),
     ("Bound on the error", "The most that can be given up, proved for this very policy without knowing the exact answer."),
     ("Regret", "What a player could still gain by changing its policy while the other's stays as it is. No regret on both sides is an equilibrium "
                "of simultaneous moves; it says nothing about the best commitment."),
@@ -27,8 +28,20 @@ WORDS = (
                                    "other's policy as given, so the leader does not anticipate, and its value can stay lower at every temperature."),
     ("Temperature", "How soft a follower is, in units of its reward. max-ent and Boltzmann are two different soft followers."),
     ("Status", "OPTIMAL: the search closed its gap and the problem confirmed the value. CONVERGED: the stopping rule was met. LIMIT: it was not; "
-               "never a success. REFUSED: the method does not solve this problem."),
+               "never a success. REFUSED: the method does not solve this problem. FAILED: it broke off, or the problem refuted its answer."),
 )  # fmt: skip
+
+
+def headline(comparison: Json) -> tuple[str, str]:
+    """The first words of the page and their tone: ``"good"``, ``"wait"`` (nothing is wrong, something is missing) or ``"bad"``."""
+    verdicts = [b["verdict"] for b in comparison["bounds"]]
+    failed = sum(c["status"] == "FAILED" for c in comparison["cells"])
+    if comparison["violations"] or not comparison["verdict"]["good"]:
+        return "✗ A proved bound is violated", "bad"
+    holds = "Every bound that applies holds" if "holds" in verdicts else "No bound could be held against a measurement"
+    if failed or "holds" not in verdicts:
+        return f"! {holds}" + (f"; {failed} run{'s' if failed > 1 else ''} failed" if failed else ""), "wait"
+    return f"✓ {holds}", "good"
 
 
 def unit_of(comparison: Json, name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from stackopt.comparison import figures
 from stackopt.comparison.drawing import again, svg
 from stackopt.comparison.figures import called, is_number
-from stackopt.comparison.report_prose import WORDS, findings, unit_of, violation
+from stackopt.comparison.report_prose import WORDS, findings, headline, unit_of, violation
 from stackopt.comparison.report_tables import Cell, Table, column, figure, heads, word
 from stackopt.display import number
 
@@ -32,10 +32,12 @@ def context(comparison: Json) -> dict[str, Any]:
     """Everything the template prints."""
     problems = [_problem(comparison, name, i + 1) for i, name in enumerate(comparison["problems"])]
     packages = comparison["provenance"].get("packages") or {}
+    first, tone = headline(comparison)
     return {
         "title": comparison["verdict"]["text"],
         "verdict": comparison["verdict"]["text"],
-        "good": bool(comparison["verdict"]["good"]) and not comparison["violations"],
+        "word": first,
+        "tone": tone,
         "version": packages.get("stackopt", ""),
         "violations": [violation(v) for v in comparison["violations"]],
         "facts": _facts(comparison),

@@ -182,7 +182,7 @@ def test_verdict_comes_first(tree, sample):
     sections = list(body.iter(f"{XHTML}section"))
     assert sections[0].get("id") == "verdict"
     assert all_text(next(sections[0].iter(f"{XHTML}h1"))) == sample["verdict"]["text"]
-    assert "bad" not in sections[0].get("class").split()
+    assert "good" in sections[0].get("class").split()
     assert all_text(sections[0]).startswith("✓")
 
 
@@ -198,6 +198,21 @@ def test_violation_is_red_even_if_the_verdict_forgot_it(sample):
     broken = violated(sample)
     broken["verdict"]["good"] = True
     assert "bad" in next(parse(render(broken)).iter(f"{XHTML}section")).get("class").split()
+
+
+def failed_run(sample):
+    left = copy.deepcopy(sample)
+    left["cells"][1].update(status="FAILED", certified=False)
+    return left
+
+
+@pytest.mark.parametrize(
+    ("change", "start"), [(failed_run, "! Every bound that applies holds; 1 run failed"), (only_refusals, "! No bound could be held against a measurement")]
+)
+def test_verdict_is_not_green_when_runs_failed_or_nothing_was_held(change, start):
+    section = next(parse(page_of(change)).iter(f"{XHTML}section"))
+    assert section.get("class").split() == ["verdict", "wait"]
+    assert all_text(section).startswith(start)
 
 
 def rows_of(tree, start):
