@@ -113,3 +113,9 @@ def test_regret_bounds():
     c = constants(np.ones((1, 2, 2, 1)), np.array([[[0.0, 3.0], [0.0, 3.0]]]), 0.5)
     assert fixed_point.leader_regret(c, 2, 0.1, 0.0).value == pytest.approx(0.2 * math.log(2))
     assert fixed_point.leader_regret(c, 2, 0.1, 0.2).value == pytest.approx(0.2 * math.log(2) + 3.0 * 0.2)
+
+
+def test_a_tail_that_is_not_a_number_has_no_force():
+    for bound in sandwich.action_sandwich(0.0, 1.0, math.nan, own_span=1.0, gap=0.1):
+        assert not bound.applies
+        assert "the tail is paid for" in bound.because

@@ -224,3 +224,27 @@ def test_batches_are_examined_one_by_one():
 def test_policies_must_fit():
     with pytest.raises(so.StackoptError, match="leader_policy"):
         commit_2x2().examinations(so.Profile(np.ones((1, 3)) / 3, np.ones((1, 2)) / 2))
+
+
+def test_best_responses_have_no_softmax_to_examine():
+    game = commit_2x2()
+    x = np.array([[0.4, 0.6]])
+    found = game.examinations(so.Profile(x, np.array([[0.0, 1.0]])))
+    (distance,) = by_tag(found, "B1.1")
+    assert distance.bound.because == "the response is a softmax: no, it is a best response"
+    assert {e.verdict for tag in ("B2.1", "B2.2", "B3.4") for e in by_tag(found, tag)} == {"not applicable"}
+
+
+def test_regret_of_a_fixed_point_needs_the_soft_follower_itself():
+    game = commit_2x2()
+    profile = so.Profile(np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]]), "fixed_point", "max-ent", 0.01, 0.01)
+    follower, leader = by_tag(game.examinations(profile), "B11.3")
+    assert "the follower plays its soft response: no" in follower.bound.because
+    assert leader.verdict == "holds"  # the leader's is against whatever the follower plays
+
+
+def test_a_fixed_point_of_best_responses_is_not_a_soft_one():
+    game = commit_2x2()
+    found = game.examinations(so.Profile(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]]), "fixed_point"))
+    for tag in ("B4.2", "B4.4", "B11.3"):
+        assert "both responses are soft: no" in by_tag(found, tag)[0].bound.because
