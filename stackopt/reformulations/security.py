@@ -7,7 +7,9 @@ If target :math:`t` is attacked, the best coverage solves
 
 with :math:`\epsilon=0`; the strong commitment is the best over :math:`t` (Conitzer and Sandholm's programs in marginals; Kiekintveld
 et al. 2009). No integer variable and no big-M. With :math:`\epsilon>0` the attacked target is strictly best, so the value also holds
-when ties go against the defender: a lower bound on the weak value that tends to it where it is approached by such coverages.
+when ties go against the defender.
+
+The weak commitment with a margin, in which several targets may be within the margin of the best, is `security_weak`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 from stackopt.games.operators import Array
 from stackopt.games.security import Coverage, SecurityGame
 from stackopt.programs.milp import Milp, MilpBuilder
+from stackopt.reformulations.static_commitment import Affine, StaticProgram, weak_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +82,24 @@ def attacked_targets(game: SecurityGame, margin: float = 0.0) -> tuple[AttackedT
         0 for the strong concept.
     """
     return tuple(attacked_target(game, t, margin) for t in range(game.size))
+
+
+def security_weak(game: SecurityGame, margin: float) -> StaticProgram:
+    """The weak commitment with a margin: targets worse by less than `margin` for the attacker count as ties  [D2].
+
+    Parameters
+    ----------
+    game : SecurityGame
+    margin : float
+        Positive, in the attacker's payoff.
+    """
+    T = game.size
+    m = MilpBuilder("weak commitment, security game")
+    c = m.columns("c", (T,), 0.0, 1.0)
+    m.row("resources", c, 1.0, upper=float(game.resources))
+    attacker, defender = (
+        Affine(np.diag(covered - bare)[None], bare[None], np.minimum(covered, bare)[None], np.maximum(covered, bare)[None])
+        for covered, bare in ((game.attacker_covered, game.attacker_uncovered), (game.defender_covered, game.defender_uncovered))
+    )
+    flags, optimality = weak_rows(m, c, attacker, defender, [1.0], margin)
+    return StaticProgram(m.build(), c, flags, optimality, mixed=False, tag="D2", strong=False)

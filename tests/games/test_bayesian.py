@@ -40,7 +40,8 @@ def test_dobss_is_the_best_over_all_response_profiles(seed, whole):
     game = random_game(seed, whole=whole)
     program = dobss(game)
     result = solve_milp(program.milp)
-    certificate = game.certify(program.lift(result.point))
+    x = program.lift(result.point)
+    certificate = game.certify(Profile(x, one_hot(game.responses(x), game.shape[2]), claim=result.value))
     assert certificate.certified, certificate
     assert certificate.value == pytest.approx(by_enumeration(game), abs=1e-7)
     assert result.bound == pytest.approx(certificate.value, abs=1e-7)
