@@ -7,6 +7,7 @@ remains the caller's to check is optimality; `stackopt.exact.guarded` does.
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +101,7 @@ def solve_milp(
         begin = highspy.HighsSolution()
         begin.col_value = [float(v) for v in start]
         solver.setSolution(begin)
-    solver.run()
+    _run(solver)
     return _result(highspy, solver, milp, begun)
 
 
@@ -131,6 +132,26 @@ def _solver(highspy: Any, time_limit: float, presolve: bool, seed: int) -> Any:
     ):
         solver.setOptionValue(option, value)
     return solver
+
+
+def _run(solver: Any) -> None:
+    """Search in a thread, so that Ctrl-C is noticed at once: HiGHS is told to stop and the interrupt goes on to the caller."""
+    stopped = threading.Event()
+
+    def ask(event: Any) -> None:
+        if stopped.is_set():
+            event.interrupt()
+
+    solver.cbMipInterrupt += ask
+    search = threading.Thread(target=solver.run, daemon=True)
+    search.start()
+    try:
+        while search.is_alive():
+            search.join(0.1)
+    except BaseException:
+        stopped.set()
+        search.join(5.0)
+        raise
 
 
 def _model(highspy: Any, milp: Milp) -> Any:
