@@ -174,6 +174,31 @@ def test_text_of_figures_follows_the_page(page):
         assert not re.search(r"\d{4}-\d\d-\d\d", figure)  # no date
 
 
+def luminance(colour):
+    colour = "#" + "".join(c * 2 for c in colour[1:]) if len(colour) == 4 else colour
+    r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)))
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def contrast(a, b):
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_in_light_and_dark(page):
+    """WCAG AA, from the colours of the style sheet: 4.5 for text, 3 for the lines and marks of figures."""
+    themes = [dict(re.findall(r"--([a-z0-9-]+):(#[0-9a-f]+)", block)) for block in re.findall(r":root\{([^}]*)\}", page)[:2]]
+    assert [theme["paper"] for theme in themes] == ["#fff", "#14181c"]
+    for theme in themes:
+        for text in ("ink", "soft", "link", "good", "bad", "wait"):
+            assert contrast(theme[text], theme["paper"]) >= 4.5, text
+        for word in ("good", "bad", "wait"):
+            assert contrast(theme[word], theme[f"{word}-wash"]) >= 4.5, word
+        assert contrast(theme["soft"], theme["wash"]) >= 4.5
+        for i in range(1, 5):
+            assert contrast(theme[f"series-{i}"], theme["paper"]) >= 3.0, i
+
+
 # --- what it says -------------------------------------------------------------------------------------------------------
 
 
