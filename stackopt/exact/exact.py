@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from stackopt.certificate import Bound
-from stackopt.display import number
 from stackopt.errors import InvalidMethod
+from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
-from stackopt.games.operators import Array
+from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, searched
+from stackopt.exact.static_games import StaticGame, refuses_static, run_static
 from stackopt.games.profile import Profile
 from stackopt.games.stackelberg import StackelbergGame
-from stackopt.reformulations.commitment_finite import strong_finite
-from stackopt.reformulations.commitment_randomised import strong_randomised
-from stackopt.reformulations.formulation import Formulation, choices_of, grid_size, simplex_grid
-from stackopt.solution import STRONG_VALUE, Refusal, Report, Run, Status
+from stackopt.reformulations.formulation import grid_size, simplex_grid
+from stackopt.solution import Refusal, Report, Run, Status
 
 #: Programs with more non-zeros than this are refused.
 NONZEROS = 2_000_000
@@ -53,39 +52,33 @@ class Exact:
     in FAILED.
     """
 
-    concept: Literal["strong", "weak"] = "strong"
-    leader: Literal["auto", "randomised", "deterministic", "net"] = "auto"
+    concept: Concept = "strong"
+    leader: Leader = "auto"
     grid: int = 4
     margin: float = 1e-4
     time_limit: float = 60.0
     confirm: bool = True
 
     def __post_init__(self) -> None:
-        laws = (
-            ("concept", '"strong" or "weak"', self.concept in ("strong", "weak")),
-            ("leader", '"auto", "randomised", "deterministic" or "net"', self.leader in ("auto", "randomised", "deterministic", "net")),
-            ("grid", "a whole number of at least 1", isinstance(self.grid, int) and self.grid >= 1),
-            ("margin", "a positive finite number", 0 < self.margin < np.inf),
-            ("time_limit", "a number of seconds, not negative", self.time_limit >= 0),
-        )
-        for name, law, holds in laws:
-            if not holds:
-                raise InvalidMethod("setting", name=name, law=law, got=repr(getattr(self, name)))
+        check_settings(self.concept, self.leader, self.grid, self.margin)
+        if not self.time_limit >= 0:
+            raise InvalidMethod("setting", name="time_limit", law="a number of seconds, not negative", got=repr(self.time_limit))
 
     @property
     def name(self) -> str:
         """How it is called in tables."""
-        net = f" 1/{self.grid}" if self.leader == "net" else ""
-        return f"exact {self.concept}" + ("" if self.leader in ("auto", "randomised") else f", {self.leader}{net} leader")
+        return method_name("exact", self.concept, self.leader, self.grid)
 
     def refuses(self, problem: Any) -> Refusal | None:
         """Batches, programs that would not fit, and searches that are not mixed-integer linear."""
+        if isinstance(problem, StaticGame):
+            return refuses_static(problem, self.name, self.leader)
         if not isinstance(problem, StackelbergGame):
             return Refusal("wrong-problem", law={"method": self.name, "problem": type(problem).__name__})
         if problem.batch:
             return Refusal("single-game", law={"method": self.name, "batch": problem.batch})
-        if self.leader in ("auto", "randomised") and (where := problem.leader_moves_state()):
-            return Refusal("leader-moves-state", because=where)
+        if self.leader in ("auto", "randomised") and (refusal := randomised_refusal(problem, self.concept)):
+            return refusal
         S, A, B = problem.shape
         J = grid_size(A, self._grid())
         per_choice = J if self.leader in ("deterministic", "net") else 1
@@ -98,28 +91,27 @@ class Exact:
     def _grid(self) -> int:
         return self.grid if self.leader == "net" else 1
 
-    def run(self, problem: StackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Profile]:
+    def run(self, problem: StackelbergGame | StaticGame, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
         """Search; see the class for what each status means."""
+        if isinstance(problem, StaticGame):
+            return run_static(
+                problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
+            )
         points = simplex_grid(problem.shape[1], self._grid())
-        formulation = self._formulation(problem, points)
+        value = CommitmentValue(problem, self.concept, self.margin)
+        program = program_for(problem, self.concept, self.leader, points, self.margin)
         outcome = guarded_search(
-            problem,
-            formulation,
-            concept=self.concept,
-            margin=self.margin,
-            known=local_search(problem, points, self.concept, self.margin, seed),
+            program,
+            value,
+            known=local_search(problem.observations, points, value, seed),
             time_limit=self.time_limit,
             confirm=self.confirm,
             seed=seed,
             report=report,
         )
-        return self._run(outcome, formulation)
+        return self._run(outcome, program.tag)
 
-    def _formulation(self, game: StackelbergGame, points: Array) -> Formulation:
-        choices = choices_of(game, points)
-        return strong_finite(choices) if self.leader in ("deterministic", "net") else strong_randomised(choices)
-
-    def _run(self, outcome: Outcome, formulation: Formulation) -> Run[Profile]:
+    def _run(self, outcome: Outcome, tag: str) -> Run[Profile]:
         profile = None
         if outcome.best is not None:
             best = outcome.best
@@ -127,15 +119,5 @@ class Exact:
             profile = Profile(best.policy, best.response, concept=self.concept, margin=margin, claim=best.value)
         bound = None
         if outcome.status is not Status.FAILED and np.isfinite(outcome.bound):
-            bound = Bound(outcome.bound, self._searched(), formulation.tag)
+            bound = Bound(outcome.bound, searched(self.concept, self.leader, self.grid, self.margin), tag)
         return Run(outcome.status, profile, bound, outcome.stats, outcome.because)
-
-    def _searched(self) -> str:
-        """What the bound of the search is a bound of."""
-        over = {
-            "deterministic": "deterministic leader policies",
-            "net": f"leader policies in multiples of 1/{self.grid}",
-        }.get(self.leader, "all leader policies")
-        if self.concept == "strong":
-            return STRONG_VALUE if over == "all leader policies" else f"strong commitment value over {over}"
-        return f"weak commitment value, margin {number(self.margin)}, over {over}"

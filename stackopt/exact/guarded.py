@@ -7,40 +7,82 @@ A solver can be wrong in three ways, and each has its answer here.
 - *The bound is too low.* Some policy attains more, found by this run, by the local search, or by the confirming run.
 - *It finds nothing, or claims infeasibility.* A commitment always exists.
 
-In each case the next setting (presolve, seed) is tried; what persists is reported as a fault, never as an optimum.
+In each case the next setting (presolve, seed) is tried; what persists is reported as a fault, never as an optimum. Presolve is
+off in the first run: with it, and tolerances tight enough for follower optimality, wrong optima were seen on tiny games.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
-from stackopt.backends.highs import INTEGRALITY, MilpResult, solve_lp, solve_milp
+from stackopt.backends.highs import MilpResult, solve_lp, solve_milp
 from stackopt.display import number
 from stackopt.games.operators import Array
-from stackopt.games.responses import commitment
-from stackopt.games.stackelberg import StackelbergGame
 from stackopt.programs.milp import Milp
-from stackopt.reformulations.formulation import Formulation
 from stackopt.solution import Progress, Report, Status
 
 #: A bound below an attained value, or above the value attained at the claimed optimum, by more than this (relative) is a fault.
 AGREEMENT = 5e-7
+#: How much worse unplayed actions are asked to be, in turn, until the game confirms the value of a polished policy.
+SLACKS = (0.0, 1e-9, 1e-8, 1e-7)
 
 Solver = Callable[..., MilpResult]
 
 
+class Program(Protocol):
+    """A mixed-integer program with the way back to leader policies."""
+
+    @property
+    def milp(self) -> Milp:
+        """What is maximised."""
+        ...
+
+    @property
+    def tag(self) -> str:
+        """Where it is proved that its optimum is the value searched for."""
+        ...
+
+    def lift(self, point: Array) -> Array:
+        """The leader policy of a solution vector."""
+        ...
+
+    def polished(self, point: Array, slack: float) -> Milp:
+        """The program for the response pattern of `point` alone, unplayed actions worse by `slack`."""
+        ...
+
+    def answered(self, response: Any) -> Milp | None:
+        """The program for a given response, if that leaves something to optimise."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Worth:
-    """A leader policy with its value, by two MDPs [A1]."""
+    """A leader policy with its value and the response that attains it, as the game evaluates them."""
 
     policy: Array
-    response: Array
+    response: Any
     value: float
+
+
+class Evaluator(Protocol):
+    """The game's own judgement of leader policies."""
+
+    def worth(self, policy: Array) -> Worth:
+        """The value of the policy."""
+        ...
+
+    def generous(self, policy: Array) -> tuple[float, float]:
+        """(value, width): the value if actions worse by less than `width`, what a solver cannot see, count as ties."""
+        ...
+
+    def doubtful(self, policy: Array) -> str:
+        """Ties of the evaluation that are not exact, in words; empty if there are none."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,21 +108,10 @@ class Outcome:
     stats: dict[str, float | int | str]
 
 
-def worth(game: StackelbergGame, policy: Array, concept: str, margin: float = 0.0) -> Worth:
-    """The value of a leader policy under the strong concept, or the weak one with its margin  [A1]."""
-    if concept == "strong":
-        found = commitment(game, policy)
-        return Worth(policy, found.strong_response, float(found.strong))
-    found = commitment(game, policy, margin)
-    return Worth(policy, found.weak_response, float(found.weak))
-
-
 def guarded_search(
-    game: StackelbergGame,
-    formulation: Formulation,
+    program: Program,
+    game: Evaluator,
     *,
-    concept: str = "strong",
-    margin: float = 0.0,
     known: Iterable[Array] = (),
     time_limit: float = 60.0,
     confirm: bool = True,
@@ -88,46 +119,46 @@ def guarded_search(
     solve: Solver = solve_milp,
     report: Report | None = None,
 ) -> Outcome:
-    """Maximise the formulation and establish what can be said about its optimum.
+    """Maximise the program and establish what can be said about its optimum.
 
     Parameters
     ----------
-    game : StackelbergGame
-        Evaluates every policy; the formulation is never trusted for a value.
-    formulation : Formulation
-    concept, margin
-        What the formulation maximises.
-    known : iterable of array [S, A]
+    program : Program
+        Never trusted for a value.
+    game : Evaluator
+        Evaluates every policy.
+    known : iterable of array
         Leader policies of the search space; their values refute bounds that are too low.
     time_limit : float
         Seconds for all runs together.
     confirm : bool
-        Ask a second run, with presolve off and another seed, for anything better than the optimum.
+        Ask a second run, with presolve and another seed, for anything better than the optimum.
     seed : int
     solve : callable
         The back end.
     report : callable, optional
+
+    Returns
+    -------
+    Outcome
+        OPTIMAL only if a policy is evaluated at the bound and nothing better was found; LIMIT with the incumbent and the
+        bound; FAILED if every setting of the solver contradicted the game, itself, or the fact that a commitment exists.
     """
-    return _Search(game, formulation, concept, margin, solve, seed, time.perf_counter() + time_limit, report).run(known, confirm)
+    return _Search(program, game, solve, seed, time.perf_counter() + time_limit, report).run(known, confirm)
 
 
 class _Search:
-    def __init__(
-        self, game: StackelbergGame, formulation: Formulation, concept: str, margin: float, solve: Solver, seed: int, deadline: float,
-        report: Report | None,
-    ) -> None:
-        self.game, self.formulation, self.concept, self.margin = game, formulation, concept, margin
-        self.solve, self.seed, self.deadline, self.report = solve, seed, deadline, report
+    def __init__(self, program: Program, game: Evaluator, solve: Solver, seed: int, deadline: float, report: Report | None) -> None:
+        self.program, self.game, self.solve, self.seed, self.deadline, self.report = program, game, solve, seed, deadline, report
         self.best: Worth | None = None
         self.runs, self.nodes, self.faults = 0, 0, list[str]()
 
     def run(self, known: Iterable[Array], confirm: bool) -> Outcome:
         for policy in known:
             self.offer(policy)
-        if self.best is not None and self.formulation.tag == "D3":
-            self.climb()
+        self.climb()
         remark, claimed = "", np.inf
-        for presolve, shift in ((True, 0), (False, 1), (True, 2)):
+        for presolve, shift in ((False, 0), (False, 1), (True, 2)):
             result = self.search(presolve, self.seed + shift)
             fault = self.fault(result)
             if result.status is Status.LIMIT and not fault:
@@ -143,7 +174,7 @@ class _Search:
                 break
         near = self.near_tie(claimed) if np.isfinite(claimed) else ""
         if near:
-            return self.outcome(Status.LIMIT, claimed, near)
+            return self.outcome(Status.LIMIT, claimed if claimed >= self.value() else np.inf, near)
         return self.outcome(Status.FAILED, np.inf, "solver fault: " + "; then ".join(dict.fromkeys(self.faults)))
 
     # --- one run ---------------------------------------------------------------------------------------------------
@@ -152,10 +183,10 @@ class _Search:
         self.runs += 1
         if self.report:
             self.report(Progress("confirming" if cutoff is not None else "searching", self.runs))
-        result = self.solve(self.formulation.milp, time_limit=self.remaining(), presolve=presolve, seed=seed, cutoff=cutoff)
+        result = self.solve(self.program.milp, time_limit=self.remaining(), presolve=presolve, seed=seed, cutoff=cutoff)
         self.nodes += result.nodes
         if result.point is not None:
-            self.offer(self.formulation.lift(result.point))
+            self.offer(self.program.lift(result.point))
             self.polish(result.point)
         return result
 
@@ -188,46 +219,31 @@ class _Search:
     # --- policies --------------------------------------------------------------------------------------------------
 
     def offer(self, policy: Array) -> Worth:
-        candidate = worth(self.game, policy, self.concept, self.margin)
+        candidate = self.game.worth(policy)
         if self.best is None or candidate.value > self.best.value:
             self.best = candidate
         return candidate
 
     def polish(self, point: Array) -> None:
-        """Round the integer columns and solve for the rest exactly; if a tie is lost to rounding, ask for a little slack."""
-        milp = self.formulation.milp
-        whole = np.flatnonzero(milp.integer)
-        rounded = milp.fixed(whole, np.round(point[whole]))
-        for slack in (0.0, 1e-9, 1e-8, 1e-7):
-            result = solve_lp(self.strict(rounded, point, slack), time_limit=max(self.remaining(), 1.0))
+        """Keep the rounded response pattern and solve for the rest; if rounding loses a tie, ask for a little slack."""
+        for slack in SLACKS:
+            result = solve_lp(self.program.polished(point, slack), time_limit=max(self.remaining(), 1.0))
             if result.status is not Status.OPTIMAL or result.point is None:
                 return
-            found = self.offer(self.formulation.lift(result.point))
-            if self.formulation.pure or found.value >= result.value - 0.1 * self.tolerance():
+            found = self.offer(self.program.lift(result.point))
+            if found.value >= result.value - 0.1 * self.tolerance():
                 return
-
-    def strict(self, rounded: Milp, point: Array, slack: float) -> Milp:
-        """Ask unplayed actions to be worse by `slack`, so that rounding cannot turn the follower to them."""
-        rows = self.formulation.optimality
-        if not slack or rows is None:
-            return rounded
-        scale = 1.0 + float(np.abs(self.game.follower_reward).max())
-        lower = rounded.row_lower.copy()
-        lower[rows[~self.formulation.pattern(point)]] += slack * scale
-        return dataclasses.replace(rounded, row_lower=lower)
 
     def climb(self) -> None:
         """Alternate between the follower's response and the best policy that keeps it, while that improves."""
-        milp = self.formulation.milp
         for _ in range(20):
-            before = self.value()
-            assert self.best is not None
-            columns = self.formulation.response.ravel()
-            result = solve_lp(milp.fixed(columns, self.best.response.ravel()), time_limit=max(self.remaining(), 0.0))
-            if result.point is None:
+            if self.best is None or self.remaining() <= 0:
                 return
-            point = result.point.copy()
-            self.polish(point)
+            before, milp = self.value(), self.program.answered(self.best.response)
+            result = None if milp is None else solve_lp(milp, time_limit=self.remaining())
+            if result is None or result.point is None:
+                return
+            self.polish(result.point)
             if self.value() <= before + self.tolerance():
                 return
 
@@ -246,24 +262,25 @@ class _Search:
     def remaining(self) -> float:
         return self.deadline - time.perf_counter()
 
-    def near_tie(self, bound: float) -> str:
-        """Whether the disagreement is explained by follower actions that are worse by less than the solver can see."""
-        if self.best is None or self.concept != "strong":
+    def near_tie(self, claimed: float) -> str:
+        """Whether the disagreement is explained by follower actions that are worse by less than floating point decides."""
+        if self.best is None:
             return ""
-        reward = self.game.follower_reward
-        M = float(np.ptp(reward)) / (1.0 - self.game.follower_discount)
-        blind = 100 * M * max(INTEGRALITY, 1e-9) / (1.0 - self.game.follower_discount)
-        if float(commitment(self.game, self.best.policy, blind).strong) < bound - self.tolerance():
+        if claimed < self.value():
+            tied = self.game.doubtful(self.best.policy)
+            return tied and f"near-tie: {self.shown(9)} rests on {tied}; the solver, which tells them apart, claims {number(claimed, 9)}"
+        value, width = self.game.generous(self.best.policy)
+        if value < claimed - self.tolerance():
             return ""
         return (
-            f"near-tie: the claimed optimum {number(bound, 9)} needs an action that is worse for the follower by less than {blind:.2g}, which the "
-            f"solver cannot see; {self.shown(9)} is attained"
+            f"near-tie: the claimed optimum {number(claimed, 9)} needs an action that is worse for the follower by less than {width:.2g}, which "
+            f"the solver cannot see; {self.shown(9)} is attained"
         )
 
     def outcome(self, status: Status, bound: float, because: str) -> Outcome:
         stats: dict[str, float | int | str] = {
-            "solver_runs": self.runs, "nodes": self.nodes, "columns": len(self.formulation.milp.columns), "rows": len(self.formulation.milp.rows),
-            "formulation": self.formulation.tag,
+            "solver_runs": self.runs, "nodes": self.nodes, "columns": len(self.program.milp.columns), "rows": len(self.program.milp.rows),
+            "formulation": self.program.tag,
         }
         if self.faults:
             stats["faults"] = "; ".join(self.faults)

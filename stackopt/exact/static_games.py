@@ -94,6 +94,10 @@ class BayesianValue:
         width = BLIND * (1.0 + float(np.abs(self.game.follower_payoff).max()))
         return self._worth(policy, width if self.concept == "strong" else max(self.margin - width, 0.0)).value, width
 
+    def doubtful(self, policy: Array) -> str:
+        """Actions counted as tied whose gap is more than rounding."""
+        return _doubt(self.game.follower_values(policy), self.margin if self.concept == "weak" else 0.0)
+
     def _worth(self, policy: Array, margin: float) -> Worth:
         chosen = self.game.responses(policy, against=self.concept == "weak", margin=margin)
         return Worth(policy, one_hot(chosen, self.game.shape[2]), self.game.value_against(policy, chosen))
@@ -120,6 +124,10 @@ class SecurityValue:
         width = BLIND * (1.0 + float(np.abs(self.game.attacker_uncovered).max()))
         return self._worth(policy, width if self.concept == "strong" else max(self.margin - width, 0.0)).value, width
 
+    def doubtful(self, policy: Array) -> str:
+        """Targets counted as tied whose gap is more than rounding."""
+        return _doubt(self.game.attacker_values(policy), self.margin if self.concept == "weak" else 0.0)
+
     def _worth(self, policy: Array, margin: float) -> Worth:
         target = self.game.attacked(policy, against=self.concept == "weak", margin=margin)
         return Worth(policy, target, float(self.game.defender_values(policy)[target]))
@@ -127,6 +135,14 @@ class SecurityValue:
     def candidate(self, worth: Worth) -> Coverage:
         """What the game certifies."""
         return Coverage(worth.policy, int(worth.response), self.concept, self.margin if self.concept == "weak" else 0.0, worth.value)
+
+
+def _doubt(values: Array, asked: float) -> str:
+    """In words, the gaps [..., B] that are at the edge of counting as ties without being rounding; empty if none is."""
+    gaps = values.max(-1, keepdims=True) - values
+    size = 1.0 + float(np.abs(values).max())
+    near = gaps[(np.abs(gaps - asked) <= 3e-9 * size) & (gaps > 1e-13 * size)]
+    return f"counting actions that differ by {number(float(np.abs(near - asked).max()))} as tied" if near.size else ""
 
 
 def _run(outcome: Outcome, value: BayesianValue | SecurityValue, tag: str) -> Run[Any]:

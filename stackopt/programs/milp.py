@@ -135,6 +135,27 @@ class Milp:
             row_upper=np.append(self.row_upper, upper),
         )
 
+    def plus(self, row: int, columns: np.ndarray, amount: float) -> Milp:
+        """The program with `amount` added to the coefficients of some columns in one row."""
+        at = int(np.searchsorted(self.entry_row, row, side="right"))
+        extra = np.asarray(columns).ravel()
+        return replace(
+            self,
+            entry_row=np.insert(self.entry_row, at, np.full(len(extra), row)),
+            entry_column=np.insert(self.entry_column, at, extra),
+            entry_value=np.insert(self.entry_value, at, np.full(len(extra), amount)),
+        ).merged()
+
+    def merged(self) -> Milp:
+        """The program with coefficients that share a place added up."""
+        key, first, inverse = np.unique(self.entry_row * len(self.columns) + self.entry_column, return_index=True, return_inverse=True)
+        return replace(
+            self,
+            entry_row=self.entry_row[first],
+            entry_column=self.entry_column[first],
+            entry_value=np.bincount(inverse, weights=self.entry_value, minlength=len(key)).astype(np.float64),
+        )
+
     # --- how it prints -------------------------------------------------------------------------------------------
 
     def lp(self) -> str:

@@ -41,9 +41,12 @@ def strong_finite(choices: Choices, epsilon: float = 0.0, *, whole: bool = True)
     whole : bool
         Declare z integer. False reproduces the formulation that a solver's presolve got wrong; for tests only.
     """
+    label = f", epsilon {epsilon:.6g}" if epsilon else ""
+    choices = choices.normalised()
+    epsilon /= choices.follower_unit[0]
     S, J, B = choices.shape
     ranges = value_ranges(choices, mixed=False)
-    m = MilpBuilder("strong commitment, finite set" + (f", epsilon {epsilon:.6g}" if epsilon else ""))
+    m = MilpBuilder("strong commitment, finite set" + label, choices.leader_offset)
     x = m.columns("x", (choices.classes, J), 0.0, 1.0, integer=True)
     y = m.columns("y", (S, B), 0.0, 1.0, integer=True)
     z = m.columns("z", (S, J, B), 0.0, 1.0, integer=whole)
@@ -67,7 +70,7 @@ def strong_finite(choices: Choices, epsilon: float = 0.0, *, whole: bool = True)
         c, r = _advantage(choices, s, j, b), choices.follower_reward[s, j, b]
         M = max(float(largest(c, lower, ranges.follower_upper) - r), 0.0)
         m.row(f"attained_{s}_{j}_{b}", [*U, z[s, j, b]], [*c, M], upper=r + M)
-    visits = _visits(m, "m", choices, choices.leader_discount, z, choices.leader_reward)
+    visits = _visits(m, "m", choices, choices.leader_discount, z, choices.leader_unit[0] * choices.leader_reward)
     if choices.follower_discount != choices.leader_discount:
         visits = _visits(m, "n", choices, choices.follower_discount, z, 0.0)
     m.row("follower_visits", [*U, *visits.ravel()], [*choices.initial, *-choices.follower_reward.ravel()], 0.0, 0.0)

@@ -34,13 +34,14 @@ def strong_randomised(choices: Choices) -> Formulation:
     choices : Choices
         With `points` the unit vectors and transitions that do not depend on j.
     """
+    choices = choices.normalised()
     S, J, B = choices.shape
     ranges = value_ranges(choices, mixed=True)
-    m = MilpBuilder("strong commitment, randomised leader")
+    m = MilpBuilder("strong commitment, randomised leader", choices.leader_offset)
     x = m.columns("x", (choices.classes, J), 0.0, 1.0)
     y = m.columns("y", (S, B), 0.0, 1.0, integer=True)
     V = m.columns("F", (S,), ranges.follower_lower, ranges.follower_upper)
-    U = m.columns("L", (S,), ranges.leader_lower, ranges.leader_upper, objective=choices.initial)
+    U = m.columns("L", (S,), ranges.leader_lower, ranges.leader_upper, objective=choices.leader_unit[0] * choices.initial)
     for o in range(choices.classes):
         m.row(f"mixed_{o}", x[o], 1.0, 1.0, 1.0)
     for s in range(S):

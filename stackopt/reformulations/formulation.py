@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,10 +56,21 @@ class Formulation:
         result: Array = policy[self.observations]
         return result
 
-    def pattern(self, point: Array) -> np.ndarray:
-        """The response flags of a solution vector, as a bool array [S, B]."""
-        flags: np.ndarray = point[self.response] > 0.5
-        return flags
+    def polished(self, point: Array, slack: float) -> Milp:
+        """The integer columns of `point` rounded and fixed; actions that are not flagged worse by `slack` (relative)."""
+        whole = np.flatnonzero(self.milp.integer)
+        rounded = self.milp.fixed(whole, np.round(point[whole]))
+        if not slack or self.optimality is None:
+            return rounded
+        lower = rounded.row_lower.copy()
+        lower[self.optimality[point[self.response] < 0.5]] += slack * (1.0 + float(np.abs(lower).max(where=np.isfinite(lower), initial=0.0)))
+        return replace(rounded, row_lower=lower)
+
+    def answered(self, response: Array) -> Milp | None:
+        """The program for one deterministic response [S, B], or None if the leader's part would stay integer."""
+        if not np.isin(np.flatnonzero(self.milp.integer), self.response).all():
+            return None
+        return self.milp.fixed(self.response.ravel(), response.ravel())
 
 
 def simplex_grid(actions: int, grid: int) -> Array:

@@ -6,15 +6,16 @@ it holds for every leader policy of the search, not for a sample of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stackopt.games.dynamic_programming import optimal_value
 from stackopt.games.operators import Array, Mdp
 
-#: Ranges are widened by this much, relative, so that rounding in their computation cannot cut a policy off.
-WIDENING = 1e-9
+#: Ranges are widened by this much, relative: rounding in their computation cannot cut a policy off, and no range is so narrow
+#: that a solver's tolerance matters.
+WIDENING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class Choices:
     initial : array [S]
     observations : int array [S]
         The leader's pick is constant on states of one class.
+    leader_unit, follower_unit : (scale, shift)
+        The game's own rewards are ``shift + scale * reward``.
     """
 
     points: Array
@@ -41,6 +44,8 @@ class Choices:
     follower_discount: float
     initial: Array
     observations: np.ndarray
+    leader_unit: tuple[float, float] = (1.0, 0.0)
+    follower_unit: tuple[float, float] = (1.0, 0.0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -52,6 +57,26 @@ class Choices:
     def classes(self) -> int:
         """Number of observation classes."""
         return int(self.observations.max()) + 1
+
+    def normalised(self) -> Choices:
+        """The same game with both rewards in [1, 2]: responses and optima are those of the game.
+
+        Tolerances of a solver then mean the same in every game, and no coefficient is tiny: with rewards of 1e-7 among larger
+        ones a presolve was seen to return wrong optima.
+        """
+        scaled = {}
+        for player in ("leader", "follower"):
+            reward = getattr(self, f"{player}_reward")
+            span = float(np.ptp(reward)) or 1.0
+            low = float(reward.min())
+            scaled[f"{player}_reward"] = 1.0 + (reward - low) / span
+            scaled[f"{player}_unit"] = (span, low - span)
+        return replace(self, **scaled)
+
+    @property
+    def leader_offset(self) -> float:
+        """The game's leader value is ``leader_offset + scale * value``."""
+        return self.leader_unit[1] / (1.0 - self.leader_discount)
 
 
 @dataclass(frozen=True, eq=False)

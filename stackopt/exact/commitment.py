@@ -1,0 +1,80 @@
+"""A Stackelberg Markov game as `guarded` sees it: which program to maximise, and the game's own evaluation of policies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stackopt.backends.highs import INTEGRALITY
+from stackopt.display import number
+from stackopt.exact.guarded import Program, Worth
+from stackopt.exact.searched import Leader
+from stackopt.games.operators import Array
+from stackopt.games.responses import commitment
+from stackopt.games.stackelberg import StackelbergGame
+from stackopt.reformulations.commitment_finite import strong_finite
+from stackopt.reformulations.commitment_randomised import strong_randomised
+from stackopt.reformulations.formulation import choices_of
+from stackopt.reformulations.stagewise import stagewise_program
+
+
+@dataclass(frozen=True, eq=False)
+class CommitmentValue:
+    """Evaluates leader policies by two MDPs [A1].
+
+    Attributes
+    ----------
+    game : StackelbergGame
+    concept : str
+    margin : float
+        For the weak concept.
+    """
+
+    game: StackelbergGame
+    concept: str
+    margin: float = 0.0
+
+    def worth(self, policy: Array) -> Worth:
+        """The strong value, or the weak one in which responses within the margin count as ties."""
+        if self.concept == "strong":
+            found = commitment(self.game, policy)
+            return Worth(policy, found.strong_response, float(found.strong))
+        found = commitment(self.game, policy, self.margin)
+        return Worth(policy, found.weak_response, float(found.weak))
+
+    def generous(self, policy: Array) -> tuple[float, float]:
+        """The value with ties as wide as integrality tolerance times the largest big-M, a hundred times over (theory E13)."""
+        span = float(np.ptp(self.game.follower_reward)) / (1.0 - self.game.follower_discount)
+        width = 100 * INTEGRALITY * span / (1.0 - self.game.follower_discount)
+        if self.concept == "strong":
+            return float(commitment(self.game, policy, width).strong), width
+        return float(commitment(self.game, policy, max(self.margin - width, 0.0)).weak), width
+
+    def doubtful(self, policy: Array) -> str:
+        """Actions counted as tied whose gap is more than rounding."""
+        found = commitment(self.game, policy, self.margin if self.concept == "weak" else 0.0)
+        size = 1.0 + float(np.abs(found.follower.action_values).max())
+        asked = self.margin if self.concept == "weak" else 0.0
+        near = found.gaps[(np.abs(found.gaps - asked) <= 3e-9 * size) & (found.gaps > 1e-13 * size)]
+        return f"counting actions that differ by {number(float(np.abs(near - asked).max()))} as tied" if near.size else ""
+
+
+def program_for(game: StackelbergGame, concept: str, leader: Leader, points: Array, margin: float) -> Program:
+    """The program whose optimum is the value searched for.
+
+    Parameters
+    ----------
+    game : StackelbergGame
+    concept : str
+    leader : str
+    points : array [J, A]
+        The leader's choices if it picks from a finite set.
+    margin : float
+        For the weak concept.
+    """
+    if leader in ("deterministic", "net"):
+        return strong_finite(choices_of(game, points))
+    if game.leader_moves_state():
+        return stagewise_program(game)
+    return strong_randomised(choices_of(game, np.eye(game.shape[1])))
