@@ -1,25 +1,25 @@
-r"""Time-of-use tariff: a utility prices a household with rooftop PV and a battery.
+"""Time-of-use tariff: a utility prices a household with rooftop PV and a battery.
 
 A summer weekday in four periods: night 0-6, day 6-16, peak 16-21, late 21-24 (clock hours; 16-21 is the peak of PG&E's
 schedule E-TOU-C). The state is (period, charge level, PV regime). The utility (leader) sets the energy rate of the period
 from a menu of rates that schedule E-TOU-C really has; it sees the period and the regime, not the battery. The household
 (follower) moves its battery by one level up (charge), not at all (idle), or one level down (discharge). Rates do not move
-the state, so the best randomised tariff is a mixed-integer program (theory D3). A mixed rate is an average rate: only
-:math:`\bar r=\sum_a x(a|p,w)\,r_a` enters either reward.
+the state, so the best randomised tariff is a mixed-integer program (theory D3). A mixed rate is an average rate: only the mean
+of the menu under the leader's weights enters either reward.
 
-Per period :math:`p` and regime :math:`w`, with load :math:`\ell_h` and PV :math:`g_h(w)` in kWh per hour, the meter sees a
-deficit :math:`D=\sum_h(\ell_h-g_h)^+` and a surplus :math:`G=\sum_h(g_h-\ell_h)^+` (hourly netting). A battery that takes
-:math:`e` kWh at the meter uses surplus first, one that gives :math:`e` kWh covers the deficit first:
+Load and PV of each hour are netted; over a period and regime the meter sees the deficit D, the sum of the hours in which the
+load is larger, and the surplus G, the sum of the others (kWh). A battery that takes e kWh at the meter uses surplus first, one
+that gives e kWh covers the deficit first; (.)+ is the positive part:
 
     charge      import D + (e - G)^+,  export (G - e)^+,    e = step / sqrt(efficiency)
     idle        import D,              export G
     discharge   import (D - e)^+,      export G + (e - D)^+,    e = step * sqrt(efficiency)
 
-With the avoided cost :math:`c_p` ($/kWh, the mean over the period's hours), in $ per household and period:
+With the avoided cost c ($/kWh, the mean over the period's hours), in $ per household and period:
 
-    bill      = rate * import - c_p * export                      (net billing)
+    bill      = rate * import - c * export                      (net billing)
     follower  = -bill - degradation * discharged
-    leader    = (1 - bill_weight) * bill - c_p * (import - export)
+    leader    = (1 - bill_weight) * bill - c * (import - export)
 
 `bill_weight` in (0, 1) is how much the utility cares for the customer's bill; at 1 it would only minimise supply cost, at
 0 it would only maximise profit. A move that the battery cannot make (charge when full, discharge when empty) acts as idle.
@@ -27,8 +27,8 @@ The regime may change at midnight. The discount is per period of six hours on av
 
 The trade-off: supply is several times dearer in the peak, so the utility wants the battery full at 16 o'clock and emptied in
 the peak, and it likes revenue. On a clear day the sun fills the battery anyway. On a cloudy day it does not: at the highest
-rate the household does not buy by day what it could use and sell in the peak. Charging by day costs :math:`(e-G)\bar r` and
-lost credit, so the utility lowers the cloudy day's rate, and no further than to the point where the household is just
+rate the household does not buy by day what it could use and sell in the peak. Charging by day costs (e - G) times the rate
+and lost credit, so the utility lowers the cloudy day's rate, and no further than to the point where the household is just
 indifferent. There ties decide: strong and weak values of that tariff differ, and a soft follower answers half-heartedly.
 
 What is not in it: a fixed charge, demand response, network limits, other households, hourly rates, forecast errors inside
@@ -51,22 +51,22 @@ MOVES = {"charge": 1, "idle": 0, "discharge": -1}
 
 #: Every figure: item, value, unit, source, status. Seen: read in the source. Reconstructed or assumed: ours.
 ASSUMPTIONS = (
-    ("rates", "0.36757 0.39757 0.3994 0.5224", "$/kWh",
+    ("rates", "0.36757 0.39757 0.3994 0.5224", "$/kWh,",
      "PG&E E-TOU-C from 2026-06-01, above baseline: winter off-peak, winter peak, summer off-peak, summer peak", "seen"),
-    ("peak hours", "16-21", "h", "PG&E E-TOU-C", "seen"),
-    ("avoided cost = export credit", "hourly, weekday of the month", "$/kWh", "PG&E export rates, vintage NBT26, year 2026 (CPUC avoided costs)", "seen"),
-    ("household load", "22.85 a day", "kWh", "CityLearn, Alameda county, summer, mean of 100 homes (NREL ResStock)", "seen, averaged"),
-    ("PV output", "clear sky, Oakland, 21 June", "kW/kWdc", "pvlib, Ineichen; moved by 1 h to clock time", "computed; upper bound on a real day"),
-    ("PV size", "7.4", "kWdc", "LBNL Tracking the Sun, median of 2023", "seen"),
-    ("battery", "13.5, 5.0, 0.90", "kWh, kW, round trip", "Powerwall 2 class", "seen"),
-    ("degradation", "0.05", "$/kWh discharged", "installed price, half replaced after 10,000 cycles", "reconstructed"),
-    ("cloudy PV factor", "0.35", "", "none", "assumption"),
-    ("regime lasts overnight, clear / cloudy", "0.8 / 0.6", "", "none", "assumption"),
-    ("discount", "0.995", "per hour", "none", "assumption"),
-    ("weight of the bill for the utility", "0.9", "", "none", "assumption"),
-    ("the avoided cost is the utility's supply cost", "", "", "none", "assumption"),
-    ("costs averaged over a period; the battery serves own use first", "", "", "none", "assumption"),
-    ("the utility sees period and PV regime, not the battery", "", "", "none", "assumption"),
+    ("peak hours", "16-21", "h,", "PG&E E-TOU-C", "seen"),
+    ("avoided cost = export credit", "hourly, weekday of the month", "$/kWh,", "PG&E export rates, vintage NBT26, year 2026 (CPUC avoided costs)", "seen"),
+    ("household load", "22.85 a day", "kWh,", "CityLearn, Alameda county, summer, mean of 100 homes (NREL ResStock)", "seen, averaged"),
+    ("PV output", "clear sky, Oakland, 21 June", "kW/kWdc,", "pvlib, Ineichen; moved by 1 h to clock time", "computed; upper bound on a real day"),
+    ("PV size", "7.4", "kWdc,", "LBNL Tracking the Sun, median of 2023", "seen"),
+    ("battery", "13.5, 5.0, 0.90", "kWh, kW, round trip,", "Powerwall 2 class", "seen"),
+    ("degradation", "0.05", "$/kWh discharged,", "installed price, half replaced after 10,000 cycles", "reconstructed"),
+    ("cloudy PV factor", "0.35", "", "", "assumption"),
+    ("regime lasts overnight, clear / cloudy", "0.8 / 0.6", "", "", "assumption"),
+    ("discount", "0.995", "per hour", "", "assumption"),
+    ("weight of the bill for the utility", "0.9", "", "", "assumption"),
+    ("the avoided cost is the utility's supply cost", "", "", "", "assumption"),
+    ("costs averaged over a period; the battery serves own use first", "", "", "", "assumption"),
+    ("the utility sees period and PV regime, not the battery", "", "", "", "assumption"),
 )
 
 #: E-TOU-C itself, as scheduled for the summer: 0.5224 in the peak, 0.3994 otherwise.

@@ -87,7 +87,8 @@ class Model:
         rows += [("parameters" if i == 0 else "", f"{key} = {value!r}") for i, (key, value) in enumerate(self.parameters.items())]
         rows += [("known" if i == 0 else "", f"{key}: {_shown(value)}") for i, (key, value) in enumerate(self.known.items())]
         for i, (item, value, unit, source, status) in enumerate(self.assumptions):
-            rows.append(("figures" if i == 0 else "", f"{item}: {value} {unit} [{status}] {source}".replace("  ", " ")))
+            figure = " ".join(part for part in (value, unit) if part)
+            rows.append(("figures" if i == 0 else "", " ".join(part for part in (f"[{status}] {item}" + (":" if figure else ""), figure, source) if part)))
         return Block(f"Model {self.name}: {self.title}", tuple(rows))
 
     def __str__(self) -> str:
