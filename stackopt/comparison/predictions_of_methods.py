@@ -2,16 +2,19 @@ r"""Predictions E13 to E17: what the methods must give, exact ones on tiny games
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from stackopt.bounds import net
 from stackopt.certificate import Assumption, Bound, Examination
 from stackopt.comparison.instances import adversarial_game, random_policy, random_temperature
-from stackopt.comparison.predictions import Case, at_least, tie_cost
+from stackopt.comparison.predictions import ROUNDING, Case, at_least, tie_cost
 from stackopt.exact import Enumeration, Exact
+from stackopt.games.constants import both_constants
 from stackopt.games.operators import Array
 from stackopt.games.relaxations import upper_bounds
 from stackopt.games.responses import commitment, follower_response, leader_value
@@ -43,10 +46,10 @@ def solved(*solutions: Solution) -> Assumption:  # type: ignore[type-arg]
     return Assumption("every search ended with OPTIMAL", not short, "; ".join(short))
 
 
-def bracket(net: Solution) -> tuple[Bound, ...]:  # type: ignore[type-arg]
+def bracket(on_net: Solution) -> tuple[Bound, ...]:  # type: ignore[type-arg]
     """What the search on a net proved about all leader policies; one bound that does not apply if nothing."""
-    found = tuple(b for b in net.further_bounds if b.of == STRONG_VALUE)
-    return found or (Bound(math.nan, STRONG_VALUE, "D4", (Assumption("the search on the net proved a bracket", False, str(net.status)),)),)
+    found = tuple(b for b in on_net.further_bounds if b.of == STRONG_VALUE)
+    return found or (Bound(math.nan, STRONG_VALUE, "D4", (Assumption("the search on the net proved a bracket", False, str(on_net.status)),)),)
 
 
 def e13(case: Case) -> Iterator[Examination]:
@@ -73,14 +76,14 @@ def e14(case: Case) -> Iterator[Examination]:
         yield Examination(value, at_least(sampled, "exact value over all leader policies", "D3", found), slack)
     highest = min(upper_bounds(game), key=lambda b: b.value)
     yield Examination(value, replace(highest, of="exact value over all leader policies", assumptions=(*highest.assumptions, found)), slack)
-    net = solve(game, Exact(concept="strong", leader="net", grid=2))
-    for bound in bracket(net):
-        yield Examination(value, replace(bound, assumptions=(*bound.assumptions, solved(exact, net))), slack)
-    yield Examination(float(net.value), Bound(value, "exact value on a net", "D4", (solved(exact, net),)), slack)
+    coarse = solve(game, Exact(concept="strong", leader="net", grid=2))
+    for bound in bracket(coarse):
+        yield Examination(value, replace(bound, assumptions=(*bound.assumptions, solved(exact, coarse))), slack)
+    yield Examination(float(coarse.value), Bound(value, "exact value on a net", "D4", (solved(exact, coarse),)), slack)
 
 
 def e15(case: Case) -> Iterator[Examination]:
-    """The value on a finer net lies within the bracket of the coarser one  [D4]."""
+    """The value on a finer net lies within the bracket of the coarser one; soft values within theirs  [D4]."""
     game = tiny(case)
     coarse, fine = (solve(game, Exact(concept="strong", leader="net", grid=n)) for n in (2, 4))
     found = solved(coarse, fine)
@@ -89,6 +92,24 @@ def e15(case: Case) -> Iterator[Examination]:
     yield Examination(value, at_least(float(coarse.value), "exact value on a finer net", "D4", found), slack)
     for bound in bracket(coarse):
         yield Examination(value, replace(bound, assumptions=(*bound.assumptions, found)), slack)
+    # the soft value needs no solver: every policy of the net is tried
+    leader, follower = both_constants(game)
+    S, A, _ = game.shape
+    tau, points = random_temperature(case.rng, 0.1, 2.0), choices(A, 3)
+    best = max(soft_value(game, np.array(x), tau) for x in itertools.product(points, repeat=S))
+    bound = net.soft_value(best, leader, follower, tau, net.radius(A, 3))
+    sampled = max(soft_value(game, random_policy(case.rng, S, A), tau) for _ in range(10))
+    yield Examination(sampled, bound, ROUNDING * (1.0 + abs(best)))
+
+
+def choices(actions: int, grid: int) -> list[tuple[float, ...]]:
+    """All mixed actions in multiples of 1 / grid."""
+    return [tuple(k / grid for k in counts) for counts in itertools.product(range(grid + 1), repeat=actions) if sum(counts) == grid]
+
+
+def soft_value(game: StackelbergGame, x: Array, temperature: float) -> float:
+    """J_tau(x) of a max-ent follower."""
+    return float(leader_value(game, x, follower_response(game, x, temperature).policy))
 
 
 def e16(case: Case) -> Iterator[Examination]:
