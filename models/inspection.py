@@ -1,4 +1,4 @@
-r"""Inspection: few inspections, many occasions to violate.
+"""Inspection: few inspections, many occasions to violate.
 
 A season has `periods` periods and the inspector (leader) has `inspections` inspections for it. In each period the inspectee
 (follower) complies or violates; a violation, caught or not, ends the season and a new one starts. The state is (periods left,
@@ -12,12 +12,15 @@ randomised policies is not a mixed-integer linear program: deterministic policie
 Without inspections left "inspect" acts as "do not". Violations are not undone by being caught (0 < caught_loss < 1).
 
 For two periods and one inspection the best commitment has a closed form. With p the probability to inspect in the first
-period and q in the second if the inspection is still there, deterring in both needs, for the discount :math:`\gamma`,
+period and q in the second if the inspection is still there, deterring in both needs
 
-    q >= 1 / (1 + fine),     p >= 1 / (1 + fine + gamma / (1 + gamma)),
+    q >= 1 / (1 + fine),     p >= 1 / (1 + fine + discount / (1 + discount)),
 
 and pays, with equality in both and from the first period,
-:math:`V = -(cost\,p + \gamma\,[\,p + (1-p)\,cost\,q\,])/(1-\gamma^2)`: a spent inspection is a violation in the next period.
+
+    -(cost * p + discount * (p + (1 - p) * cost * q)) / (1 - discount ** 2):
+
+a spent inspection is a violation in the next period.
 
 Source: the recursive inspection game of M. Dresher, A sampling inspection problem in arms control agreements (RAND, 1962),
 with leadership as in M. Maschler, Naval Research Logistics Quarterly 13 (1966); not zero-sum as in B. von Stengel, Recursive

@@ -9,7 +9,7 @@ of the menu under the leader's weights enters either reward.
 
 Load and PV of each hour are netted; over a period and regime the meter sees the deficit D, the sum of the hours in which the
 load is larger, and the surplus G, the sum of the others (kWh). A battery that takes e kWh at the meter uses surplus first, one
-that gives e kWh covers the deficit first; (.)+ is the positive part:
+that gives e kWh covers the deficit first; (...)^+ is the positive part:
 
     charge      import D + (e - G)^+,  export (G - e)^+,    e = step / sqrt(efficiency)
     idle        import D,              export G
