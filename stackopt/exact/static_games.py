@@ -182,7 +182,7 @@ def _security_strong(game: SecurityGame, time_limit: float, report: Report | Non
         return Run(Status.FAILED, None if best is None else value.candidate(best), None, {"programs": solved}, because)
     stats: dict[str, Any] = {"programs": solved, "formulation": "one linear program per attacked target"}
     because = f"{solved} linear programs solved, best evaluated at its bound"
-    return Run(Status.OPTIMAL, value.candidate(best), Bound(max(bound, best.value), STRONG_VALUE, "compact security program"), stats, because)
+    return Run(Status.OPTIMAL, value.candidate(best), Bound(max(bound, best.value), STRONG_VALUE, "D7.2"), stats, because)
 
 
 def _attempts(target: int, game: SecurityGame, coverage: Array) -> list[Array]:

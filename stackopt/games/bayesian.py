@@ -211,12 +211,17 @@ class BayesianGame:
     def summarize(self, candidate: Profile, certificate: Certificate) -> list[tuple[str, str]]:
         """The rows a `Solution` prints about a candidate of this game."""
         v = certificate.values
-        rows = [("leader value", f"{number(v['strong'])} strong, {number(v['weak'])} weak  if every type best-responds")]
-        names = self.leader_actions or tuple(str(a) for a in range(self.shape[1]))
-        played = "  ".join(f"{names[a]} {p:.4g}" for a, p in enumerate(candidate.leader_policy[0]) if p > 5e-5)
+        same = abs(v["strong"] - v["weak"]) <= VALUE_TOLERANCE * (1 + abs(v["strong"]))
+        shown = f"{number(v['strong'])}  if every type best-responds (strong = weak)" if same else (
+            f"{number(v['strong'])} strong, {number(v['weak'])} weak  if every type best-responds")
+        rows = [("leader value", shown)]
+        if "margin" in v:
+            rows.append(("", f"{number(v['margin'])}  weak, responses within {number(candidate.margin)} counted as ties"))
+        names = self.leader_actions or tuple(f"action {a}" for a in range(self.shape[1]))
+        played = "  ".join(f"{names[a]}: {p:.4g}" for a, p in enumerate(candidate.leader_policy[0]) if p > 5e-5)
         rows.append(("leader plays", played))
-        actions = self.follower_actions or tuple(str(b) for b in range(self.shape[2]))
-        types = self.types or tuple(str(k) for k in range(self.shape[0]))
+        actions = self.follower_actions or tuple(f"action {b}" for b in range(self.shape[2]))
+        types = self.types or tuple(f"type {k}" for k in range(self.shape[0]))
         rows.append(("types answer", "  ".join(f"{types[k]}: {actions[int(row.argmax())]}" for k, row in enumerate(candidate.follower_policy))))
         rows.append(("regret", f"{number(v['follower_regret'])} of a type"))
         return rows
@@ -233,7 +238,7 @@ class BayesianGame:
         """The printed form."""
         sizes = ", ".join(f"{n} {noun}" + ("" if n == 1 else "s") for n, noun in zip(self.shape, ("type", "leader action", "follower action")))
         rows = [
-            ("types", "  ".join(f"{t} {number(p, 4)}" for t, p in zip(self.types or range(self.shape[0]), self.probabilities))),
+            ("types", "  ".join(f"{t}: {number(p, 4)}" for t, p in zip(self.types or range(self.shape[0]), self.probabilities))),
             ("payoffs", f"leader [{number(self.leader_payoff.min())}, {number(self.leader_payoff.max())}], "
                         f"follower [{number(self.follower_payoff.min())}, {number(self.follower_payoff.max())}]"),
         ]

@@ -214,14 +214,18 @@ class SecurityGame:
     def summarize(self, candidate: Coverage, certificate: Certificate) -> list[tuple[str, str]]:
         """The rows a `Solution` prints about a candidate of this game."""
         v = certificate.values
-        names = self.targets or tuple(str(t) for t in range(self.size))
-        shown = [f"{names[t]} {p:.4g}" for t, p in enumerate(candidate.coverage) if p > 5e-5]
-        more = [f"and {len(shown) - 12} more"] if len(shown) > 12 else []
-        return [
-            ("leader value", f"{number(v['strong'])} strong, {number(v['weak'])} weak  if the attacker best-responds"),
-            ("coverage", "  ".join(shown[:12] + more)),
-            ("attacked", f"{names[candidate.attacked]}, worth {number(v['follower'])} to the attacker"),
-        ]
+        names = self.targets or tuple(f"target {t}" for t in range(self.size))
+        covered = [f"{names[t]}: {p:.4g}" for t, p in enumerate(candidate.coverage) if p > 5e-5]
+        more = [f"and {len(covered) - 12} more"] if len(covered) > 12 else []
+        same = abs(v["strong"] - v["weak"]) <= VALUE_TOLERANCE * (1 + abs(v["strong"]))
+        shown = f"{number(v['strong'])}  if the attacker best-responds (strong = weak)" if same else (
+            f"{number(v['strong'])} strong, {number(v['weak'])} weak  if the attacker best-responds")
+        rows = [("leader value", shown)]
+        if "margin" in v:
+            rows.append(("", f"{number(v['margin'])}  weak, targets within {number(candidate.margin)} counted as ties"))
+        rows.append(("coverage", "  ".join(covered[:12] + more)))
+        rows.append(("attacked", f"{names[candidate.attacked]}, worth {number(v['follower'])} to the attacker"))
+        return rows
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that defines the answer (not of names and labels)."""

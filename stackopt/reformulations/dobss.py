@@ -1,4 +1,4 @@
-r"""Commitment against a follower of unknown type: DOBSS (Paruchuri et al. 2008), and its weak form.
+r"""Commitment against a follower of unknown type: DOBSS (Paruchuri et al. 2008), and its weak form  [D7.1, D7.3].
 
 Columns :math:`z_k(a,b)=x(a)\,y_k(b)\ge0` and binaries :math:`y_k(b)`, and the value :math:`v_k` of type :math:`k`:
 
@@ -50,11 +50,11 @@ def dobss(game: BayesianGame) -> StaticProgram:
             m.row(f"follower_{k}_{b}", [*z[k, :, b], y[k, b]], [*np.ones(A), -1.0], 0.0, 0.0)
             optimality[k, b] = m.row(f"best_{k}_{b}", [v[k], *x], [1.0, *-U[k, :, b]], lower=0.0)
             m.row(f"only_{k}_{b}", [v[k], *x, y[k, b]], [1.0, *-U[k, :, b], big], upper=big)
-    return StaticProgram(m.build(), x, y, optimality, mixed=True, tag="DOBSS", strong=True)
+    return StaticProgram(m.build(), x, y, optimality, mixed=True, tag="D7.1", strong=True)
 
 
 def dobss_weak(game: BayesianGame, margin: float) -> StaticProgram:
-    """The weak commitment with a margin: responses worse by less than `margin` for a type count as ties  [D2].
+    """The weak commitment with a margin: responses worse by less than `margin` for a type count as ties  [D7.3].
 
     Parameters
     ----------
@@ -70,4 +70,4 @@ def dobss_weak(game: BayesianGame, margin: float) -> StaticProgram:
         for payoff in (game.follower_payoff, game.leader_payoff)
     )
     flags, optimality = weak_rows(m, x, follower, leader, game.probabilities, margin)
-    return StaticProgram(m.build(), x, flags, optimality, mixed=True, tag="D2", strong=False)
+    return StaticProgram(m.build(), x, flags, optimality, mixed=True, tag="D7.3", strong=False)

@@ -1,4 +1,4 @@
-r"""Strong commitment in a security game: one small linear program per attacked target.
+r"""Strong commitment in a security game: one small linear program per attacked target  [D7.2].
 
 If target :math:`t` is attacked, the best coverage solves
 
@@ -85,7 +85,7 @@ def attacked_targets(game: SecurityGame, margin: float = 0.0) -> tuple[AttackedT
 
 
 def security_weak(game: SecurityGame, margin: float) -> StaticProgram:
-    """The weak commitment with a margin: targets worse by less than `margin` for the attacker count as ties  [D2].
+    """The weak commitment with a margin: targets worse by less than `margin` for the attacker count as ties  [D7.3].
 
     Parameters
     ----------
@@ -102,4 +102,4 @@ def security_weak(game: SecurityGame, margin: float) -> StaticProgram:
         for covered, bare in ((game.attacker_covered, game.attacker_uncovered), (game.defender_covered, game.defender_uncovered))
     )
     flags, optimality = weak_rows(m, c, attacker, defender, [1.0], margin)
-    return StaticProgram(m.build(), c, flags, optimality, mixed=False, tag="D2", strong=False)
+    return StaticProgram(m.build(), c, flags, optimality, mixed=False, tag="D7.3", strong=False)

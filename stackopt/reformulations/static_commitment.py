@@ -2,7 +2,7 @@ r"""What the one-shot programs share: a leader polytope, followers whose payoffs
 
 The leader's decision is a vector :math:`x` of columns (a mixed action, or a coverage); type :math:`k` gets
 :math:`U_{kb}\cdot x+U^0_{kb}` from action :math:`b` and the leader :math:`R_{kb}\cdot x+R^0_{kb}`. Nothing multiplies two unknowns, so
-the weak commitment with a margin is a mixed-integer linear program, too (theory D2): :math:`f_k(b)` flags the actions that type
+the weak commitment with a margin is a mixed-integer linear program, too (theory D7.3): :math:`f_k(b)` flags the actions that type
 :math:`k` may play, :math:`t_k(b)` one that attains its best value :math:`v_k`, and :math:`u_k` is the worst flagged payoff.
 
 .. math::

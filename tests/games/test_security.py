@@ -152,5 +152,5 @@ def test_printing_and_fingerprint():
     assert game.fingerprint() == same.fingerprint() != SecurityGame(2, [0, 0], [-8, -4], [0, 0], [8, 4]).fingerprint()
     candidate = Coverage(np.array([2 / 3, 1 / 3]), 0)
     rows = dict(game.summarize(candidate, game.certify(candidate)))
-    assert rows["coverage"] == "bank 0.6667  shop 0.3333"
+    assert rows["coverage"] == "bank: 0.6667  shop: 0.3333"
     assert rows["attacked"].startswith("bank")
