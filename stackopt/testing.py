@@ -201,8 +201,9 @@ def random_games(count: int, states: int = 4, actions: int = 3, discount: float 
 
 
 def _check_settings(method: Any) -> None:
-    assert dataclasses.is_dataclass(method), "a method is a dataclass: its fields are its settings"
-    assert method.__dataclass_params__.frozen, "a method is frozen"  # type: ignore[attr-defined]
+    parameters = getattr(method, "__dataclass_params__", None)
+    assert parameters is not None, "a method is a dataclass: its fields are its settings"
+    assert parameters.frozen, "a method is frozen"
     assert isinstance(method.name, str), "a method has a name"
     assert method.name, "a method has a name"
     json.dumps(describe(method))  # settings are plain data
