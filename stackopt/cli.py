@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-import os
 import shutil
 import signal
 import textwrap
@@ -71,16 +70,16 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @app.command()
 def compare(
-    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Models to compare on; by default the built-in study.")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="exact, weak, softmax, boltzmann, fixed-point; repeatable; all by default.")] = None,
+    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Models or game files to compare on; by default the built-in study.")] = None,
+    method: Annotated[list[str] | None, typer.Option(metavar="KIND", help="exact, weak, softmax, boltzmann, fixed-point; repeatable; all by default.")] = None,
     temperatures: Annotated[str | None, typer.Option(metavar="T,T,...", help="The ladder, in units of the follower's reward.")] = None,
     settings: Setting = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
-    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds for each exact method.")] = 60.0,
-    out: Annotated[Path, typer.Option(help="Folder for results and report.")] = Path("stackopt-compare"),
-    store: Annotated[Path | None, typer.Option(help="Folder for finished cells, to resume; by default OUT/runs.")] = None,
-    retry: Annotated[str | None, typer.Option(help="failed: compute failed, limited and unreadable cells again; all: everything.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="How many seeds.")] = 1,
+    time_limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="For each exact method.")] = 60.0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for results and report.")] = Path("stackopt-compare"),
+    store: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for finished cells, to resume; by default OUT/runs.")] = None,
+    retry: Annotated[str | None, typer.Option(metavar="WHICH", help="failed: compute failed, limited and unreadable cells again; all: everything.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Exact and approximate answers side by side, measured errors against proved bounds.
@@ -122,6 +121,7 @@ def exit_code(result: stackopt.Comparison) -> int:
 def ending(written: list[Path], notes: list[str], models: Sequence[str], store: Path) -> None:
     """Where everything went, and what to do next."""
     from stackopt import catalog
+    from stackopt.comparison.suites import is_file
 
     folder, report = written[0].parent, written[0].parent / "report.html"
     typer.echo()
@@ -130,7 +130,8 @@ def ending(written: list[Path], notes: list[str], models: Sequence[str], store: 
     for note in notes:
         told("note", note)
     told("next", f"open {report}" if report in written else f"read {folder / 'results.csv'}")
-    changed = next(((name, key, value) for name in models for key, value in catalog.model(name).parameters.items() if isinstance(value, float)), None)
+    named = [catalog.model(name) for name in models if not is_file(name)]
+    changed = next(((m.name, key, value) for m in named for key, value in m.parameters.items() if isinstance(value, float)), None)
     if changed is not None:
         told("", f"stackopt models {changed[0]}    its algebra, its figures, and what --set can change")
         told("", f"stackopt compare {changed[0]} --set {changed[1]}={changed[2] / 2:g}    a number changed")
@@ -145,16 +146,16 @@ def told(label: str, text: str) -> None:
 @app.command()
 def solve(
     problem: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or a game file (.npz, .json).")],
-    method: Annotated[str, typer.Option(help="exact or softmax.")] = "exact",
-    concept: Annotated[str | None, typer.Option(help="exact: strong, weak; softmax: commitment, fixed_point.")] = None,
-    leader: Annotated[str, typer.Option(help="exact: auto, randomised, deterministic, net.")] = "auto",
-    grid: Annotated[int, typer.Option(help="exact, leader=net: parts of a unit of probability.")] = 4,
-    response: Annotated[str, typer.Option(help="softmax: max-ent or boltzmann.")] = "max-ent",
-    temperature: Annotated[float, typer.Option(help="softmax: of the follower, in units of its reward.")] = 0.1,
-    damping: Annotated[float, typer.Option(help="softmax, fixed_point: weight of the old policy.")] = 0.0,
-    iterations: Annotated[int, typer.Option(help="softmax: the most steps.")] = 5000,
-    time_limit: Annotated[float, typer.Option(help="exact: seconds.")] = 60.0,
-    seed: Annotated[int, typer.Option(help="Source of all randomness.")] = 0,
+    method: Annotated[str, typer.Option(metavar="NAME", help="exact or softmax.")] = "exact",
+    concept: Annotated[str | None, typer.Option(metavar="NAME", help="exact: strong, weak; softmax: commitment, fixed_point.")] = None,
+    leader: Annotated[str, typer.Option(metavar="NAME", help="exact: auto, randomised, deterministic, net.")] = "auto",
+    grid: Annotated[int, typer.Option(metavar="N", help="exact, --leader net: parts of a unit of probability.")] = 4,
+    response: Annotated[str, typer.Option(metavar="NAME", help="softmax: max-ent or boltzmann.")] = "max-ent",
+    temperature: Annotated[float, typer.Option(metavar="T", help="softmax: of the follower, in units of its reward.")] = 0.1,
+    damping: Annotated[float, typer.Option(metavar="D", help="softmax, fixed_point: weight of the old policy.")] = 0.0,
+    iterations: Annotated[int, typer.Option(metavar="N", help="softmax: the most steps.")] = 5000,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="exact.")] = 60.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Source of all randomness.")] = 0,
     settings: Setting = None,
     policies: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Save the policies found.")] = None,
     as_json: AsJson = False,
@@ -164,6 +165,7 @@ def solve(
     A game file has the arrays leader_reward and follower_reward [S, A, B], transition [S, A, B, S] and a number discount.
     """
     from stackopt.comparison.cells import Cell, answer, arrays, blank, describe_problem
+    from stackopt.comparison.suites import is_file
     from stackopt.solving import solve as run
 
     chosen: Any
@@ -176,12 +178,13 @@ def solve(
     else:
         raise InvalidMethod("setting", name="method", law="exact or softmax", got=repr(method))
     about: dict[str, Any] = {}
-    if problem.endswith((".npz", ".json")) or os.sep in problem:
+    if is_file(problem):
         from stackopt.games.file import load_game
 
         if settings:
             raise typer.BadParameter("--set changes parameters of a model, not of a file", param_hint="--set")
         game = load_game(problem)
+        about = {"file": problem}
     else:
         from stackopt import catalog
 
@@ -239,8 +242,8 @@ def models(name: Annotated[str | None, typer.Argument(help="Show one model: alge
 
 @app.command()
 def verify(
-    instances: Annotated[int, typer.Option(min=1, help="Random games to examine.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the instances.")] = 0,
+    instances: Annotated[int, typer.Option(min=1, metavar="N", help="Random games to examine.")] = 200,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the instances.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Measure every bound on random games: violations (0 expected), how often each applied, how tight it was."""
@@ -255,7 +258,7 @@ def verify(
 @app.command()
 def report(
     source: Annotated[Path, typer.Argument(metavar="STORE_OR_JSON", help="A store of cells, a comparison.json, or a folder that holds one.")],
-    out: Annotated[Path, typer.Option(help="The report to write.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The report to write.")] = Path("report.html"),
 ) -> None:
     """Write the report of stored results again; nothing is computed."""
     from stackopt.comparison.comparison import Comparison

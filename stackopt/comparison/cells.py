@@ -221,14 +221,17 @@ def describe_problem(cell: Cell) -> dict[str, Any]:
 
 def reproduce(cell: Cell) -> dict[str, str]:
     """The one line of Python, and of the shell where there is one, that repeats the cell."""
-    model, parameters = cell.about.get("model"), dict(cell.about.get("parameters", {}))
+    model, file, parameters = cell.about.get("model"), cell.about.get("file"), dict(cell.about.get("parameters", {}))
     ours = type(cell.method).__module__.startswith("stackopt.")
     method = ("stackopt." if ours else "") + call(cell.method)
-    if not model:
-        return {"python": f"print(stackopt.solve(problems[{cell.problem_name!r}], {method}, seed={cell.seed}))", "command": ""}
-    problem = f"stackopt.catalog.build({', '.join([repr(model), *(f'{k}={v!r}' for k, v in parameters.items())])})"
+    if model:
+        problem = f"stackopt.catalog.build({', '.join([repr(model), *(f'{k}={v!r}' for k, v in parameters.items())])})"
+    else:
+        problem = f"load_game({file!r})" if file else f"problems[{cell.problem_name!r}]"
     python = f"import stackopt; print(stackopt.solve({problem}, {method}, seed={cell.seed}))"
-    return {"python": python, "command": _command(cell, str(model), parameters)}
+    if file and not model:
+        python = "from stackopt.games.file import load_game; " + python
+    return {"python": python, "command": _command(cell, str(model or file), parameters) if model or file else ""}
 
 
 def _command(cell: Cell, model: str, parameters: Mapping[str, Any]) -> str:

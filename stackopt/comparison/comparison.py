@@ -13,7 +13,7 @@ from typing import Any
 
 from stackopt.comparison import rows as _rows
 from stackopt.comparison.store import Store, write_file
-from stackopt.comparison.table import text, verdict
+from stackopt.comparison.table import markup, text, verdict
 from stackopt.display import number
 from stackopt.errors import InvalidOutput, InvalidStore, MissingPackage
 
@@ -78,6 +78,9 @@ class Comparison:
         return self.text()
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return markup(self.cells, self._problems(), self.rows(), self.violations())
 
     def text(self, width: int = 81) -> str:
         """The printed form for a terminal of `width` columns."""

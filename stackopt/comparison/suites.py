@@ -8,14 +8,17 @@ moves the state: the exact side is a net of mixed policies and a bracket (theory
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stackopt.errors import InvalidMethod
 from stackopt.exact.exact import Exact
+from stackopt.games.file import load_game
 from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration
 
 #: What `stackopt compare` solves when no model is named.
@@ -69,7 +72,7 @@ def suite(
     Parameters
     ----------
     models : iterable of str
-        Names in the catalogue.
+        Names in the catalogue, or game files (.npz, .json).
     parameters : mapping, optional
         Changed parameters; each goes to the models that have one of that name.
     temperatures : sequence of float, optional
@@ -81,24 +84,31 @@ def suite(
 
     Raises
     ------
-    UnknownModel, InvalidMethod
-        If a name, a parameter, a kind or a temperature is unknown or out of range.
+    UnknownModel, InvalidMethod, InvalidGame
+        If a file is not a game, or a name, a parameter, a kind or a temperature is unknown or out of range.
     """
     from stackopt import catalog
 
     given, names = dict(parameters or {}), list(dict.fromkeys(models))
-    entries = {name: catalog.model(name) for name in names}
+    files = {Path(name).stem: name for name in names if is_file(name)}
+    entries = {name: catalog.model(name) for name in names if not is_file(name)}
     orphan = next((key for key in given if not any(key in entry.parameters for entry in entries.values())), None)
     if orphan is not None:
-        catalog.build(names[0], **{orphan: given[orphan]})  # raises, with the nearest name
-    problems, about, methods = {}, {}, {}
+        catalog.build(next(iter(entries), DEFAULT_MODELS[0]), **{orphan: given[orphan]})  # raises, with the nearest name
+    problems: dict[str, Any] = {name: load_game(path) for name, path in files.items()}
+    about: dict[str, Any] = {name: {"title": name, "source": path, "file": path, "parameters": {}, "known": {}, "unit": ""} for name, path in files.items()}
     for name, entry in entries.items():
         own = {k: v for k, v in given.items() if k in entry.parameters}
         problems[name] = catalog.build(name, **own)
         about[name] = {"title": entry.title, "source": entry.source, "model": name, "parameters": own, "unit": "",
                        "known": dict(entry.known) if not own else {}}
-        methods[name] = methods_for(problems[name], temperatures, tuple(kinds), time_limit)
+    methods = {name: methods_for(problem, temperatures, tuple(kinds), time_limit) for name, problem in problems.items()}
     return Suite(problems, methods, about)
+
+
+def is_file(name: str) -> bool:
+    """Whether a name means a game file rather than a model of the catalogue."""
+    return name.endswith((".npz", ".json")) or os.sep in name
 
 
 def methods_for(

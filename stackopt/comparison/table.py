@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ Record = dict[str, Any]
 #: Column -> heading. On a narrow terminal columns move together; if that is not enough, the soft value is left out.
 HEADINGS = {"method": "method", "status": "status", "value": "certified", "soft_value": "soft", "error": "error", "bound": "bound",
             "follower_regret": "regret", "cpu_seconds": "CPU s"}
+#: Rows shown in a notebook.
+LONGEST = 50
 LEGEND, SOFT = "certified: the follower best-responds", "; soft: under the method's own follower"
 
 
@@ -44,6 +47,31 @@ def text(cells: Sequence[Record], problems: Mapping[str, Record], rows: Sequence
         lines += textwrap.wrap(f"{name}: {problems[name]['reference']}", width, subsequent_indent="  ")
         lines += [_joined(line, widths, apart) for line in body]
     return "\n".join([*lines, *_last(cells, rows, violations, width, "soft_value" in shown)])
+
+
+def markup(cells: Sequence[Record], problems: Mapping[str, Record], rows: Sequence[Record], violations: Sequence[Record]) -> str:
+    """The same as HTML for a notebook: no script, colours inherited, the verdict as a mark and as words."""
+    told = verdict(cells, rows, violations)
+    mark, colour = ("✓", "#009e73") if told["good"] else ("!", "#d55e00")
+    heads = "".join(f'<th scope="col" style="text-align:{_side(c)}">{title}</th>' for c, title in HEADINGS.items())
+    body = []
+    for name, group in grouped(list(rows[:LONGEST]), "problem").items():
+        sentence = html.escape(f"{name}: {problems[name]['reference']}")
+        body.append(f'<tr><th scope="rowgroup" colspan="{len(HEADINGS)}" style="text-align:left">{sentence}</th></tr>')
+        for line in map(_line, group):
+            body.append("<tr>" + "".join(f'<td style="text-align:{_side(c)}">{html.escape(line[c])}</td>' for c in HEADINGS) + "</tr>")
+    last = [line.strip() for line in _last(cells, rows, violations, 10_000, True)]
+    last += [f"{len(rows) - LONGEST} more rows: see .rows() or .frame()"] if len(rows) > LONGEST else []
+    return (
+        f'<div role="group" aria-label="{html.escape(told["text"])}" style="border-left:4px solid {colour};padding-left:.8em">'
+        f"<strong>{mark} {html.escape(told['text'])}</strong>"
+        f'<table style="color:inherit;font:inherit;background:none;font-variant-numeric:tabular-nums"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table>{'<br>'.join(html.escape(line) for line in last)}</div>"
+    )
+
+
+def _side(column: str) -> str:
+    return "left" if column in ("method", "status") else "right"
 
 
 def _line(row: Record) -> dict[str, str]:

@@ -112,7 +112,7 @@ def test_failures_say_why_what_helps_and_how_to_repeat(comparison):
     assert "Exact(leader=" in found["refused"]["remedy"]
     assert "(s, b) = (0, 0)" in found["refused"]["reason"]
     assert "boom" in found["broken"]["reason"]
-    assert found["broken"]["python"] == "print(stackopt.solve(problems['commit-2x2'], Fixed(fault='raise'), seed=1))"
+    assert found["broken"]["python"] == "import stackopt; print(stackopt.solve(problems['commit-2x2'], Fixed(fault='raise'), seed=1))"
     assert "not confirm" in found["liar"]["reason"]
     traced = next(c for c in comparison.cells if c["method"] == "broken")["failure"]["traceback"]
     assert traced[-1].startswith("toys.py:")
@@ -146,6 +146,18 @@ def test_the_first_line_is_the_verdict(comparison):
 def test_long_names_are_cut_to_the_width():
     methods = {"a method with a name that goes on and on for much longer than a terminal is wide " * 2: Fixed()}
     assert max(map(len, str(so.compare([game()], methods)).splitlines()[1:])) <= 81
+
+
+def test_html_for_a_notebook():
+    html5lib = pytest.importorskip("html5lib")
+    comparison = so.compare({"<script>": game()}, {"exact": Fixed(0.5, bound=BEST), "a & b": Fixed(0.4, temperature=0.1)})
+    text = comparison._repr_html_()
+    html5lib.HTMLParser(strict=True).parse("<!doctype html><title>x</title>" + text)
+    assert "<script>" not in text
+    assert "a &amp; b" in text
+    assert f"✓ {comparison.verdict}" in text
+    many = so.compare([game()], {f"m{i}": Fixed(0.4) for i in range(60)})
+    assert "10 more rows" in many._repr_html_()
 
 
 def test_json_round_trip(comparison):
