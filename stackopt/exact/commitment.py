@@ -15,6 +15,7 @@ from stackopt.games.responses import commitment
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.reformulations.commitment_finite import strong_finite
 from stackopt.reformulations.commitment_randomised import strong_randomised
+from stackopt.reformulations.commitment_weak import weak_finite, weak_randomised
 from stackopt.reformulations.formulation import choices_of
 from stackopt.reformulations.stagewise import stagewise_program
 
@@ -36,12 +37,14 @@ class CommitmentValue:
     margin: float = 0.0
 
     def worth(self, policy: Array) -> Worth:
-        """The strong value, or the weak one in which responses within the margin count as ties."""
+        """The strong value, or the weak one in which responses within the margin count as ties.
+
+        The response is an exact best response, ties for or against the leader.
+        """
+        exact = commitment(self.game, policy)
         if self.concept == "strong":
-            found = commitment(self.game, policy)
-            return Worth(policy, found.strong_response, float(found.strong))
-        found = commitment(self.game, policy, self.margin)
-        return Worth(policy, found.weak_response, float(found.weak))
+            return Worth(policy, exact.strong_response, float(exact.strong))
+        return Worth(policy, exact.weak_response, float(commitment(self.game, policy, self.margin).weak))
 
     def generous(self, policy: Array) -> tuple[float, float]:
         """The value with ties as wide as integrality tolerance times the largest big-M, a hundred times over (theory E13)."""
@@ -74,7 +77,9 @@ def program_for(game: StackelbergGame, concept: str, leader: Leader, points: Arr
         For the weak concept.
     """
     if leader in ("deterministic", "net"):
-        return strong_finite(choices_of(game, points))
+        choices = choices_of(game, points)
+        return strong_finite(choices) if concept == "strong" else weak_finite(choices, margin)
     if game.leader_moves_state():
         return stagewise_program(game)
-    return strong_randomised(choices_of(game, np.eye(game.shape[1])))
+    choices = choices_of(game, np.eye(game.shape[1]))
+    return strong_randomised(choices) if concept == "strong" else weak_randomised(choices, margin)

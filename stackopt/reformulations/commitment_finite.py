@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from stackopt.games.operators import Array
 from stackopt.programs.milp import Ints, MilpBuilder
 from stackopt.reformulations.formulation import Formulation
-from stackopt.reformulations.ranges import Choices, largest, value_ranges, visit_ranges
+from stackopt.reformulations.ranges import Choices, advantage_of, largest, value_ranges, visit_ranges
 
 
 def strong_finite(choices: Choices, epsilon: float = 0.0, *, whole: bool = True) -> Formulation:
@@ -55,37 +55,44 @@ def strong_finite(choices: Choices, epsilon: float = 0.0, *, whole: bool = True)
     if epsilon:
         lower = ranges.follower_lower - epsilon
         U = m.columns("E", (S,), lower, ranges.follower_upper)
+    transport(m, choices, x, y, z)
+    if epsilon:
+        for s in range(S):
+            m.row(f"near_{s}", [U[s], V[s]], [1.0, -1.0], lower=-epsilon)
+    best_response_rows(m, choices, x, V, ranges.follower_lower, ranges.follower_upper)
+    for s, j, b in np.ndindex(S, J, B):
+        c, r = advantage_of(choices, s, j, b, choices.follower_discount), choices.follower_reward[s, j, b]
+        M = max(float(largest(c, lower, ranges.follower_upper) - r), 0.0)
+        m.row(f"attained_{s}_{j}_{b}", [*U, z[s, j, b]], [*c, M], upper=r + M)
+    visits = picked_visits(m, "m", choices, choices.leader_discount, z, choices.leader_unit[0] * choices.leader_reward)
+    if choices.follower_discount != choices.leader_discount:
+        visits = picked_visits(m, "n", choices, choices.follower_discount, z, 0.0)
+    m.row("follower_visits", [*U, *visits.ravel()], [*choices.initial, *-choices.follower_reward.ravel()], 0.0, 0.0)
+    return Formulation(m.build(), x, y, choices.points, choices.observations, "D1", pure=True)
+
+
+def transport(m: MilpBuilder, choices: Choices, x: Ints, response: Ints, z: Ints) -> None:
+    """One pick per class, one response per state, and z their product."""
+    S, J, B = choices.shape
     for o in range(choices.classes):
         m.row(f"pick_{o}", x[o], 1.0, 1.0, 1.0)
     for s in range(S):
-        m.row(f"one_{s}", y[s], 1.0, 1.0, 1.0)
-        if epsilon:
-            m.row(f"near_{s}", [U[s], V[s]], [1.0, -1.0], lower=-epsilon)
+        m.row(f"one_{s}", response[s], 1.0, 1.0, 1.0)
         for j in range(J):
             m.row(f"zx_{s}_{j}", [*z[s, j], x[choices.observations[s], j]], [*np.ones(B), -1.0], 0.0, 0.0)
         for b in range(B):
-            m.row(f"zy_{s}_{b}", [*z[s, :, b], y[s, b]], [*np.ones(J), -1.0], 0.0, 0.0)
-    best_response_rows(m, choices, x, V, ranges.follower_lower, ranges.follower_upper)
-    for s, j, b in np.ndindex(S, J, B):
-        c, r = _advantage(choices, s, j, b), choices.follower_reward[s, j, b]
-        M = max(float(largest(c, lower, ranges.follower_upper) - r), 0.0)
-        m.row(f"attained_{s}_{j}_{b}", [*U, z[s, j, b]], [*c, M], upper=r + M)
-    visits = _visits(m, "m", choices, choices.leader_discount, z, choices.leader_unit[0] * choices.leader_reward)
-    if choices.follower_discount != choices.leader_discount:
-        visits = _visits(m, "n", choices, choices.follower_discount, z, 0.0)
-    m.row("follower_visits", [*U, *visits.ravel()], [*choices.initial, *-choices.follower_reward.ravel()], 0.0, 0.0)
-    return Formulation(m.build(), x, y, choices.points, choices.observations, "D1", pure=True)
+            m.row(f"zy_{s}_{b}", [*z[s, :, b], response[s, b]], [*np.ones(J), -1.0], 0.0, 0.0)
 
 
 def best_response_rows(m: MilpBuilder, choices: Choices, x: Ints, V: Ints, lower: Array, upper: Array) -> None:
     """V_F is at least the value of every follower action against the choice that is picked."""
     for s, j, b in np.ndindex(*choices.shape):
-        c, r = _advantage(choices, s, j, b), choices.follower_reward[s, j, b]
+        c, r = advantage_of(choices, s, j, b, choices.follower_discount), choices.follower_reward[s, j, b]
         M = max(float(r + largest(-c, lower, upper)), 0.0)
         m.row(f"best_{s}_{j}_{b}", [*V, x[choices.observations[s], j]], [*c, -M], lower=r - M)
 
 
-def _visits(m: MilpBuilder, name: str, choices: Choices, discount: float, z: Ints, objective: ArrayLike) -> Ints:
+def picked_visits(m: MilpBuilder, name: str, choices: Choices, discount: float, z: Ints, objective: ArrayLike) -> Ints:
     """The visits of the pair that z picks, [S, J, B]."""
     S, J, B = choices.shape
     low, high = visit_ranges(choices, choices.initial, discount)
@@ -99,10 +106,3 @@ def _visits(m: MilpBuilder, name: str, choices: Choices, discount: float, z: Int
         if low[s] > 0:
             m.row(f"{name}_least_{s}_{j}_{b}", [visits[s, j, b], z[s, j, b]], [1.0, -float(low[s])], lower=0.0)
     return visits
-
-
-def _advantage(choices: Choices, s: int, j: int, b: int) -> Array:
-    """Coefficients of V(s) - gamma_F P(s, j, b) V."""
-    c: Array = -choices.follower_discount * choices.transition[s, j, b]
-    c[s] += 1.0
-    return c

@@ -20,10 +20,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stackopt.games.operators import Array
 from stackopt.programs.milp import Ints, MilpBuilder
 from stackopt.reformulations.formulation import Formulation, occupancy_columns
-from stackopt.reformulations.ranges import Choices, Ranges, largest, value_ranges
+from stackopt.reformulations.ranges import Choices, Ranges, advantage_of, largest, value_ranges
 
 
 def strong_randomised(choices: Choices) -> Formulation:
@@ -47,27 +46,41 @@ def strong_randomised(choices: Choices) -> Formulation:
     for s in range(S):
         m.row(f"one_{s}", y[s], 1.0, 1.0, 1.0)
     optimality = follower_rows(m, choices, ranges, x, V, y)
-    for s in range(S):
-        weights = x[choices.observations[s]]
-        for b in range(B):
-            c = _advantage(choices, s, b, choices.leader_discount)
-            M = float(largest(c, ranges.leader_lower, ranges.leader_upper) - choices.leader_reward[s, :, b].min())
-            m.row(f"leader_{s}_{b}", [*U, *weights, y[s, b]], [*c, *-choices.leader_reward[s, :, b], M], upper=M)
+    leader_rows(m, choices, ranges, x, U, y)
     tighten(m, choices, x, y, V, U)
     return Formulation(m.build(), x, y, choices.points, choices.observations, "D3", False, optimality)
 
 
-def follower_rows(m: MilpBuilder, choices: Choices, ranges: Ranges, x: Ints, V: Ints, attained: Ints) -> Ints:
-    """V_F is at least every action's value, and at most that of the attained one; the numbers of the first kind of row."""
+def leader_rows(m: MilpBuilder, choices: Choices, ranges: Ranges, x: Ints, U: Ints, played: Ints) -> None:
+    """V_L is at most the value of every action that is flagged as played."""
+    S, _, B = choices.shape
+    for s in range(S):
+        weights = x[choices.observations[s]]
+        for b in range(B):
+            c = advantage_of(choices, s, 0, b, choices.leader_discount)
+            M = float(largest(c, ranges.leader_lower, ranges.leader_upper) - choices.leader_reward[s, :, b].min())
+            m.row(f"leader_{s}_{b}", [*U, *weights, played[s, b]], [*c, *-choices.leader_reward[s, :, b], M], upper=M)
+
+
+def follower_rows(
+    m: MilpBuilder, choices: Choices, ranges: Ranges, x: Ints, V: Ints, attained: Ints, *, flags: Ints | None = None, margin: float = 0.0
+) -> Ints:
+    """V_F is at least every action's value, by a margin if it is not flagged, and at most that of the attained one.
+
+    Returns the numbers of the first kind of row, [S, B].
+    """
     S, _, B = choices.shape
     optimality = np.zeros((S, B), np.int64)
     for s in range(S):
         weights = x[choices.observations[s]]
         for b in range(B):
-            c = _advantage(choices, s, b, choices.follower_discount)
+            c = advantage_of(choices, s, 0, b, choices.follower_discount)
             M = float(largest(c, ranges.follower_lower, ranges.follower_upper) - choices.follower_reward[s, :, b].min())
             columns, coefficients = [*V, *weights], [*c, *-choices.follower_reward[s, :, b]]
-            optimality[s, b] = m.row(f"best_{s}_{b}", columns, coefficients, lower=0.0)
+            if flags is None:
+                optimality[s, b] = m.row(f"best_{s}_{b}", columns, coefficients, lower=0.0)
+            else:
+                optimality[s, b] = m.row(f"best_{s}_{b}", [*columns, flags[s, b]], [*coefficients, margin], lower=margin)
             m.row(f"attained_{s}_{b}", [*columns, attained[s, b]], [*coefficients, M], upper=M)
     return optimality
 
@@ -79,10 +92,3 @@ def tighten(m: MilpBuilder, choices: Choices, x: Ints, attained: Ints, V: Ints, 
     if choices.follower_discount != choices.leader_discount:
         visits = occupancy_columns(m, "n", choices, choices.follower_discount, x, attained)
     m.row("follower_visits", [*V, *visits.ravel()], [*choices.initial, *-choices.follower_reward.ravel()], 0.0, 0.0)
-
-
-def _advantage(choices: Choices, s: int, b: int, discount: float) -> Array:
-    """Coefficients of V(s) - gamma P(s, b) V; P is free of the choice."""
-    c: Array = -discount * choices.transition[s, 0, b]
-    c[s] += 1.0
-    return c

@@ -144,6 +144,13 @@ def visit_ranges(choices: Choices, initial: Array, discount: float) -> tuple[Arr
     return np.maximum(low * (1 - WIDENING) - WIDENING, 0.0), high * (1 + WIDENING) + WIDENING
 
 
+def advantage_of(choices: Choices, s: int, j: int, b: int, discount: float) -> Array:
+    """Coefficients of V(s) - discount P(s, j, b) V."""
+    c: Array = -discount * choices.transition[s, j, b]
+    c[s] += 1.0
+    return c
+
+
 def largest(coefficients: Array, lower: Array, upper: Array) -> Array:
     """The largest value of ``coefficients @ v`` over lower <= v <= upper; [..., S] to [...]."""
     worst: Array = np.maximum(coefficients * lower, coefficients * upper).sum(-1)
