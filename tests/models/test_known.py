@@ -127,7 +127,10 @@ def test_soft_price_is_the_closed_form():
     price = 2.0 * learned.candidate.leader_policy[0, 1]
     assert price == pytest.approx(answers["price"], abs=1e-4)  # the objective is flat at its maximum
     assert learned.candidate.follower_policy[0, 0] == pytest.approx(answers["demand"], abs=1e-4)
-    assert answers["soft_commitment"] == pytest.approx(0.1 * lambertw(np.exp(2.0 / 0.1 - 1)).real, abs=1e-12)
+    W = lambertw(np.exp(2.0 / 0.1 - 1)).real
+    assert answers["soft_commitment"] == pytest.approx(0.1 * W, abs=1e-12)
+    assert answers["price"] == pytest.approx(0.1 * (1 + W), abs=1e-12)
+    assert answers["demand"] == pytest.approx(W / (1 + W), abs=1e-12)
 
 
 def test_soft_values_of_the_bandit():
@@ -282,6 +285,13 @@ def test_inspection_fixed_point_has_no_regret_and_the_best_leader_policy():
     assert len({round(float(answers[k]), 6) for k in ("strong", "strong_net_4", "weak_net_4", "fixed_point", "strong_deterministic")}) == 5
 
 
+#: The kinds of answers in recorded games; each is asserted above, and a new kind needs a test.
+ASSERTED = {
+    "strong", "weak", "strong_deterministic", "leader_policy", "follower_actions", "follower_value", "pure_equilibria", "leader_strategy",
+    "attacker_value", "coverage", "attacked", "leader_value_per_state", "grid_lower_bound", "soft_value", "policy", "price", "soft_commitment", "demand",
+}  # fmt: skip
+
+
 # --- recorded games ---------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +302,7 @@ def test_every_recorded_game_is_a_model_or_says_why_not(name):
         pytest.skip(recorded.note)
     assert name in catalog.names()
     assert catalog.build(name).fingerprint() == recorded.problem.fingerprint()
+    assert set(recorded.known) <= ASSERTED
     assert set(recorded.known) <= set(known(name))
 
 
