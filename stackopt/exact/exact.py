@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from stackopt.certificate import Bound
 from stackopt.errors import InvalidMethod
+from stackopt.exact.bracket import upper_bracket
 from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
@@ -35,7 +38,7 @@ class Exact:
     leader : str
         Which leader policies to search. ``"randomised"``: all; needs transitions that the leader's action does not change
         [D3], or a follower that is myopic or cannot change them [P1]. ``"deterministic"``: pure ones [D1]. ``"net"``: mixed
-        actions in multiples of ``1 / grid`` [D1], with a bracket for the rest [D4]. ``"auto"``: randomised.
+        actions in multiples of ``1 / grid`` [D1]; ``Run.further_bounds`` then bounds the rest [D4]. ``"auto"``: randomised.
     grid : int
         For ``"net"``.
     margin : float
@@ -97,6 +100,7 @@ class Exact:
             return run_static(
                 problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
             )
+        begun = time.perf_counter()
         points = simplex_grid(problem.shape[1], self._grid())
         value = CommitmentValue(problem, self.concept, self.margin)
         program = program_for(problem, self.concept, self.leader, points, self.margin)
@@ -109,7 +113,12 @@ class Exact:
             seed=seed,
             report=report,
         )
-        return self._run(outcome, program.tag)
+        run = self._run(outcome, program.tag)
+        if self.concept == "weak" or self.leader not in ("deterministic", "net") or outcome.best is None:
+            return run
+        left = self.time_limit - (time.perf_counter() - begun)
+        further = upper_bracket(problem, points, self._grid(), outcome.best.value, max(left, 0.0), seed)
+        return dataclasses.replace(run, further_bounds=(further,))
 
     def _run(self, outcome: Outcome, tag: str) -> Run[Profile]:
         profile = None
