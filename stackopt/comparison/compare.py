@@ -130,7 +130,7 @@ def compare(
     started = None if "SOURCE_DATE_EPOCH" in os.environ else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     folder = None if store is None else str(store)
     cells = _cells(_named(problems), methods, tuple(seeds), folder, about or {})
-    described = {cell.problem_name: describe_problem(cell) for cell in cells}
+    described = {name: describe_problem(cell) for name, cell in {cell.problem_name: cell for cell in cells}.items()}
     shelf = None if folder is None else Store(folder)
     records: dict[int, dict[str, Any]] = {} if shelf is None else _stored(shelf, cells, retry)
     todo = [i for i in range(len(cells)) if i not in records]

@@ -125,8 +125,13 @@ class Comparison:
         if data.get("schema") != SCHEMA:
             raise InvalidStore("store", path="comparison", verb="read", where=f"schema is {data.get('schema')!r}, not {SCHEMA!r}")
         kept = ("fingerprint", "text", "about")
-        problems = {name: {"name": name, **{k: p[k] for k in kept if k in p}} for name, p in data["problems"].items()}
-        return cls(tuple(data["cells"]), problems, dict(data["provenance"]))
+        try:
+            problems = {name: {"name": name, **{k: p[k] for k in kept if k in p}} for name, p in data["problems"].items()}
+            comparison = cls(tuple(data["cells"]), problems, dict(data["provenance"]))
+            comparison.rows()
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise InvalidStore("store", path="comparison", verb="read", where=f"{type(error).__name__}: {error}") from error
+        return comparison
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Comparison:

@@ -109,9 +109,10 @@ def _small(value: float | None) -> str:
 
 
 def _error(row: Record) -> str:
-    """The error; with ``>=`` where the exact value lies between bounds and only a better policy is known."""
-    known = row["error"] is None or row["error_at_most"] is None or row["error_at_most"] - row["error"] <= 2 * slack(row["value"])
-    return _small(row["error"]) if known else f">={_small(row['error'])}"
+    """The error where the exact value is known; else what it is at least, or for the best policy known, at most."""
+    if row["error"] is None or row["error_at_most"] is None or row["error_at_most"] - row["error"] <= 2 * slack(row["value"]):
+        return _small(row["error"])
+    return f"<={_small(row['error_at_most'])}" if row["error"] == 0.0 else f">={_small(row['error'])}"
 
 
 def _last(cells: Sequence[Record], rows: Sequence[Record], violations: Sequence[Record], width: int, soft: bool) -> list[str]:

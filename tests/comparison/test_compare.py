@@ -78,6 +78,7 @@ def test_an_open_bracket_gives_an_interval_for_the_error():
     assert found["error"] == pytest.approx(0.2)  # a better policy is known
     assert found["error_at_most"] == pytest.approx(0.25)  # and no better one is possible than this
     assert ">=0.2000" in str(comparison)
+    assert "<=0.0500" in str(comparison)  # the best policy known
     assert "between 3.4" in comparison.to_json()["problems"]["commit-2x2"]["reference"]
 
 
@@ -167,6 +168,10 @@ def test_json_round_trip(comparison):
     assert str(again) == str(comparison)
     with pytest.raises(InvalidStore, match=r"\[store\]"):
         so.Comparison.from_json({"schema": "other/1"})
+    with pytest.raises(InvalidStore, match="problems"):
+        so.Comparison.from_json({"schema": data["schema"]})
+    with pytest.raises(InvalidStore, match="KeyError"):
+        so.Comparison.from_json({**data, "cells": [{"problem": "x"}]})
 
 
 def test_the_sample_of_the_schema_has_the_keys_of_the_real_thing(comparison):
