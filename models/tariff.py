@@ -72,12 +72,13 @@ ASSUMPTIONS = (
 #: E-TOU-C itself, as scheduled for the summer: 0.5224 in the peak, 0.3994 otherwise.
 SCHEDULE = {"night": 0.3994, "day": 0.3994, "peak": 0.5224, "late": 0.3994}
 
-#: Of the default parameters. `as_scheduled`, `highest`, `lowest`: the utility's value when it charges SCHEDULE, or the highest
-#: or lowest rate of the menu always (no ties there).
+#: Of the default parameters; `strong_leader_sees_battery` with that parameter set. `as_scheduled`, `highest`, `lowest`: the
+#: utility's value when it charges SCHEDULE, or the highest or the lowest rate of the menu always (no ties there).
 KNOWN: dict[str, object] = {
     "strong": 13.8198390088,
     "weak": 13.8198390088,
     "weak_margin_1e-4": 13.8197694643,
+    "strong_leader_sees_battery": 13.8327732886,
     "as_scheduled": 13.1264898646,
     "highest": 11.3101636619,
     "lowest": 10.3791008599,

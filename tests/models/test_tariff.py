@@ -218,3 +218,11 @@ def test_the_optimum_by_a_program_of_its_own(game, margin, key):
     assert value == pytest.approx(KNOWN[key], abs=2e-6)
     committed = commitment(game, policy)
     assert float(committed.strong if margin == 0 else committed.weak) == pytest.approx(KNOWN[key], abs=2e-6)
+
+
+def test_seeing_the_battery_is_worth_little():
+    game = catalog.build("tariff", leader_sees_battery=True)
+    value, policy = program_of_its_own(game)
+    assert value == pytest.approx(KNOWN["strong_leader_sees_battery"], abs=2e-6)
+    assert float(commitment(game, policy).strong) == pytest.approx(value, abs=2e-6)
+    assert KNOWN["strong"] < value < KNOWN["strong"] + 0.02
