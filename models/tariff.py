@@ -40,6 +40,7 @@ Source: constructed for this package from public figures (data/energy); not the 
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import numpy as np
 
@@ -174,24 +175,24 @@ def build(
     )
 
 
-def _validate(**values: object) -> None:
+def _validate(**values: Any) -> None:
     def hold(name: str, holds: bool, law: str) -> None:
         require("tariff", name, values[name], holds, law)
 
     menu = values["menu"]
-    hold("menu", 1 <= len(menu) == len(set(menu)) and all(0 < rate < 10 for rate in menu), "one or more different rates in (0, 10) $/kWh")  # type: ignore[arg-type,union-attr,attr-defined]
+    hold("menu", 1 <= len(menu) == len(set(menu)) and all(0 < rate < 10 for rate in menu), "one or more different rates in (0, 10) $/kWh")
     hold("month", values["month"] in (6, 7, 8, 9), "a month of the summer season, 6 to 9")
     for name in ("battery_kwh", "battery_kw"):
-        hold(name, values[name] > 0, "positive")  # type: ignore[operator]
+        hold(name, values[name] > 0, "positive")
     for name in ("pv_kw", "degradation"):
-        hold(name, values[name] >= 0, "non-negative")  # type: ignore[operator]
-    hold("efficiency", 0 < values["efficiency"] <= 1, "in (0, 1]")  # type: ignore[operator]
-    hold("charge_levels", 2 <= values["charge_levels"] <= 101, "from 2 to 101")  # type: ignore[operator]
+        hold(name, values[name] >= 0, "non-negative")
+    hold("efficiency", 0 < values["efficiency"] <= 1, "in (0, 1]")
+    hold("charge_levels", 2 <= values["charge_levels"] <= 101, "from 2 to 101")
     hold("regimes", values["regimes"] in (1, 2), "1 or 2")
     for name in ("cloudy_factor", "stay_clear", "stay_cloudy"):
-        hold(name, 0 <= values[name] <= 1, "in [0, 1]")  # type: ignore[operator]
-    hold("bill_weight", 0 < values["bill_weight"] < 1, "in (0, 1)")  # type: ignore[operator]
-    hold("discount_per_hour", 0 <= values["discount_per_hour"] < 1, "in [0, 1)")  # type: ignore[operator]
+        hold(name, 0 <= values[name] <= 1, "in [0, 1]")
+    hold("bill_weight", 0 < values["bill_weight"] < 1, "in (0, 1)")
+    hold("discount_per_hour", 0 <= values["discount_per_hour"] < 1, "in [0, 1)")
 
 
 def _meter(month: int, pv_kw: float, cloudy_factor: float, regimes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
