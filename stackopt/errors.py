@@ -195,8 +195,8 @@ CODES: dict[str, ErrorCode] = {
         "covered is at least as good for the defender and at most as good for the attacker",
         "The compact formulation of a security game relies on coverage being good for the defender.",
     ),
-    "game-file": ErrorCode(
-        "the game file {path} must be {law}",
+    "recorded-game": ErrorCode(
+        "the recorded game {path} must be {law}",
         "data/games/README.md describes the schema",
         "A recorded game names its source, its known answers and their tolerance; a file without them would be an unsupported claim.",
     ),
@@ -248,7 +248,7 @@ CODES: dict[str, ErrorCode] = {
     "wrong-problem": ErrorCode(
         "{method} does not solve a {problem}",
         "see `stackopt models` for what each method solves",
-        "Methods declare what they solve.",
+        "A method says which types of problems it solves and refuses the others, instead of failing somewhere inside.",
     ),
     # results
     "not-certified": ErrorCode(

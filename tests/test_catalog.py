@@ -11,6 +11,7 @@ import pytest
 
 from stackopt import StackelbergGame, catalog
 from stackopt.errors import InvalidGame, InvalidMethod, UnknownModel
+from stackopt.games.file import load_game
 from stackopt.games.recorded import read_game
 
 ROOT = Path(__file__).parent.parent
@@ -198,15 +199,25 @@ EMPTY = """{"schema": "stackopt.game/1", "name": "x", "kind": "%s", "title": "",
 def test_a_broken_game_file_is_named(tmp_path, text, witness):
     path = tmp_path / "game.json"
     path.write_text(text)
-    with pytest.raises(InvalidGame, match=r"\[game-file\]") as error:
+    with pytest.raises(InvalidGame, match=r"\[recorded-game\]") as error:
         read_game(path)
     assert witness in error.value.where
     assert "game.json" in str(error.value)
 
 
 def test_a_missing_game_file_is_named(tmp_path):
-    with pytest.raises(InvalidGame, match=r"\[game-file\]"):
+    with pytest.raises(InvalidGame, match=r"\[recorded-game\]"):
         read_game(tmp_path / "nothing.json")
+
+
+def test_a_recorded_game_is_a_game_file():
+    """What `stackopt solve FILE` reads, whatever the type of the game."""
+    folder = ROOT / "data" / "games"
+    for name in ("dobss_intro", "bayes_dobss", "security_zero_sum"):
+        assert load_game(folder / f"{name}.json").fingerprint() == catalog.build(name).fingerprint()
+    with pytest.raises(InvalidGame, match=r"\[recorded-game\]") as error:
+        load_game(folder / "pigou_toll.json")
+    assert "mean-field" in error.value.where
 
 
 def test_data_folders_describe_every_file():

@@ -94,7 +94,7 @@ class Exact:
     def _grid(self) -> int:
         return self.grid if self.leader == "net" else 1
 
-    def run(self, problem: StackelbergGame | StaticGame, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
+    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
         """Search; see the class for what each status means."""
         if isinstance(problem, StaticGame):
             return run_static(

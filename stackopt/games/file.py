@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stackopt.errors import InvalidGame
+from stackopt.games.recorded import SCHEMA, read_game
 from stackopt.games.stackelberg import StackelbergGame, stay
 
 #: Keys a file must have, and may have.
@@ -18,7 +19,7 @@ REQUIRED = ("leader_reward", "follower_reward")
 OPTIONAL = ("transition", "discount", "leader_discount", "follower_discount", "initial", "leader_observes", "states", "leader_actions", "follower_actions")
 
 
-def load_game(path: str | os.PathLike[str]) -> StackelbergGame:
+def load_game(path: str | os.PathLike[str]) -> Any:
     """Read a game from ``.npz`` (as `numpy.savez` writes it) or ``.json`` (nested lists).
 
     Parameters
@@ -26,7 +27,12 @@ def load_game(path: str | os.PathLike[str]) -> StackelbergGame:
     path : path
         Its keys are the parameters of `StackelbergGame`: `leader_reward` and `follower_reward` [S, A, B], `transition`
         [S, A, B, S] (left out: a matrix game, the state stays and the discount is 0), `discount` or `leader_discount` and
-        `follower_discount`, `initial` [S], `leader_observes` [S], and labels.
+        `follower_discount`, `initial` [S], `leader_observes` [S], and labels. Or a recorded game, see `read_game`.
+
+    Returns
+    -------
+    StackelbergGame
+        Or, from a recorded game, a `BayesianGame` or `SecurityGame`.
 
     Raises
     ------
@@ -35,6 +41,11 @@ def load_game(path: str | os.PathLike[str]) -> StackelbergGame:
     """
     path = Path(path)
     data = _read(path)
+    if data.get("schema") == SCHEMA:
+        recorded = read_game(path)
+        if recorded.problem is None:
+            raise InvalidGame("recorded-game", path=path, law="of a kind that can be built", where=recorded.note)
+        return recorded.problem
     unknown = [key for key in data if key not in REQUIRED + OPTIONAL + ("name",)]
     missing = [key for key in REQUIRED if key not in data]
     if unknown or missing:

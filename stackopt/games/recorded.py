@@ -65,17 +65,17 @@ def read_game(path: str | Path) -> Recorded:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidGame("game-file", path=path, law="readable JSON", where=str(error)) from None
+        raise InvalidGame("recorded-game", path=path, law="readable JSON", where=str(error)) from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         got = record.get("schema") if isinstance(record, dict) else type(record).__name__
-        raise InvalidGame("game-file", path=path, law=f'an object with "schema": "{SCHEMA}"', where=f"got {got!r}")
+        raise InvalidGame("recorded-game", path=path, law=f'an object with "schema": "{SCHEMA}"', where=f"got {got!r}")
     missing = [key for key in ("name", "kind", "title", "source", "verification", "tolerance", "game", "known") if key not in record]
     if missing:
-        raise InvalidGame("game-file", path=path, law="complete", where=f"{missing[0]!r} is missing")
+        raise InvalidGame("recorded-game", path=path, law="complete", where=f"{missing[0]!r} is missing")
     try:
         problem = _problem(record["kind"], record["game"], record["name"])
     except (KeyError, TypeError) as error:
-        raise InvalidGame("game-file", path=path, law=f"a game of kind {record['kind']!r}", where=f"{type(error).__name__}: {error}") from None
+        raise InvalidGame("recorded-game", path=path, law=f"a game of kind {record['kind']!r}", where=f"{type(error).__name__}: {error}") from None
     return Recorded(
         **{key: record[key] for key in ("name", "kind", "title", "source", "verification", "tolerance", "known")},
         note=record.get("note", ""),
