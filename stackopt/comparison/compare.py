@@ -54,8 +54,10 @@ import datetime
 import functools
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from stackopt.comparison.cells import Cell, blank, describe_problem, evaluate, failed
@@ -102,7 +104,8 @@ def compare(
     store : path, optional
         Folder for finished cells. Cells already there are not computed again; running the same call again resumes.
     map : callable
-        How cells are evaluated: the builtin, or a pool's `map` or `imap`. Cells and results are small and picklable.
+        How cells are evaluated: the builtin, a pool's `map` or `imap`, or on a cluster a function that gathers, such as
+        ``lambda f, cells: client.gather(client.map(f, cells))``. Cells and results are small and picklable.
     report : callable, optional
         Receives `Progress`. By default a line on a terminal or in a notebook, nothing elsewhere.
     retry : {"failed", "all"}, optional
@@ -230,6 +233,8 @@ def _continue(done: int, total: int, store: str | None) -> str:
 
 
 def _command() -> str:
-    """The command line, without the folders of this machine."""
-    words = [os.path.basename(word) if i == 0 else word for i, word in enumerate(sys.argv)]
-    return " ".join(words)
+    """The command line that made the comparison, without the folders of this machine; empty in a script or a notebook."""
+    program = Path(sys.argv[0]).name if sys.argv else ""
+    if program not in ("stackopt", "stackopt.exe", "__main__.py"):
+        return ""
+    return shlex.join(["stackopt", *(Path(word).name if os.path.isabs(word) else word for word in sys.argv[1:])])

@@ -6,14 +6,14 @@ A bar appears after half a second, so that short work prints nothing. Elsewhere 
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from types import TracebackType
 from typing import Any
 
 from stackopt.solution import Progress
 
-#: Seconds of work before anything is drawn, and between two drawings.
-PATIENCE, REFRESH = 0.5, 0.1
+#: Seconds of work before anything is drawn, and drawings a second.
+PATIENCE, REFRESH = 0.5, 8
 
 
 def wanted() -> bool:
@@ -39,33 +39,35 @@ class Bar:
 
     def __init__(self, head: str = "") -> None:
         self._head = head
-        self._display: Any = None
-        self._started, self._drawn = time.monotonic(), -1.0
-        self._fields: dict[str, Any] = {"completed": 0, "total": None, "stage": "", "detail": ""}
+        self._display = _display(head)
+        self._task = self._display.add_task("", total=None, stage="", detail="")
+        self._lock = threading.Lock()
+        self._closed = False
+        self._patience = threading.Timer(PATIENCE, self._appear)
+        self._patience.daemon = True
 
     def __enter__(self) -> Bar:
+        self._patience.start()
         return self
 
+    def _appear(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._display.start()
+
     def __call__(self, progress: Progress) -> None:
-        """Draw the line anew, at most ten times a second."""
+        """Take note; the line is redrawn several times a second by itself, so that a long silent step shows its time."""
         residual = "" if progress.residual is None else f"residual {progress.residual:.1e}"
         if progress.stage.startswith(self._head):
             stage = progress.stage.removeprefix(self._head).strip()
-            self._fields = {"completed": progress.done, "total": progress.total, "stage": stage, "detail": residual}
+            self._display.update(self._task, completed=progress.done, total=progress.total, stage=stage, detail=residual)
         else:
-            self._fields["detail"] = residual or f"step {progress.done}"
-        now = time.monotonic()
-        if now - self._started >= PATIENCE and now - self._drawn >= REFRESH:
-            self._drawn = now
-            if self._display is None:
-                self._display = _display(self._head)
-                self._display.add_task("", stage="", detail="")
-                self._display.start()
-            self._display.update(0, **self._fields)
-            self._display.refresh()
+            self._display.update(self._task, detail=residual or f"step {progress.done}")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._display is not None:
+        self._patience.cancel()
+        with self._lock:
+            self._closed = True
             self._display.stop()
 
 
@@ -79,4 +81,4 @@ def _display(head: str) -> Any:
         TextColumn(head, markup=False), MofNCompleteColumn(), BarColumn(bar_width=10), TimeElapsedColumn(),
         TextColumn("{task.fields[stage]}", markup=False), TextColumn("{task.fields[detail]}", markup=False),
     )
-    return Display(*columns, console=Console(stderr=True), transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+    return Display(*columns, console=Console(stderr=True), transient=True, refresh_per_second=REFRESH, redirect_stdout=False, redirect_stderr=False)

@@ -272,6 +272,17 @@ def test_progress_reaches_the_callback():
     assert [p.stage for p in seen].count("toy") == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(["/usr/bin/stackopt", "compare", "--out", "/home/me/x"], "stackopt compare --out x"), (["/x/ipykernel_launcher.py", "-f", "/home/me/k.json"], ""), ([], "")],
+)
+def test_the_command_is_kept_without_folders(arguments, told, monkeypatch):
+    import sys
+
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert so.compare([game()], {"a": Fixed()}).provenance["command"] == told
+
+
 def test_interrupt_without_a_store_says_so():
     with pytest.raises(so.Interrupted, match="1 of 3 cells were finished and are lost"):
         so.compare([game()], {"a": Fixed(), "stop": Fixed(fault="interrupt"), "c": Fixed(0.4)})
