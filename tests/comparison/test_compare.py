@@ -274,7 +274,8 @@ def test_progress_reaches_the_callback():
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(["/usr/bin/stackopt", "compare", "--out", "/home/me/x"], "stackopt compare --out x"), (["/x/ipykernel_launcher.py", "-f", "/home/me/k.json"], ""), ([], "")],
+    [(["/usr/bin/stackopt", "compare", "--out", "/home/me/x"], "stackopt compare --out x"),
+     (["/x/ipykernel_launcher.py", "-f", "/home/me/k.json"], ""), ([], "")],
 )
 def test_the_command_is_kept_without_folders(arguments, told, monkeypatch):
     import sys
