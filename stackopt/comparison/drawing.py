@@ -90,7 +90,7 @@ def title(axes: Axes, text: str) -> None:
 def legend_below(figure: Figure, axes: Iterable[Axes]) -> None:
     """One legend for all panels, under them, where it covers no data; marks without a line come last."""
     found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    entries = dict(sorted(found.items(), key=lambda entry: entry[1].get_linestyle() == "None"))
+    entries = dict(sorted(found.items(), key=lambda entry: getattr(entry[1], "get_linestyle", str)() == "None"))
     if entries:
         columns = max(1, int(figure.get_figwidth() // 4))
         figure.legend(entries.values(), map(plain, entries.keys()), loc="outside lower left", ncols=columns, handlelength=3.2, frameon=False, fontsize=9,
