@@ -6,26 +6,17 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from stackopt.comparison import figures
-from stackopt.comparison.drawing import again, svg
 from stackopt.comparison.figures import called, is_number
+from stackopt.comparison.report_figures import GAP, performance_figure, residual_figures, second_view, span, temperature_figure
 from stackopt.comparison.report_prose import WORDS, findings, headline, unit_of, violation
 from stackopt.comparison.report_tables import Cell, Table, column, figure, heads, word
+from stackopt.comparison.rows import slack
 from stackopt.display import number
 
 Json = Mapping[str, Any]
-
-#: Runs count as answered in section 4 when certified within this share of the exact value.
-GAP = 0.01
-
-class Drawn(NamedTuple):
-    """A figure of the page."""
-
-    id: str
-    svg: Any
-    caption: str
 
 
 def context(comparison: Json) -> dict[str, Any]:
@@ -43,7 +34,7 @@ def context(comparison: Json) -> dict[str, Any]:
         "facts": _facts(comparison),
         "words": WORDS,
         "problems": problems,
-        "performance_figure": _performance_figure(comparison),
+        "performance_figure": performance_figure(comparison),
         "performance": _performance(comparison),
         "bounds": _bounds(comparison),
         "not_applicable": _not_applicable(comparison, with_remedy=True),
@@ -59,18 +50,18 @@ def _problem(comparison: Json, name: str, index: int) -> dict[str, Any]:
     problem = comparison["problems"][name]
     about = problem.get("about") or {}
     slug = f"{index}-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "problem")
-    error_figure = _temperature_figure(comparison, name, "error", f"error-{slug}")
+    error_figure = temperature_figure(comparison, name, "error", f"error-{slug}")
     return {
         "name": name,
         "title": f"{about['title'].rstrip('.')} ({name})" if about.get("title") else name,
         "sentences": findings(comparison, name),
         "value_table": _values(comparison, name, f"values-{slug}"),
         "error_figure": error_figure,
-        "first_figure": _again(error_figure, f"found-{slug}"),
-        "regret_figure": _temperature_figure(comparison, name, "follower_regret", f"regret-{slug}"),
+        "first_figure": second_view(error_figure, f"found-{slug}"),
+        "regret_figure": temperature_figure(comparison, name, "follower_regret", f"regret-{slug}"),
         "ladder": _ladder(comparison, name, f"temperature-{slug}"),
         "gaps": _gaps(comparison, name),
-        "residual_figures": _residual_figures(comparison, name, f"residual-{slug}"),
+        "residual_figures": residual_figures(comparison, name, f"residual-{slug}"),
         "residuals": _residuals(comparison, name, f"residuals-{slug}"),
         "about": _about(comparison, name),
         "text": problem.get("text") or "",
@@ -102,21 +93,23 @@ def _rows(comparison: Json, name: str) -> list[Json]:
 
 def _values(comparison: Json, name: str, id: str) -> Table:
     rows, unit = _rows(comparison, name), unit_of(comparison, name)
-    zero, closed = figures.rounding(comparison, name), comparison["problems"][name].get("closed")
+    zero = figures.rounding(comparison, name)
+    errors = [_error_or_bracket(r, zero) for r in rows]
     certified, soft = column(r["value"] for r in rows), column(r["soft_value"] for r in rows)
     spread = [_spread(r, zero) for r in rows]
     references = {r["bound_reference"] for r in rows if is_number(r["bound"])}
     names = ["Method", "Status"] + (["Ties"] if len({r["target"] for r in rows}) > 1 else []) + ["#Certified value"]
     names += ["#Range over seeds"] if any(c.raw for c in spread) else []
-    names += ["#Own soft follower", "#Error" if closed else "#Gap to the best known", "#Proved bound on the error"]
+    names += ["#Own soft follower", "#Error", "#Proved bound on the error"]
     names += ["#Follower's regret", "#Leader's regret", "#CPU s"]
     body = []
     for i, r in enumerate(rows):
-        line = [Cell(r["method"]), word(r["status"])]
+        agreeing = r.get("agreeing", r["seeds"])
+        line = [Cell(r["method"]), word(r["status"], f" ({agreeing} of {r['seeds']})" if agreeing < r["seeds"] else "")]
         line += [Cell(r["target"])] if "Ties" in names else []
         line += [certified[i]]
         line += [spread[i]] if "#Range over seeds" in names else []
-        line += [soft[i], _error(r["error"], zero), _proved(r, len(references) > 1, zero)]
+        line += [soft[i], errors[i], _proved(r, len(references) > 1, zero)]
         line += [figure(r["follower_regret"]), figure(r["leader_regret"]), figure(r["cpu_seconds"], 3)]
         body.append(line)
     seeds = max((r["seeds"] for r in rows), default=0)
@@ -124,7 +117,19 @@ def _values(comparison: Json, name: str, id: str) -> Table:
     caption = f"{name}: values and errors by method{', in' + unit if unit else ''}; {over}."
     caption += f" Reference: {comparison['problems'][name].get('reference') or 'none'}."
     caption += f" Bound on the error: [{references.pop()}]." if len(references) == 1 else ""
+    if any(c.text[:1] in "≥≤" for c in errors if c.text):
+        caption += " ≥: the exact value is open and this is the gap to the best value known; ≤: that best policy's gap to the proved upper bound."
     return Table(id, caption, heads(*names), body, flat=[dict(r) for r in rows])
+
+
+def _error_or_bracket(row: Json, zero: float) -> Cell:
+    """The error where the exact value is known; else what it is at least, or, for the best policy known, at most."""
+    error, most = row["error"], row["error_at_most"]
+    if not is_number(error) or (is_number(most) and most - error <= 2 * slack(row["value"])):
+        return _error(error, zero)
+    if error <= zero and is_number(most):
+        return Cell(f"≤ {number(most, 4)}", "number", json.dumps(most))
+    return Cell(f"≥ {number(error, 4)}", "number", json.dumps(error))
 
 
 def _spread(row: Json, zero: float) -> Cell:
@@ -156,8 +161,9 @@ def _ladder(comparison: Json, name: str, id: str) -> Table:
                 Cell(called(family)), figure(r["temperature"]), _error(r["error"], zero), figure(r["bound"]), figure(_ratio(r["error"], r["bound"], zero), 3),
                 figure(r["follower_regret"]), figure(regret_bound), figure(_ratio(r["follower_regret"], regret_bound, 0.0), 3),
             ])  # fmt: skip
-    names = ("Family", "#Temperature", "#Error", "#Its bound", "#Error / bound", "#Follower's regret", "#Its bound", "#Regret / bound")
-    caption = f"{name}: the figures above as numbers. A ratio of 1 means the bound is attained."
+    error = "#Error" if comparison["problems"][name].get("closed") else "#Gap to the best known"
+    names = ("Family", "#Temperature", error, "#Its bound", "#Ratio", "#Follower's regret", "#Its bound", "#Ratio")
+    caption = f"{name}: the figures above as numbers. Ratio: measured over bound; 1 means the bound is attained."
     return Table(id, caption, heads(*names), body, empty="No method with a temperature.")
 
 
@@ -215,7 +221,7 @@ def _residuals(comparison: Json, name: str, id: str) -> Table:
             iterations = [(len(h[1]) - 1) * float(c.get("history_step") or 1) for c, h in found]
             body.append([
                 Cell(method), Cell(found[0][1][0]), figure(len(found)), figure(median(iterations)), figure(median(h[1][0] for _, h in found), 3),
-                figure(median(last), 3), Cell(_range(last), "number"), Cell(found[0][0]["because"]),
+                figure(median(last), 3), Cell(span(last), "number"), Cell(found[0][0]["because"]),
             ])  # fmt: skip
     names = ("Method", "Residual", "#Seeds", "#Iterations recorded", "#First", "#Last, median", "#least to greatest", "Stopped because (first seed)")
     return Table(id, f"{name}: first and last residual of each method, over its seeds.", heads(*names), body)
@@ -233,7 +239,7 @@ def _bounds(comparison: Json) -> Table:
         body.append([
             Cell(reference), Cell(of), Cell("at most" if sense == "upper" else "at least"), Cell(_named(comparison, bounds)), figure(count("holds")),
             Cell(str(violated), "number", str(violated), "✗" if violated else ""), figure(count("not applicable")), figure(count("not measured")),
-            figure(median(tight) if tight else None, 3), Cell(_range(tight), "number"),
+            figure(median(tight) if tight else None, 3), Cell(span(tight), "number"),
         ])  # fmt: skip
     names = ("Proof", "Quantity bounded", "Sense", "Problems", "#Holds", "#Violated", "#Not applicable", "#Not measured", "#Tightness, median",
              "#least to greatest")  # fmt: skip
@@ -250,10 +256,6 @@ def _natural(reference: str) -> list[tuple[str, int]]:
 def _named(comparison: Json, bounds: Iterable[Json]) -> str:
     names = dict.fromkeys(b["problem"] for b in bounds)
     return "all" if len(names) == len(comparison["problems"]) > 1 else ", ".join(names)
-
-
-def _range(values: Sequence[float]) -> str:
-    return f"{number(min(values), 3)} to {number(max(values), 3)}" if values else "–"
 
 
 def _not_applicable(comparison: Json, with_remedy: bool) -> Table:
@@ -347,62 +349,3 @@ def _cells(comparison: Json) -> Table:
         ])  # fmt: skip
     names = ("Method", "Problem", "#Seed", "Status", "Certified", "#Strong value", "#Weak value", "#CPU s", "Result", "Stopped because", "Key")
     return Table("runs", "Every run.", heads(*names), body, empty="No run.")
-
-
-# --- figures ----------------------------------------------------------------------------------------------------------
-
-
-def _markup(text: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(text)  # made by `drawing.svg`, which escapes what it is given
-
-
-def _temperature_figure(comparison: Json, name: str, quantity: str, id: str) -> Drawn | None:
-    families = figures.ladder(comparison, name)
-    if not any(is_number(r[quantity]) for rows in families.values() for r in rows):
-        return None
-    draw, what = {
-        "error": (figures.error_figure, "error of the certified value"),
-        "follower_regret": (figures.regret_figure, "follower's regret"),
-    }[quantity]
-    parts = []
-    for family, rows in families.items():
-        answered = [r for r in rows if is_number(r[quantity])]
-        if answered:
-            high, low = answered[0], answered[-1]
-            first, last = (f"{number(r[quantity], 3)} at temperature {number(r['temperature'])}" for r in (high, low))
-            parts.append(f"{called(family)}, {first} and {last}")
-    finding = f"{name}, {what} against temperature: " + "; ".join(parts)
-    caption = f"{what[0].upper()}{what[1:]} against temperature, with the bound proved for it. Both axes are logarithmic; open marks are zeros to rounding."
-    return Drawn(id, _markup(svg(draw(comparison, name), id, finding)), caption)
-
-
-def _again(drawn: Drawn | None, id: str) -> Drawn | None:
-    caption = "Error of the certified value against temperature; its numbers are in section 3."
-    return None if drawn is None else Drawn(id, _markup(again(str(drawn.svg), drawn.id, id)), caption)
-
-
-def _residual_figures(comparison: Json, name: str, id: str) -> list[Drawn]:
-    drawn = []
-    for i, family in enumerate(figures.families_of(comparison)):
-        found = [h[1][-1] for c in comparison["cells"] if (c["problem"], c["family"]) == (name, family) and (h := figures.residual_history(c))]
-        if found:
-            finding = f"{name}, {called(family)}, residual by iteration: the last residuals of {len(found)} runs range over {_range(found)}"
-            caption = f"{called(family)}: residual by iteration, median over seeds, range shaded where there are several."
-            drawn.append(Drawn(f"{id}-{i}", _markup(svg(figures.residual_figure(comparison, name, family), f"{id}-{i}", finding)), caption))
-    return drawn
-
-
-def _performance_figure(comparison: Json) -> Drawn | None:
-    ran = [c for c in comparison["cells"] if c["status"] != "REFUSED" and is_number((c["stats"] or {}).get("cpu_seconds"))]
-    if not ran:
-        return None
-    good = sum(figures.within_gap(comparison, c, GAP) for c in ran)
-    finding = f"Share of runs by CPU time: {good} of {len(ran)} runs gave a certified answer within {100 * GAP:g} percent of the exact value"
-    caption = (
-        f"Share of runs certified within {100 * GAP:g} % of the exact (or best known) value, by CPU time. "
-        "Every temperature is a run; high ones cannot come close. "
-        "Open marks are runs that ended without such an answer."
-    )
-    return Drawn("time-figure", _markup(svg(figures.performance_figure(comparison, GAP), "time-figure", finding)), caption)

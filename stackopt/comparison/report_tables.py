@@ -103,10 +103,9 @@ def column(values: Iterable[Any], digits: int = 7) -> list[Cell]:
     return [Cell(f"{v:.{decimals}f}", "number", json.dumps(v)) if is_number(v) else figure(v) for v in values]
 
 
-def word(text: str, good: bool | None = None) -> Cell:
-    """A status, marked."""
-    tone = TONES.get(text, "wait") if good is None else ("good" if good else "bad")
-    return Cell(text, "word", tone=tone)
+def word(status: str, note: str = "") -> Cell:
+    """A status, marked, with a note behind it."""
+    return Cell(status + note, "word", tone=TONES.get(status, "wait"))
 
 
 def heads(*names: str) -> list[Head]:

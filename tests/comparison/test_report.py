@@ -314,7 +314,9 @@ def still_open(sample):
     """The methods leave a bracket of the exact value; one answer stopped at a limit."""
     left = copy.deepcopy(sample)
     left["problems"]["commit-2x2"].update(upper=4.0, upper_reference="B8.1", closed=False, weak_closed=False)
-    left["rows"][1].update(status="LIMIT", certified=False)
+    for row in left["rows"]:
+        row["error_at_most"] = None if row["value"] is None else 4.0 - row["value"]
+    left["rows"][1].update(status="LIMIT", certified=False, seeds=3, agreeing=1)
     return left
 
 
@@ -325,9 +327,11 @@ def test_open_bracket_is_never_called_exact(sample):
     assert "Known from elsewhere: 3.5" in found
     assert "of the best value known" in found
     assert "of the exact value)" not in found
-    row = rows_of(tree, "values-1")[1]
-    assert raw(row["Gap to the best known"]) == sample["rows"][1]["error"]
-    assert all_text(row["Status"]) == "LIMIT"
+    best, row = rows_of(tree, "values-1")[:2]
+    assert all_text(row["Error"]) == "≥ 0.4407"
+    assert raw(row["Error"]) == sample["rows"][1]["error"]
+    assert (all_text(best["Error"]), raw(best["Error"])) == ("≤ 0.5", 0.5)
+    assert all_text(row["Status"]) == "LIMIT (1 of 3)"
     assert "good" not in row["Status"][0].get("class").split()
 
 
