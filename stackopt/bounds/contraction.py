@@ -108,12 +108,15 @@ class Local:
         Of the ball around the candidate.
     modulus : float
         Of the map on the ball.
+    leader_slope : float
+        Of the leader's response alone, on what the follower does there.
     bound : Bound
         On the distance from the candidate to the one soft fixed point in the ball.
     """
 
     radius: float
     modulus: float
+    leader_slope: float
     bound: Bound
 
 
@@ -139,17 +142,17 @@ def local_certificate(contraction: Contraction, follower_values: Array, leader_v
         At the largest radius that works. Loose mostly through the constants :math:`c_F,c_L`.
     """
     c = contraction
-    best, smallest = None, (math.inf, 0.0)
+    best, smallest = None, (math.inf, 0.0, 0.0)
     for radius in RADII:
         d_f = 2.0 * _sharpness(follower_values, c.follower_temperature, 2.0 * c.follower.slope * radius) * c.follower_slope
         reach = min(2.0, d_f * radius)
         d_l = 2.0 * _sharpness(leader_values, c.leader_temperature, 2.0 * c.leader.slope * reach) * c.leader_slope
         q = d_f * d_l
-        smallest = min(smallest, (q, radius))
+        smallest = min(smallest, (q, radius, d_l))
         if q < 1.0 and residual <= (1.0 - q) * radius:
-            best = (q, radius)
+            best = (q, radius, d_l)
             break
-    q, radius = best or smallest
+    q, radius, d_l = best or smallest
     maps = residual <= (1.0 - q) * radius
     bound = Bound(
         residual / (1.0 - q) if best else math.nan,
@@ -161,7 +164,7 @@ def local_certificate(contraction: Contraction, follower_values: Array, leader_v
         ),
         remedy="more iterations (a smaller residual), or a temperature further from a change of the response",
     )
-    return Local(radius, q, bound)
+    return Local(radius, q, d_l, bound)
 
 
 def _sharpness(q: Array, temperature: float, move: float) -> float:

@@ -240,6 +240,16 @@ def perturbed_response(
     return Bound(min(2.0, beta / (2.0 * temperature)), "change of the soft response", "B3.7")
 
 
+def response_error(c: Constants, temperature: float, residual: float, size: float) -> float:
+    r"""How far a computed soft response can be from the exact one  [B3.7].
+
+    A Bellman residual acts like a reward of that size that depends on the state only, so its direct part cancels within a
+    state; what is left is carried by the values, plus the rounding of action values of the given size.
+    """
+    carried = c.discount * c.own_sway / (1.0 - c.discount * c.mixing) * residual
+    return (carried + 8.0 * float(np.finfo(float).eps) * (1.0 + size)) / temperature
+
+
 def critical_temperature(leader: Constants, follower: Constants) -> float:
     r""":math:`\tau_{\min}=\sqrt{c_Lc_F}`: above it, the soft fixed-point map contracts  [B4.1]."""
     return math.sqrt(leader.slope * follower.slope)

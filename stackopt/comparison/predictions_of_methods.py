@@ -12,7 +12,8 @@ import numpy as np
 from stackopt.bounds import net
 from stackopt.certificate import Assumption, Bound, Examination
 from stackopt.comparison.instances import adversarial_game, random_policy, random_temperature
-from stackopt.comparison.predictions import ROUNDING, Case, at_least, tie_cost
+from stackopt.comparison.predictions import ROUNDING, Case, at_least
+from stackopt.comparison.predictions_of_commitment import tie_cost
 from stackopt.exact import Enumeration, Exact
 from stackopt.games.constants import both_constants
 from stackopt.games.operators import Array

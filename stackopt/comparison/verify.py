@@ -17,6 +17,8 @@ import numpy as np
 
 from stackopt.certificate import Examination
 from stackopt.comparison import predictions as p
+from stackopt.comparison import predictions_of_commitment as c
+from stackopt.comparison import predictions_of_fixed_points as f
 from stackopt.comparison import predictions_of_methods as m
 from stackopt.comparison.instances import instance
 from stackopt.display import Block, number
@@ -54,14 +56,14 @@ PREDICTIONS = (
     Prediction("E2", p.e2),
     Prediction("E3", p.e3),
     Prediction("E4", p.e4),
-    Prediction("E5", p.e5, 2),
-    Prediction("E6", p.e6, 2),
-    Prediction("E7", p.e7, 2),
-    Prediction("E8", p.e8),
-    Prediction("E9", p.e9),
-    Prediction("E10", p.e10),
-    Prediction("E11", p.e11),
-    Prediction("E12", p.e12, 2),
+    Prediction("E5", f.e5, 2),
+    Prediction("E6", f.e6, 2),
+    Prediction("E7", f.e7, 2),
+    Prediction("E8", f.e8),
+    Prediction("E9", c.e9),
+    Prediction("E10", c.e10),
+    Prediction("E11", c.e11),
+    Prediction("E12", c.e12, 2),
     Prediction("E13", m.e13, 20),
     Prediction("E14", m.e14, 20),
     Prediction("E15", m.e15, 40),

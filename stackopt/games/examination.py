@@ -204,9 +204,14 @@ def _reaction(c: _Candidate) -> Iterator[Examination]:
     moved = soft_response(follower_mdp(c.game, even), c.profile.temperature, c.profile.response)
     measured = float(np.abs(moved.policy - c.response.policy).sum(-1).max())
     step = float(np.abs(even - c.x).sum(-1).max())
-    slack = (moved.optimum.residual + c.response.optimum.residual) / (1.0 - c.game.follower_discount) / c.profile.temperature
-    slack += _rounding(c.response.optimum.value) * 1e-4 / c.profile.temperature
-    yield Examination(measured, lipschitz.response_change(c.constants[1], c.profile.temperature, step), slack + 1e-9)
+    slack = sum(_response_error(c.constants[1], c.profile.temperature, r.optimum) for r in (moved, c.response))
+    yield Examination(measured, lipschitz.response_change(c.constants[1], c.profile.temperature, step), slack)
+
+
+def _response_error(constants: Constants, temperature: float, optimum: Optimum) -> float:
+    """How far a soft response can be from the exact one, for the rounding of a comparison."""
+    size = float(np.abs(optimum.action_values).max())
+    return lipschitz.response_error(constants, temperature, optimum.residual, size) + 1e-12
 
 
 def _visits(c: _Candidate) -> Iterator[Examination]:
@@ -262,13 +267,16 @@ def _distance(c: _Candidate) -> Iterator[Examination]:
     residual = float(np.abs(answer.policy - c.x).sum(-1).max())
     whole = contraction.residual(residual)
     local = local_certificate(contraction, c.response.optimum.action_values, answer.optimum.action_values, residual)
-    measured, slack = math.nan, 0.0
+    measured, left = math.nan, 0.0
     if whole.applies or local.bound.applies:
         fixed, left = _refine(c, answer.policy)
         measured = float(np.abs(fixed - c.x).sum(-1).max())
-        slack = left / (1.0 - min(q for q in (contraction.modulus, local.modulus) if q < 1.0)) + 1e-9
-    yield Examination(measured, whole, slack)
-    yield Examination(measured, local.bound, slack)
+    # errors of the responses, in the measurement and in the residual the bound is made of  [B4.3]
+    e_l = _response_error(c.constants[0], c.profile.leader_temperature, answer.optimum)
+    e_f = _response_error(c.constants[1], c.profile.temperature, c.response.optimum)
+    for bound, modulus, slope in ((whole, contraction.modulus, contraction.leader_slope), (local.bound, local.modulus, local.leader_slope)):
+        slack = (left + 2.0 * (e_l + slope * e_f)) / (1.0 - modulus) if bound.applies else 0.0
+        yield Examination(measured, bound, slack)
     floor = vacuity(contraction, c.game.shape[2])
     if floor.applies and contraction.critical_temperature > 0.0:
         soft = soft_response(c.follower, contraction.critical_temperature)
