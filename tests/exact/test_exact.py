@@ -16,18 +16,23 @@ from tests.exact.tiny import agree, commit_2x2, tiny_game
 
 def test_strong_commitment_of_theory_a5():
     solution = so.solve(commit_2x2(), Exact())
-    assert solution.status is so.Status.OPTIMAL and solution.certified
+    assert solution.status is so.Status.OPTIMAL
+    assert solution.certified
     assert solution.value == pytest.approx(3.5, abs=1e-9)
     assert solution.candidate.leader_policy == pytest.approx(np.array([[0.5, 0.5]]), abs=1e-7)
     assert solution.certificate.values["weak"] == pytest.approx(1.5, abs=1e-6)  # the tie against the leader
-    assert solution.bound.of == STRONG_VALUE and solution.bound.value == pytest.approx(3.5, abs=1e-8)
+    assert solution.bound.of == STRONG_VALUE
+    assert solution.bound.value == pytest.approx(3.5, abs=1e-8)
 
 
 def test_pure_and_net_commitments_of_theory_a5():
     pure = so.solve(commit_2x2(), Exact(leader="deterministic"))
-    assert pure.certified and pure.value == pytest.approx(3.0) and pure.bound.of != STRONG_VALUE
+    assert pure.certified
+    assert pure.value == pytest.approx(3.0)
+    assert pure.bound.of != STRONG_VALUE
     odd, even = (so.solve(commit_2x2(), Exact(leader="net", grid=n)) for n in (3, 4))
-    assert even.value == pytest.approx(3.5) and odd.value == pytest.approx(3 + 1 / 3)  # the odd net misses 1/2
+    assert even.value == pytest.approx(3.5)
+    assert odd.value == pytest.approx(3 + 1 / 3)
 
 
 @pytest.mark.parametrize("margin", [1e-1, 1e-3, 1e-5])
@@ -40,7 +45,8 @@ def test_weak_supremum_of_theory_a5_is_approached_but_not_attained(margin):
 
 def test_myopic_follower_is_one_linear_program():
     solution = so.solve(so.catalog.build("myopic_follower"), Exact())
-    assert solution.certified and solution.bound.reference == "P1"
+    assert solution.certified
+    assert solution.bound.reference == "P1"
     assert solution.value == pytest.approx((55.24338344098852 + 54.30233146777212 + 54.90649207407709) / 3, abs=1e-6)
 
 
@@ -95,7 +101,8 @@ def test_unequal_discounts_and_a_partial_view():
     game = tiny_game(5, (3, 2, 2), free=True, shared=True, discounts=(0.5, 0.9))
     full = so.StackelbergGame(game.leader_reward, game.follower_reward, game.transition, leader_discount=0.5, follower_discount=0.9, initial=game.initial)
     seen, all_seen = so.solve(game, Exact()), so.solve(full, Exact())
-    assert seen.certified and all_seen.certified
+    assert seen.certified
+    assert all_seen.certified
     assert np.array_equal(seen.candidate.leader_policy[0], seen.candidate.leader_policy[1])
     assert seen.value <= all_seen.value + 1e-7
 
@@ -109,7 +116,8 @@ def test_bracket_contains_finer_nets_and_random_policies():
         game = tiny_game(seed, (1 + seed % 2, 2, 2), discounts=(0.5, 0.5))
         coarse = so.solve(game, Exact(leader="net", grid=8))
         (bound,) = coarse.further_bounds
-        assert bound.of == STRONG_VALUE and coarse.value <= bound.value + 1e-7
+        assert bound.of == STRONG_VALUE
+        assert coarse.value <= bound.value + 1e-7
         brackets += bound.reference == "D4"
         grid = np.linspace(0, 1, 33)
         finer = max(
@@ -124,7 +132,9 @@ def test_bracket_contains_finer_nets_and_random_policies():
 
 def test_no_time_is_a_limit_without_a_bound():
     solution = so.solve(tiny_game(1, (3, 2, 2), free=True), Exact(time_limit=0))
-    assert solution.status is so.Status.LIMIT and not solution.certified and solution.bound is None
+    assert solution.status is so.Status.LIMIT
+    assert not solution.certified
+    assert solution.bound is None
     with pytest.raises(so.NotCertified):
         solution.require()
 
@@ -132,7 +142,8 @@ def test_no_time_is_a_limit_without_a_bound():
 def test_little_time_is_a_limit_with_incumbent_and_bound():
     game = tiny_game(7, (14, 3, 4), free=True, discounts=(0.95, 0.99))
     solution = so.solve(game, Exact(time_limit=1.0))
-    assert solution.status is so.Status.LIMIT and solution.candidate is not None
+    assert solution.status is so.Status.LIMIT
+    assert solution.candidate is not None
     assert solution.bound is None or solution.bound.value >= solution.value - 1e-7
 
 
@@ -143,7 +154,8 @@ def test_little_time_is_a_limit_with_incumbent_and_bound():
 def test_refuses_what_it_does_not_solve(method):
     moved = tiny_game(1, (2, 2, 2), discounts=(0.5, 0.5))
     assert moved.leader_moves_state()
-    assert method.refuses(moved).code == "leader-moves-state" and method.refuses(moved).because
+    assert method.refuses(moved).code == "leader-moves-state"
+    assert method.refuses(moved).because
     assert method.refuses(so.StackelbergGame.stack([commit_2x2(), commit_2x2()])).code == "single-game"
     assert method.refuses(object()).code == "wrong-problem"
 
@@ -159,7 +171,8 @@ def test_refuses_what_is_too_large_with_its_size():
     game = tiny_game(1, (30, 4, 4))
     assert Exact(leader="net", grid=20).refuses(game).code == "too-large"
     refusal = Enumeration(leader="deterministic").refuses(game)
-    assert refusal.code == "too-large" and f"{4.0**30:.6g}" in str(refusal.error())
+    assert refusal.code == "too-large"
+    assert f"{4.0**30:.6g}" in str(refusal.error())
     with pytest.raises(so.Refused, match="to try"):
         so.solve(game, Enumeration(leader="deterministic"))
 
@@ -177,4 +190,5 @@ def test_same_seed_same_answer_and_the_game_is_not_touched():
     game = tiny_game(4, (3, 2, 2), free=True)
     before = game.fingerprint()
     first, second = (so.solve(game, Exact(), seed=3) for _ in range(2))
-    assert np.array_equal(first.candidate.leader_policy, second.candidate.leader_policy) and game.fingerprint() == before
+    assert np.array_equal(first.candidate.leader_policy, second.candidate.leader_policy)
+    assert game.fingerprint() == before
