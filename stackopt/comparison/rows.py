@@ -92,7 +92,7 @@ def _closed(lower: float | None, upper: float | None) -> bool:
 def _sentence(found: Record) -> str:
     lower, upper = found["lower"], found["upper"]
     if found["closed"]:
-        return f"exact value {number(lower, 7)}, attained by {found['lower_by']}, proved [{found['upper_reference']}]"
+        return f"exact value {number(lower, 7)}, attained by {found['lower_by']} and bounded [{found['upper_reference']}]"
     if lower is None:
         return "no value was attained" + ("" if upper is None else f"; at most {number(upper, 7)} [{found['upper_reference']}]")
     if upper is None:
