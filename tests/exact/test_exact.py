@@ -135,8 +135,9 @@ def test_no_time_is_a_limit_without_a_bound():
     assert solution.status is so.Status.LIMIT
     assert not solution.certified
     assert solution.bound is None
-    with pytest.raises(so.NotCertified):
+    with pytest.raises(so.NotCertified) as raised:
         solution.require()
+    assert raised.value.code == "not-certified"
 
 
 def test_little_time_is_a_limit_with_incumbent_and_bound():
