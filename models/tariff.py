@@ -70,6 +70,9 @@ ASSUMPTIONS = (
     ("the utility sees period and PV regime, not the battery", "", "", "", "assumption"),
 )
 
+#: Of a value: the discounted sum over periods.
+UNIT = "$ per household"
+
 #: E-TOU-C itself, as scheduled for the summer: 0.5224 in the peak, 0.3994 otherwise.
 SCHEDULE = {"night": 0.3994, "day": 0.3994, "peak": 0.5224, "late": 0.3994}
 

@@ -70,6 +70,8 @@ class Model:
         Figures that are not from a source that was read, and those that are; empty for textbook games.
     text : str
         The whole docstring: the algebra.
+    unit : str
+        Of the players' values; empty for games without one.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Model:
     known: Mapping[str, Any]
     assumptions: tuple[tuple[str, str, str, str, str], ...] = ()
     text: str = ""
+    unit: str = ""
 
     def block(self) -> Block:
         """The printed form: title, parameters, known answers, then every figure with its source and status."""
@@ -138,6 +141,7 @@ def model(name: str) -> Model:
         known=dict(module.KNOWN),
         assumptions=tuple(getattr(module, "ASSUMPTIONS", ())),
         text=text,
+        unit=getattr(module, "UNIT", ""),
     )
 
 

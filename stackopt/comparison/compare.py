@@ -8,7 +8,8 @@ are finite or ``null`` (NaN, or not known); an infinite one is the string ``"inf
     seeds       [int, ...]
     problems    {name: {"fingerprint", "text": printed form, "lower", "upper", "closed": bool, "reference": one sentence,
                         "weak_lower", "weak_upper", "weak_closed", "lower_by": method label, "upper_reference": tag,
-                        "about": {"title", "source", "model", "parameters", "known", "unit"}}}      about: what was passed
+                        "about": {"title", "source", "model", "parameters", "known", "unit",      about: what was passed
+                                  "assumptions": [[item, value, unit, source, status], ...]}}}
     methods     {label: {"name", "class", ...settings}}   per-problem settings, where they differ, are in the cells
     cells       [cell, ...]        one per (problem, method, seed), in that order
     rows        [row, ...]         one per (problem, method), over seeds: the table

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -55,7 +56,7 @@ def render(comparison: Mapping[str, Any]) -> str:
     """The page as text; see `write_report`."""
     try:
         from jinja2 import Environment, StrictUndefined
-        from markupsafe import Markup
+        from markupsafe import Markup, escape
     except ImportError:
         raise MissingPackage("package", feature="a report", package="stackopt[report]") from None
     if comparison.get("schema") != SCHEMA:
@@ -63,6 +64,7 @@ def render(comparison: Mapping[str, Any]) -> str:
     here = resources.files("stackopt.comparison")
     script = here.joinpath("report.js").read_text("utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["ticks"] = lambda text: Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
     template = environment.from_string(here.joinpath("report.html.j2").read_text("utf-8"))
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     return template.render(

@@ -65,6 +65,7 @@ def _problem(comparison: Json, name: str, index: int) -> dict[str, Any]:
         "residuals": _residuals(comparison, name, f"residuals-{slug}"),
         "about": _about(comparison, name),
         "text": problem.get("text") or "",
+        "inputs": _inputs(about.get("assumptions") or (), name, f"inputs-{slug}"),
     }
 
 
@@ -300,6 +301,14 @@ def _failures(comparison: Json) -> Table:
                  heads(*names), body, empty="None: every run gave a certified answer.", flat=[dict(f) for f in comparison["failures"]])  # fmt: skip
 
 
+def _inputs(assumptions: Sequence[Sequence[str]], name: str, id: str) -> Table | None:
+    """The figures a model is made of, and how each is known; None for a model without any."""
+    if not assumptions:
+        return None
+    body = [[Cell(item), Cell(value), Cell(unit.rstrip(",")), Cell(source), Cell(status)] for item, value, unit, source, status in assumptions]
+    return Table(id, f"{name}: the figures it is made of, and how each is known.", heads("Figure", "Value", "Unit", "Source", "Status"), body)
+
+
 def _about(comparison: Json, name: str) -> list[tuple[str, str]]:
     p = comparison["problems"][name]
     about = p.get("about") or {}
@@ -311,7 +320,7 @@ def _about(comparison: Json, name: str) -> list[tuple[str, str]]:
     for key, value in (about.get("known") or {}).items():
         found = p.get("weak_lower" if key.startswith("weak") else "lower") if key in ("strong", "weak", "value") else None
         agrees = f"; found here {number(found, 9)}" if is_number(found) else ""
-        pairs.append((f"known {key}", f"{number(value, 9) if is_number(value) else value}{agrees}"))
+        pairs.append((f"known {key.replace('_', ' ')}", f"{number(value, 9) if is_number(value) else value}{agrees}"))
     pairs.append(("fingerprint", f"SHA-256 {p['fingerprint']}"))
     return [(k, str(v)) for k, v in pairs if v]
 

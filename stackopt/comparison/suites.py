@@ -100,8 +100,8 @@ def suite(
     for name, entry in entries.items():
         own = {k: v for k, v in given.items() if k in entry.parameters}
         problems[name] = catalog.build(name, **own)
-        about[name] = {"title": entry.title, "source": entry.source, "model": name, "parameters": own, "unit": "",
-                       "known": dict(entry.known) if not own else {}}
+        about[name] = {"title": entry.title, "source": entry.source, "model": name, "parameters": own, "unit": entry.unit,
+                       "known": dict(entry.known) if not own else {}, "assumptions": [list(a) for a in entry.assumptions]}
     methods = {name: methods_for(problem, temperatures, tuple(kinds), time_limit) for name, problem in problems.items()}
     return Suite(problems, methods, about)
 

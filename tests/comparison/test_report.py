@@ -295,8 +295,8 @@ def test_bounds_that_do_not_apply_say_why(tree):
 def test_refusals_are_rows_with_reason_remedy_and_a_line_to_repeat_them(tree, sample):
     (row,) = rows_of(tree, "failures-by-reason")
     refused = sample["failures"][0]
-    assert refused["reason"] in all_text(row["Reason"])
-    assert all_text(row["Remedy"]) == refused["remedy"]
+    assert refused["reason"].replace("`", "") in all_text(row["Reason"])
+    assert all_text(row["Remedy"]) == refused["remedy"].replace("`", "")
     assert all_text(row["Reproduce the first"]) == refused["command"]
     assert all_text(row["Seeds"]) == "0"
 
@@ -339,6 +339,19 @@ def test_bound_without_a_value_is_not_drawn_but_named(sample):
     page = page_of(two_problems)
     assert "none applies" in page
     assert "no bound on the error was computed" in page
+
+
+def test_backticks_become_code_and_nothing_else_does():
+    page = page_of(lambda sample: json.loads(json.dumps(sample).replace("drop `leader_observes`", "drop `<i>x</i>` <b>")))
+    assert "drop <code>&lt;i&gt;x&lt;/i&gt;</code> &lt;b&gt;" in page
+
+
+def test_figures_of_a_model_are_listed_with_their_status(sample):
+    known = copy.deepcopy(sample)
+    known["problems"]["commit-2x2"]["about"]["assumptions"] = [["battery", "13.5", "kWh,", "a data sheet", "seen"], ["taste", "0.9", "", "", "assumption"]]
+    first, second = rows_of(parse(render(known)), "inputs-1")
+    assert [all_text(first[k]) for k in ("Figure", "Value", "Unit", "Source", "Status")] == ["battery", "13.5", "kWh", "a data sheet", "seen"]
+    assert all_text(second["Status"]) == "assumption"
 
 
 # --- bad and odd input --------------------------------------------------------------------------------------------------
