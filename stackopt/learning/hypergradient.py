@@ -6,6 +6,7 @@ out the second finds the wrong equilibrium  [C4]; `NaiveAscent` shows it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -38,8 +39,8 @@ SHORTER, HALVINGS = 0.3, 20
 MEMORY = 8
 #: Steps without visible progress after which an ascent has stalled.
 QUIET_STEPS = 60
-#: The ladder of temperatures divides by this from rung to rung.
-RUNG = 3.0
+#: Rungs of the ladder between a temperature at which the landscape is smooth and the one asked for.
+RUNGS = 5
 #: Steps on each rung while starts are compared, and the relative gap at which a rung is left.
 RUNG_STEPS, RUNG_TOLERANCE = 40, 1e-4
 
@@ -178,8 +179,9 @@ class HypergradientAscent:
     r"""Projected spectral gradient ascent on :math:`J_\tau`, warm-started down a ladder of temperatures.
 
     The objective is not concave and, at low temperatures, flat except near the follower's indifference. So the first state
-    is searched for: several starts (uniform, each leader action held constant, pure greedy policies, random ones) climb
-    together from a temperature at which the landscape is smooth down to the one asked for, and the best goes on.
+    is searched for: several starts (uniform, each leader action held constant, random ones) climb together down two
+    ladders, one that cools the follower from a temperature at which the landscape is smooth, one that also begins with a
+    follower sharing the leader's interest; what they reach and the starts themselves then compete, and the best goes on.
 
     Parameters
     ----------
@@ -199,7 +201,7 @@ class HypergradientAscent:
 
     temperature: float
     response: Literal["max-ent", "boltzmann"] = "max-ent"
-    tolerance: float = 1e-8
+    tolerance: float = 1e-10
     iterations: int = 5000
     starts: int = 8
 
@@ -220,17 +222,19 @@ class HypergradientAscent:
         return iterate(self, problem, seed=seed, report=report)
 
     def init(self, game: StackelbergGame, seed: int) -> AscentState:
-        """The best of several starts, climbed down the ladder of temperatures."""
+        """The best of several starts, climbed down the ladders."""
         cold = _start_policies(game, self.starts, seed)  # [rows, O, A]
         owner = np.tile(np.arange(len(cold) // self.starts), self.starts)  # the game of each row
         search = replace(self, tolerance=RUNG_TOLERANCE, iterations=RUNG_STEPS)
-        policies, owners = cold, owner
-        for temperature in _ladder(game, self.temperature)[:-1]:
-            rung, games = replace(search, temperature=temperature), part(game, owners)
-            state, _, _ = advance(rung, games, rung.at(games, policies))
-            policies, owners = _distinct(state.by_observation, owners)
-        if self.starts > 1:  # a ladder can leave a good valley: the starts also compete as they are
-            policies, owners = np.concatenate([policies, cold]), np.concatenate([owners, owner])
+        routes = [(cold, owner)] if self.starts > 1 else []  # a ladder can lead away from a good start
+        for cooperation in (0.0, 1.0) if self.starts > 1 else (0.0,):
+            policies, owners = cold, owner
+            for rung in range(RUNGS, 0, -1):
+                games = part(_rung(game, self.temperature, rung / RUNGS, cooperation), owners)
+                state, _, _ = advance(search, games, search.at(games, policies))
+                policies, owners = _distinct(state.by_observation, owners)
+            routes.append((policies, owners))
+        policies, owners = _distinct(*(np.concatenate(parts) for parts in zip(*routes)))
         games = part(game, owners)
         state = self.at(games, policies)
         if self.starts > 1:
@@ -361,13 +365,19 @@ def _distinct(policies: Array, owners: np.ndarray) -> tuple[Array, np.ndarray]:
     return policies[kept], owners[kept]
 
 
-def _ladder(game: StackelbergGame, temperature: float) -> list[float]:
-    """Temperatures from one at which the follower hardly discriminates down to `temperature`."""
-    top = 0.5 * float(np.ptp(game.follower_reward))
-    rungs = [temperature]
-    while rungs[-1] * RUNG <= top:
-        rungs.append(rungs[-1] * RUNG)
-    return rungs[::-1]
+def _rung(game: StackelbergGame, temperature: float, height: float, cooperation: float) -> StackelbergGame:
+    r"""The game as it looks from a hotter temperature, and to a follower that shares some of the leader's interest.
+
+    From height 1, where the temperature is half the range of the follower's rewards, down to height 0, the game itself. Only
+    the ratio of reward to temperature matters to a soft follower, so the reward is scaled down and the temperature kept;
+    that way every game of a batch has a ladder of its own.
+    """
+    follower, leader = (np.ptp(r, axis=(-1, -2, -3), keepdims=True) for r in (game.follower_reward, game.leader_reward))
+    ratio = np.maximum(0.5 * follower / temperature, 1.0)  # of the hottest temperature to the one asked for
+    shared = cooperation * ratio ** (height - 1.0) * follower / np.where(leader > 0, leader, 1.0)
+    hotter = copy.copy(game)
+    object.__setattr__(hotter, "follower_reward", (game.follower_reward + shared * game.leader_reward) / ratio**height)
+    return hotter
 
 
 def _start_policies(game: StackelbergGame, starts: int, seed: int) -> Array:
