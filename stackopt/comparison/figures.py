@@ -178,7 +178,7 @@ def _temperature_panel(comparison: Json, problem: str, quantity: str, ax: Axes, 
     closed = comparison["problems"][problem].get("closed", True)
     what = {"error": "gap to the exact value" if closed else "gap to the best known value", "follower_regret": "follower's regret"}[quantity]
     unit = (comparison["problems"][problem].get("about") or {}).get("unit") or ""
-    ax.set_ylabel(plain(f"{what} ({unit})") if unit and len(unit) < 24 else what)
+    ax.set_ylabel(plain(f"{what}\nin {unit}") if unit else what)
     ax.set_xlabel(plain("temperature\n" + "\n".join(absent) if absent else "temperature"), fontsize=9)
 
 

@@ -80,7 +80,7 @@ def findings(comparison: Json, name: str) -> list[str]:
 
 def _of_family(comparison: Json, name: str, family: str, rows: Sequence[Json]) -> str:
     """What the soft learners of one family reach, from the highest to the lowest temperature."""
-    p, unit, zero = comparison["problems"][name], unit_of(comparison, name), figures.rounding(comparison, name)
+    p, zero = comparison["problems"][name], figures.rounding(comparison, name)
     answered = [r for r in rows if is_number(r["error"])]
     title = called(family)[:1].upper() + called(family)[1:]
     if not answered:
@@ -97,8 +97,8 @@ def _of_family(comparison: Json, name: str, family: str, rows: Sequence[Json]) -
     text = f"{title}: the error is least, {words(best)}"
     text += f", and greatest, {words(worst)}." if worst is not best else "."
     if is_number(best["soft_value"]):
-        text += f" At its best the leader gets {number(best['value'], 7)}{unit} certified"
-        text += f" and {number(best['soft_value'], 7)}{unit} under its own soft follower."
+        text += f" At its best the leader gets {number(best['value'], 7)} certified"
+        text += f" and {number(best['soft_value'], 7)} under its own soft follower."
     return text
 
 
