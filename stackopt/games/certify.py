@@ -158,9 +158,10 @@ def summarize(game: StackelbergGame, profile: Profile, certificate: Certificate)
     rows.append(("regret", f"{number(v['follower_regret'])} follower, {number(v['leader_regret'])} leader, each against the other's fixed policy"))
     S, A, _ = game.shape
     if not game.batch and S * A <= 24:
-        states = game.states or tuple(str(s) for s in range(S))
-        actions = game.leader_actions or tuple(str(a) for a in range(A))
+        states = game.states or tuple(f"state {s}" for s in range(S))
+        actions = game.leader_actions or tuple(f"a{a}" for a in range(A))
         for s in range(S):
-            played = "  ".join(f"{actions[a]} {profile.leader_policy[s, a]:.4g}" for a in range(A) if profile.leader_policy[s, a] > 5e-5)
+            mix = {actions[a]: float(profile.leader_policy[s, a]) for a in range(A) if profile.leader_policy[s, a] > 5e-5}
+            played = "  ".join(name if len(mix) == 1 else f"{name} ({100 * share:.4g} %)" for name, share in mix.items())
             rows.append(("leader policy" if s == 0 else "", f"{states[s]}:  {played}"))
     return rows
