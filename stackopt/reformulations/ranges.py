@@ -16,6 +16,10 @@ from stackopt.games.operators import Array, Mdp
 #: Ranges are widened by this much, relative: rounding in their computation cannot cut a policy off, and no range is so narrow
 #: that a solver's tolerance matters.
 WIDENING = 1e-6
+#: Sweeps of the follower's lower range at most; fewer leave it valid, only wider.
+SWEEPS = 3000
+#: Up to this many states visits are bounded by two MDPs each.
+VISITED_STATES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +121,12 @@ def value_ranges(choices: Choices, *, mixed: bool) -> Ranges:
 
     lower = extreme(choices.follower_reward, choices.follower_discount, True)  # below every value: T is monotone, so sweeps rise
     gamma = choices.follower_discount
-    for _ in range(20000):
+    for _ in range(SWEEPS):
         q = choices.follower_reward + gamma * choices.transition @ lower
         new = q.min(1).max(-1) if mixed else q.max(-1).min(-1)
         moved = float(np.abs(new - lower).max())
         lower = np.maximum(lower, new)  # every sweep from below stays below the fixed point
-        if moved <= 1e-9 * (1.0 + float(np.abs(lower).max())):
+        if moved <= 1e-7 * (1.0 + float(np.abs(lower).max())):
             break
     upper = extreme(choices.follower_reward, gamma, False)
     leader = (extreme(choices.leader_reward, choices.leader_discount, True), extreme(choices.leader_reward, choices.leader_discount, False))
@@ -132,9 +136,12 @@ def value_ranges(choices: Choices, *, mixed: bool) -> Ranges:
 def visit_ranges(choices: Choices, initial: Array, discount: float) -> tuple[Array, Array]:
     """Least and greatest expected discounted visits of each state over every pair of policies, [S] each.
 
-    One MDP per state and side, in which visiting that state earns 1.
+    One MDP per state and side, in which visiting that state earns 1. Above `VISITED_STATES` states the crude range from the
+    initial mass to 1 / (1 - discount), which needs no MDP.
     """
     S, J, B = choices.shape
+    if S > VISITED_STATES:
+        return initial * (1 - WIDENING), np.full(S, (1 + WIDENING) / (1.0 - discount))
     kernel = choices.transition.reshape(S, J * B, S)
     low, high = np.zeros(S), np.zeros(S)
     for s in range(S):
