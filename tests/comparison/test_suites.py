@@ -2,6 +2,7 @@
 
 import pytest
 
+from stackopt import compare
 from stackopt.catalog import build
 from stackopt.comparison.suites import FIXED_POINT_LADDER, KINDS, LADDER, default_suite, exact_for, ladder, methods_for, suite
 from stackopt.errors import InvalidMethod, UnknownModel
@@ -60,3 +61,14 @@ def test_unknown_names_are_named():
         suite(["tariff"], {"bill_weigth": 0.3})
     with pytest.raises(UnknownModel, match="did you mean 'tariff'"):
         suite(["tarif"])
+
+
+@pytest.mark.parametrize("name", ["bayes_dobss", "security_zero_sum"])
+def test_games_of_other_kinds_are_compared_too(name):
+    study = suite([name])
+    comparison = compare(study.problems, study.methods, about=study.about)
+    found = {r["method"]: r for r in comparison.rows()}
+    assert found["exact strong"]["error"] == 0.0
+    assert found["exact strong"]["value"] == pytest.approx(study.about[name]["known"]["strong"], abs=1e-6)
+    assert found["softmax tau=0.5"]["status"] == "REFUSED"  # learners play Markov games only
+    assert comparison.good
