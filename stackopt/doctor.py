@@ -11,7 +11,7 @@ import stackopt
 from stackopt.display import Block
 
 #: Package -> (what it is for, how to get it). Required ones first.
-REQUIRED = {"numpy": "arrays", "scipy": "sparse transitions", "highspy": "mixed-integer programs (HiGHS)", "networkx": "structure of programs",
+REQUIRED = {"numpy": "arrays", "scipy": "sparse transitions", "highspy": "mixed-integer programs (HiGHS)",
             "typer": "this command line"}
 OPTIONAL = {
     "matplotlib": ("figures and the report", "stackopt[report]"),
