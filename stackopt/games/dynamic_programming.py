@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from stackopt.games.operators import Array, Mdp, action_values, policy_kernel, policy_reward, soft_maximum, softmax
-from stackopt.games.sparse_programming import solve_sparse
+from stackopt.games.sparse_programming import krylov, solve_sparse
 
 #: Sparse systems of at most this many states are solved directly.
-DIRECT_STATES = 1500
+DIRECT_STATES = 100
 #: Residual of a sparse linear solve, relative to its right-hand side, times 1 - discount.
 RESIDUAL = 1e-14
 #: The most improvements of a policy iteration; it needs a few dozen.
@@ -75,26 +75,24 @@ def solve_values(kernel: Any, right: Array, discount: float, *, transpose: bool 
     if discount == 0.0:
         return right
     kernel = kernel.T.tocsr() if transpose else kernel
-    matrix = sparse.identity(kernel.shape[0], format="csr") - discount * kernel
-    if kernel.shape[0] > DIRECT_STATES:
-        goal = RESIDUAL * max(float(np.abs(right).max()), 1e-300)
-        value: Array = np.zeros(right.shape)
-        left = np.inf
-        while True:  # restarts: the true residual decides, not the solver's recurrence
-            defect = right - matrix @ value
-            last, left = left, float(np.abs(defect).max())
-            if left <= goal / (1.0 - discount):
-                return value
-            if not left <= 0.5 * last:
-                value = value if np.isfinite(value).all() else np.zeros_like(right)
-                break
-            step, _info = linalg.bicgstab(matrix, defect, rtol=1e-8, atol=0.0, maxiter=2000)
-            value = value + step
-        for _ in range(math.ceil(math.log(RESIDUAL) / math.log(discount))):
-            value = right + discount * (kernel @ value)
-        return value
-    direct: Array = linalg.spsolve(matrix.tocsc(), right)
-    return direct
+    if kernel.shape[0] <= DIRECT_STATES:
+        direct: Array = linalg.spsolve((sparse.identity(kernel.shape[0], format="csr") - discount * kernel).tocsc(), right)
+        return direct
+    goal = RESIDUAL * max(float(np.abs(right).max()), 1e-300) / (1.0 - discount)
+    value: Array = np.zeros(right.shape)
+    sweeps = math.ceil(math.log(RESIDUAL) / math.log(discount))  # as many as reach the goal from anywhere
+    left, stalled = np.inf, False
+    while sweeps > 0:
+        defect = right + discount * (kernel @ value) - value
+        last, left = left, float(np.abs(defect).max())
+        if left <= goal:
+            break
+        if not np.isfinite(left):
+            return np.full(right.shape, np.nan)
+        stalled = stalled or left > 0.5 * last  # the true residual decides, not the solver's recurrence
+        value = value + (defect if stalled else krylov(kernel, discount, defect, 1e-8)[0])
+        sweeps -= stalled
+    return value
 
 
 def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool = False, tolerance: float = 1e-12) -> Optimum:

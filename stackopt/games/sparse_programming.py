@@ -196,7 +196,7 @@ def solve_sparse(
         # policy iteration: V + (I - discount P)^-1 (TV - V), the constant part exactly
         middle = 0.5 * (low + high)
         goal = 0.5 * tolerance * scale / span  # no need to solve further than the stop
-        step, reduced = _krylov(sweep.kernel(), discount, change - middle, max(REDUCTION, goal))
+        step, reduced = krylov(sweep.kernel(), discount, change - middle, max(REDUCTION, goal))
         trial = value + step + middle / (1.0 - discount)
         tried = sweep(trial)
         sweeps += 1
@@ -215,10 +215,23 @@ def solve_sparse(
     return shifted, q, float(np.abs(attained - shifted).max()), sweeps + 1
 
 
-def _krylov(kernel: Any, discount: float, right: Array, reduction: float) -> tuple[Array, bool]:
+def krylov(kernel: Any, discount: float, right: Array, reduction: float) -> tuple[Array, bool]:
     r"""Solve :math:`(I-\gamma P)x=r` by stabilised bi-conjugate gradients until the residual is `reduction` of `right`, in max norm.
 
-    Returns the best iterate and whether it is that good. In the precision of `kernel`; the right-hand side is scaled to 1.
+    Parameters
+    ----------
+    kernel : CSR matrix [S, S]
+        Its precision is that of the iteration; the right-hand side is scaled to 1.
+    discount : float
+    right : array [S]
+    reduction : float
+
+    Returns
+    -------
+    solution : array [S]
+        The best iterate.
+    reached : bool
+        Whether it is that good, by the residual the iteration carries along; callers measure the true one.
     """
     size = max(float(np.abs(right).max()), 1e-300)
     real = kernel.dtype.type

@@ -195,15 +195,16 @@ class HypergradientAscent:
         :math:`1+|J|`. Zero exactly at first-order (KKT) points. It is not a bound on the distance to the global maximum.
     iterations : int
         The most steps at the final temperature.
-    starts : int
-        How many starts are compared, at least one. 0 is not allowed; 1 is the uniform policy alone.
+    starts : int, optional
+        How many starts are compared; by default 8, or 2 for a sparse game, which climbs from each in turn. 1 is the uniform
+        policy alone, without the second ladder.
     """
 
     temperature: float
     response: Literal["max-ent", "boltzmann"] = "max-ent"
     tolerance: float = 1e-10
     iterations: int = 5000
-    starts: int = 8
+    starts: int | None = None
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -223,11 +224,12 @@ class HypergradientAscent:
 
     def init(self, game: StackelbergGame, seed: int) -> AscentState:
         """The best of several starts, climbed down the ladders."""
-        cold = _start_policies(game, self.starts, seed)  # [rows, O, A]
-        owner = np.tile(np.arange(len(cold) // self.starts), self.starts)  # the game of each row
+        starts = self.starts or (2 if game.sparse else 8)
+        cold = _start_policies(game, starts, seed)  # [rows, O, A]
+        owner = np.tile(np.arange(len(cold) // starts), starts)  # the game of each row
         search = replace(self, tolerance=RUNG_TOLERANCE, iterations=RUNG_STEPS)
-        routes = [(cold, owner)] if self.starts > 1 else []  # a ladder can lead away from a good start
-        for cooperation in (0.0, 1.0) if self.starts > 1 else (0.0,):
+        routes = [(cold, owner)] if starts > 1 else []  # a ladder can lead away from a good start
+        for cooperation in (0.0, 1.0) if starts > 1 else (0.0,):
             policies, owners = cold, owner
             for rung in range(RUNGS, 0, -1):
                 games = part(_rung(game, self.temperature, rung / RUNGS, cooperation), owners)
@@ -237,7 +239,7 @@ class HypergradientAscent:
         policies, owners = _distinct(*(np.concatenate(parts) for parts in zip(*routes)))
         games = part(game, owners)
         state = self.at(games, policies)
-        if self.starts > 1:
+        if starts > 1:
             state, _, _ = advance(search, games, state)
         order = np.lexsort((-state.value, owners))
         best = order[np.unique(owners[order], return_index=True)[1]]  # of each game the row with the largest value

@@ -65,7 +65,7 @@ class SoftmaxPolicyIteration:
     iterations : int
         The most steps.
     starts : int, optional
-        Commitment: starts that are compared, 8 by default. A fixed point starts once, from the uniform policy for seed 0
+        Commitment: starts that are compared, 8 by default (2 for a sparse game). A fixed point starts once, from the uniform policy for seed 0
         and from a random one for other seeds: different seeds show whether there is more than one.
 
     Notes
@@ -157,9 +157,7 @@ class SoftmaxPolicyIteration:
 
     @property
     def _ascent(self) -> HypergradientAscent:
-        return HypergradientAscent(
-            self.temperature, self.response, self.tolerance, self.iterations, **({} if self.starts is None else {"starts": self.starts})
-        )
+        return HypergradientAscent(self.temperature, self.response, self.tolerance, self.iterations, self.starts)
 
     def _respond(self, game: StackelbergGame, policy: Array, warm: ResponseState | None) -> ResponseState:
         follower = follower_response(game, policy, self.temperature, self.response, None if warm is None else warm.follower_values)
