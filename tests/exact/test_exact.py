@@ -193,3 +193,27 @@ def test_same_seed_same_answer_and_the_game_is_not_touched():
     first, second = (so.solve(game, Exact(), seed=3) for _ in range(2))
     assert np.array_equal(first.candidate.leader_policy, second.candidate.leader_policy)
     assert game.fingerprint() == before
+
+
+def test_a_sparse_game_has_the_value_of_the_dense_one():
+    from scipy.sparse import csr_matrix
+
+    game = tiny_game(1, (4, 2, 2), free=True, discounts=(0.9, 0.9))
+    sparse = so.StackelbergGame(
+        game.leader_reward, game.follower_reward, csr_matrix(game.transition.reshape(16, 4)), discount=0.9, initial=game.initial
+    )
+    assert sparse.sparse
+    for method in (Exact(), Exact(leader="deterministic"), Exact(concept="weak")):
+        assert so.solve(sparse, method).value == pytest.approx(so.solve(game, method).value, abs=1e-7)
+
+
+def test_stagewise_search_on_a_sparse_game():
+    from scipy.sparse import csr_matrix
+
+    game = tiny_game(1, (3, 2, 2), stagewise=True, discounts=(0.9, 0.9))
+    sparse = so.StackelbergGame(
+        game.leader_reward, game.follower_reward, csr_matrix(game.transition.reshape(12, 3)), discount=0.9, initial=game.initial
+    )
+    solution = so.solve(sparse, Exact())
+    assert solution.bound.reference == "P1"
+    assert solution.value == pytest.approx(so.solve(game, Exact()).value, abs=1e-7)

@@ -183,3 +183,19 @@ def test_grids():
     grid = simplex_grid(2, 4)
     assert sorted(grid[:, 0].tolist()) == [0, 0.25, 0.5, 0.75, 1]
     assert np.allclose(grid.sum(-1), 1)
+
+
+def test_crude_visits_of_many_states_hold(monkeypatch):
+    from stackopt.reformulations import ranges
+
+    game = tiny_game(4, (3, 2, 2), discounts=(0.9, 0.9))
+    choices = choices_of(game, np.eye(2))
+    fine = visit_ranges(choices, game.initial, 0.9)
+    monkeypatch.setattr(ranges, "VISITED_STATES", 2)
+    crude = visit_ranges(choices, game.initial, 0.9)
+    assert (crude[0] <= fine[0] + 1e-6).all()
+    assert (crude[1] >= fine[1] - 1e-6).all()
+    program = strong_finite(choices)  # still exact, only looser
+    assert solve_milp(program.milp, presolve=False).bound == pytest.approx(
+        max(float(commitment(game, np.eye(2)[list(pick)]).strong) for pick in itertools.product(range(2), repeat=3)), abs=1e-6
+    )
