@@ -16,6 +16,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -166,16 +167,23 @@ def memory_here(kind: str, states: int, actions: int) -> dict[str, Any]:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     kernel = sum(a.nbytes for a in (mdp.transition.data, mdp.transition.indices, mdp.transition.indptr))
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "kernel": kind,
         "states": mdp.reward.shape[0],
         "non_zeros": int(mdp.transition.nnz),
         "mdp_bytes_per_nz": (kernel + mdp.reward.nbytes) / mdp.transition.nnz,
         "solve_bytes_per_nz": peak / mdp.transition.nnz,
-        "process_peak_mib": resident / (2**20 if sys.platform == "darwin" else 2**10),
+        "process_peak_mib": peak_resident(),
         "error": solved.residual / (1.0 - mdp.discount),
     }
+
+
+def peak_resident() -> float:
+    """Peak resident memory of this process, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the parent held when it forked
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def table(title: str, rows: list[dict[str, Any]]) -> str:
