@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from stackopt.errors import Refused as Refused
     from stackopt.errors import StackoptError as StackoptError
     from stackopt.errors import UnknownModel as UnknownModel
+    from stackopt.exact.enumeration import Enumeration as Enumeration
     from stackopt.exact.exact import Exact as Exact
     from stackopt.games.bayesian import BayesianGame as BayesianGame
     from stackopt.games.profile import Profile as Profile
@@ -76,6 +77,7 @@ _HOME = {
     "Refused": "errors",
     "StackoptError": "errors",
     "UnknownModel": "errors",
+    "Enumeration": "exact.enumeration",
     "Exact": "exact.exact",
     "BayesianGame": "games.bayesian",
     "Coverage": "games.security",

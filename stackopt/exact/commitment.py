@@ -11,7 +11,7 @@ from stackopt.display import number
 from stackopt.exact.guarded import Program, Worth
 from stackopt.exact.searched import Leader
 from stackopt.games.operators import Array
-from stackopt.games.responses import commitment
+from stackopt.games.responses import commitment, tie_width
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.reformulations.commitment_finite import strong_finite
 from stackopt.reformulations.commitment_randomised import strong_randomised
@@ -56,11 +56,12 @@ class CommitmentValue:
 
     def doubtful(self, policy: Array) -> str:
         """Actions counted as tied whose gap is more than rounding."""
-        found = commitment(self.game, policy, self.margin if self.concept == "weak" else 0.0)
-        size = 1.0 + float(np.abs(found.follower.action_values).max())
         asked = self.margin if self.concept == "weak" else 0.0
-        near = found.gaps[(np.abs(found.gaps - asked) <= 3e-9 * size) & (found.gaps > 1e-13 * size)]
-        return f"counting actions that differ by {number(float(np.abs(near - asked).max()))} as tied" if near.size else ""
+        found = commitment(self.game, policy, asked)
+        width = tie_width(found.follower.action_values)
+        distance = np.abs(found.gaps - asked)
+        near = distance[(distance <= width) & (distance > 1e-2 * width)]
+        return f"counting actions that differ by {number(float(near.max()))} as tied" if near.size else ""
 
 
 def program_for(game: StackelbergGame, concept: str, leader: Leader, points: Array, margin: float) -> Program:

@@ -8,7 +8,7 @@ from stackopt.bounds.relaxation import commitment_gap
 from stackopt.certificate import Bound, Certificate, Check
 from stackopt.display import number
 from stackopt.errors import InvalidCandidate
-from stackopt.games.dynamic_programming import optimal_value, policy_value
+from stackopt.games.dynamic_programming import Optimum, optimal_value, policy_value
 from stackopt.games.operators import Array, follower_mdp, leader_mdp
 from stackopt.games.profile import Profile
 from stackopt.games.relaxations import upper_bounds
@@ -19,6 +19,8 @@ from stackopt.games.stackelberg import StackelbergGame
 POLICY_TOLERANCE = 1e-6
 #: Relative tolerance on values.
 VALUE_TOLERANCE = 1e-6
+#: Relative error allowed in the best responses that the certificate computes for itself.
+SOLVE_TOLERANCE = 1e-8
 #: Linear programs for a sharper bound on the best commitment up to this many (state, action, action) triples.
 PROGRAM_TRIPLES = 2_000
 
@@ -44,6 +46,9 @@ def certify(game: StackelbergGame, profile: Profile) -> Certificate:
         If the policies do not fit the game.
     """
     x, y = policies(game, profile)
+    checks = [_simplex("leader policy is a policy", x), _simplex("follower policy is a policy", y)]
+    if not all(c.passed for c in checks):  # nothing can be said about what is not a policy
+        return Certificate(tuple(checks))
     committed = commitment(game, x)
     own = leader_value(game, x, y)
     follower_loss = committed.follower.value - policy_value(follower_mdp(game, x), y)
@@ -63,9 +68,8 @@ def certify(game: StackelbergGame, profile: Profile) -> Certificate:
         if profile.margin:
             values["margin"] = commitment(game, x, profile.margin).weak
             objective = "margin"
-    checks = [
-        _simplex("leader policy is a policy", x),
-        _simplex("follower policy is a policy", y),
+    checks += [
+        _solved(game, committed.follower, leader_best),
         _observed(game, x),
         *_response_checks(game, profile, x, y, follower_loss),
     ]
@@ -99,6 +103,15 @@ def policies(game: StackelbergGame, profile: Profile) -> tuple[Array, Array]:
 def _simplex(name: str, policy: Array) -> Check:
     residual = np.maximum(np.abs(policy.sum(-1) - 1.0), np.maximum(-policy.min(-1), 0.0)).max()
     return Check(name, float(residual), 1e-9, f"{policy.shape[-2]} rows sum to 1, no entry negative")
+
+
+def _solved(game: StackelbergGame, follower: Optimum, leader: Optimum) -> Check:
+    """The certificate's own optima: how far they can be from the true ones, relative to their size."""
+    errors = (
+        optimum.residual / (1.0 - discount) / (1.0 + float(np.abs(optimum.value).max()))
+        for optimum, discount in ((follower, game.follower_discount), (leader, game.leader_discount))
+    )
+    return Check("best responses are solved", max(errors), SOLVE_TOLERANCE, "Bellman residual / (1 - discount), relative, of the certificate itself")
 
 
 def _observed(game: StackelbergGame, x: Array) -> Check:

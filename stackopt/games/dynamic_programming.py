@@ -112,7 +112,7 @@ def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool
     -------
     Optimum
         Within ``residual / (1 - discount)`` of the optimum. Sparse problems: see `solve_sparse`. Dense ones: policy
-        iteration, which ends when no action improves by more than rounding (1e-11 relative); ties keep the current
+        iteration, which ends when no action improves by more than rounding (1e-12 relative); ties keep the current
         action, so it cannot cycle.
     """
     sign = -1.0 if minimise else 1.0
@@ -128,7 +128,7 @@ def optimal_value(mdp: Mdp, allowed: np.ndarray | None = None, *, minimise: bool
         value = solve_values(kernel, np.take_along_axis(signed.reward, chosen[..., None], -1)[..., 0], mdp.discount)
         q = np.where(mask, action_values(signed, value), -np.inf)
         current = np.take_along_axis(q, chosen[..., None], -1)[..., 0]
-        better = q.max(-1) > current + 1e-11 * (1.0 + np.abs(current))
+        better = q.max(-1) > current + 1e-12 * (1.0 + np.abs(current))
         if not better.any():
             break
         chosen = np.where(better, q.argmax(-1), chosen)

@@ -20,8 +20,9 @@ from stackopt.games.operators import (
 from stackopt.games.profile import Response
 from stackopt.games.stackelberg import StackelbergGame
 
-#: Actions within this relative distance of the best are ties. Floating point cannot decide finer.
-TIE_TOLERANCE = 1e-9
+#: Actions within this relative distance of the best are ties. Ten to a hundred times the rounding of the values (discounts up
+#: to 0.999); wider, and actions that floating point does tell apart would be counted as tied.
+TIE_TOLERANCE = 1e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,7 @@ def commitment(game: StackelbergGame, leader_policy: Array, margin: float = 0.0)
     """
     follower = optimal_value(follower_mdp(game, leader_policy))
     gaps = np.maximum(follower.action_values.max(-1, keepdims=True) - follower.action_values, 0.0)
-    width = tie_width(follower.action_values)
+    width = max(tie_width(follower.action_values), 4.0 * follower.residual / (1.0 - game.follower_discount))
     ties = gaps <= (width if margin <= 2 * width else margin - width)
     mdp = leader_reward_mdp(game, leader_policy)
     values, responses = [], []

@@ -84,7 +84,8 @@ def test_strong_value_of_deterministic_leaders(name):
 @pytest.mark.parametrize("name", models_that_know("leader_policy"))
 def test_the_recorded_policy_has_the_recorded_value(name):
     game, answers = catalog.build(name), known(name)
-    committed = commitment(game, np.array(answers["leader_policy"]))
+    # the recorded policy sits on a tie, to the accuracy of the solver that found it
+    committed = commitment(game, np.array(answers["leader_policy"]), margin=1e-8)
     assert float(committed.strong) == pytest.approx(answers["strong"], abs=tolerance(name))
     if "follower_actions" in answers:
         profile = so.Profile(np.array(answers["leader_policy"]), one_hot(np.array(answers["follower_actions"]), game.shape[2]), claim=answers["strong"])

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))  # behind the installed package: only `benchmarks` is found here
 
-from benchmarks import speed  # noqa: E402
+from benchmarks import speed
 
 
 def test_both_packages_solve_the_same_problem():
