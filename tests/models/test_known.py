@@ -88,7 +88,7 @@ def test_the_recorded_policy_has_the_recorded_value(name):
     committed = commitment(game, np.array(answers["leader_policy"]), margin=1e-8)
     assert float(committed.strong) == pytest.approx(answers["strong"], abs=tolerance(name))
     if "follower_actions" in answers:
-        profile = so.Profile(np.array(answers["leader_policy"]), one_hot(np.array(answers["follower_actions"]), game.shape[2]), claim=answers["strong"])
+        profile = so.Profile(np.array(answers["leader_policy"]), one_hot(np.array(answers["follower_actions"]), game.shape[2]))
         certificate = game.certify(profile)
         assert certificate.certified, certificate
         assert certificate.values["own_follower"] == pytest.approx(answers["strong"], abs=tolerance(name))
