@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from stackopt import catalog
 from stackopt.errors import CODES
 
 HEADER = """# Error index
@@ -17,5 +18,26 @@ def errors() -> str:
     return "\n".join([HEADER, *sections])
 
 
+MODELS = """# Models
+
+Made from the files in `models/` by `python docs/generate.py`. `stackopt models NAME` prints the algebra and every figure with its source;
+the tests build each model, solve it, and compare with what is known.
+
+| model | what | kind | known value (leader) | source |
+| --- | --- | --- | --- | --- |
+"""
+
+
+def models() -> str:
+    """One row per model of the catalogue."""
+    rows = []
+    for model in catalog.models().values():
+        known = f"{model.known['strong']:.6g}" if "strong" in model.known else "-"
+        source = " ".join(str(model.source).split()).replace("|", "/")
+        rows.append(f"| `{model.name}` | {model.title} | {model.kind} | {known} | {source} |")
+    return MODELS + "\n".join(rows) + "\n"
+
+
 if __name__ == "__main__":
     (Path(__file__).parent / "errors.md").write_text(errors())
+    (Path(__file__).parent / "models.md").write_text(models())

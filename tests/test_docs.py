@@ -84,4 +84,5 @@ def test_nothing_local_in_the_docs():
 def test_generated_pages_are_current():
     namespace = {"__name__": "generate", "__file__": str(ROOT / "docs" / "generate.py")}
     exec((ROOT / "docs" / "generate.py").read_text(), namespace)
-    assert (ROOT / "docs" / "errors.md").read_text() == namespace["errors"]()
+    for page in ("errors", "models"):
+        assert (ROOT / "docs" / f"{page}.md").read_text() == namespace[page](), "run: python docs/generate.py"
