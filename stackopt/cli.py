@@ -103,7 +103,8 @@ def compare(
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=1, allow_nan=False))
     else:
-        typer.echo(result.text(shutil.get_terminal_size((81, 24)).columns))
+        width = shutil.get_terminal_size((81, 24)).columns
+        typer.echo("\n\n".join(part for part in (result.text(width), result.bounds_text(width)) if part))
         ending(written, notes, models or DEFAULT_MODELS, store or out / "runs")
     raise typer.Exit(exit_code(result))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stackopt.comparison import rows as _rows
+from stackopt.comparison.bounds_table import bounds_text
 from stackopt.comparison.store import Store, write_file
 from stackopt.comparison.table import markup, text, verdict
 from stackopt.display import number
@@ -85,6 +86,10 @@ class Comparison:
     def text(self, width: int = 81) -> str:
         """The printed form for a terminal of `width` columns."""
         return text(self.cells, self._problems(), self.rows(), self.violations(), width)
+
+    def bounds_text(self, width: int = 81) -> str:
+        """Every kind of bound: how often it held, its value, its tightness, or why it does not apply; empty if there are none."""
+        return bounds_text(self.bounds(), width)
 
     def _problems(self) -> dict[str, Record]:
         found = {}
