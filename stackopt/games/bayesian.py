@@ -18,13 +18,12 @@ from stackopt.certificate import Certificate, Check
 from stackopt.display import Block, number
 from stackopt.errors import InvalidCandidate, InvalidGame, Refused
 from stackopt.games import validation
+from stackopt.games.checks import VALUE_TOLERANCE, restated, simplex
 from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
 from stackopt.games.responses import tie_width
 from stackopt.games.stackelberg import StackelbergGame, stay
 
-#: Relative tolerance on values.
-VALUE_TOLERANCE = 1e-6
 #: `harsanyi` refuses to build more follower actions than this.
 HARSANYI_ACTIONS = 100_000
 
@@ -198,14 +197,12 @@ class BayesianGame:
                 objective = "margin"
                 values["margin"] = self.value_against(x, self.responses(x, against=True, margin=candidate.margin))
         checks = [
-            _simplex("leader policy is a policy", x),
-            _simplex("follower policy is a policy", y),
+            simplex("leader policy is a policy", x),
+            simplex("follower policy is a policy", y),
             Check("follower optimal", float(loss.max()), VALUE_TOLERANCE * (1 + float(np.abs(follower).max())), "largest loss over types"),
         ]
         if candidate.claim is not None:
-            residual, scale = abs(float(candidate.claim) - values[objective]), 1 + abs(values[objective])
-            because = f"{number(candidate.claim, 9)} claimed, {number(values[objective], 9)} recomputed"
-            checks.append(Check("value restated", residual, VALUE_TOLERANCE * scale, because))
+            checks.append(restated(candidate.claim, values[objective]))
         return Certificate(tuple(checks), values, (), objective)
 
     def summarize(self, candidate: Profile, certificate: Certificate) -> list[tuple[str, str]]:
@@ -249,8 +246,3 @@ class BayesianGame:
 
     def _repr_html_(self) -> str:
         return self.block().html()
-
-
-def _simplex(name: str, policy: Array) -> Check:
-    residual = np.maximum(np.abs(policy.sum(-1) - 1.0), np.maximum(-policy.min(-1), 0.0)).max()
-    return Check(name, float(residual), 1e-9, f"{policy.shape[0]} row{'s' if policy.shape[0] > 1 else ''}, no entry negative, sum 1")

@@ -8,6 +8,7 @@ from stackopt.bounds.relaxation import commitment_gap
 from stackopt.certificate import Bound, Certificate, Check
 from stackopt.display import number
 from stackopt.errors import InvalidCandidate
+from stackopt.games.checks import VALUE_TOLERANCE, restated, simplex
 from stackopt.games.dynamic_programming import Optimum, optimal_value, policy_value
 from stackopt.games.operators import Array, follower_mdp, leader_mdp
 from stackopt.games.profile import Profile
@@ -17,8 +18,6 @@ from stackopt.games.stackelberg import StackelbergGame
 
 #: Largest L1 distance per state between a policy and the response it is said to be.
 POLICY_TOLERANCE = 1e-6
-#: Relative tolerance on values.
-VALUE_TOLERANCE = 1e-6
 #: Relative error allowed in the best responses that the certificate computes for itself.
 SOLVE_TOLERANCE = 1e-8
 #: Linear programs for a sharper bound on the best commitment up to this many (state, action, action) triples.
@@ -46,7 +45,7 @@ def certify(game: StackelbergGame, profile: Profile) -> Certificate:
         If the policies do not fit the game.
     """
     x, y = policies(game, profile)
-    checks = [_simplex("leader policy is a policy", x), _simplex("follower policy is a policy", y)]
+    checks = [simplex("leader policy is a policy", x), simplex("follower policy is a policy", y)]
     if not all(c.passed for c in checks):  # nothing can be said about what is not a policy
         return Certificate(tuple(checks))
     committed = commitment(game, x)
@@ -74,15 +73,7 @@ def certify(game: StackelbergGame, profile: Profile) -> Certificate:
         *_response_checks(game, profile, x, y, follower_loss),
     ]
     if profile.claim is not None:
-        restated = own if profile.concept in ("commitment", "fixed_point") else values[objective]
-        checks.append(
-            Check(
-                "value restated",
-                float(np.abs(np.asarray(profile.claim) - restated).max()),
-                VALUE_TOLERANCE * (1.0 + float(np.abs(restated).max())),
-                f"{number(profile.claim, 9)} claimed, {number(restated, 9)} recomputed",
-            )
-        )
+        checks.append(restated(profile.claim, own if profile.concept in ("commitment", "fixed_point") else values[objective]))
     bounds = _upper_bounds(game, committed.strong) if not game.batch else ()
     scalars = {k: (float(v) if np.ndim(v) == 0 else v) for k, v in values.items()}
     return Certificate(tuple(checks), scalars, bounds, objective, _notes(game, committed.smallest_gap, profile))
@@ -98,11 +89,6 @@ def policies(game: StackelbergGame, profile: Profile) -> tuple[Array, Array]:
         if np.shape(policy) != (*game.batch, S, count):
             raise InvalidCandidate("candidate", array=name, axes=axes, expected=(*game.batch, S, count), got=np.shape(policy))
     return np.asarray(profile.leader_policy, float), np.asarray(profile.follower_policy, float)
-
-
-def _simplex(name: str, policy: Array) -> Check:
-    residual = np.maximum(np.abs(policy.sum(-1) - 1.0), np.maximum(-policy.min(-1), 0.0)).max()
-    return Check(name, float(residual), 1e-9, f"{policy.shape[-2]} rows sum to 1, no entry negative")
 
 
 def _solved(game: StackelbergGame, follower: Optimum, leader: Optimum) -> Check:
@@ -156,6 +142,8 @@ def _notes(game: StackelbergGame, gap: float, profile: Profile) -> tuple[str, ..
 def summarize(game: StackelbergGame, profile: Profile, certificate: Certificate) -> list[tuple[str, str]]:
     """Rows for a printed `Solution`: two leader values, certified first (theory A.2, B7), then regrets and gap."""
     v = certificate.values
+    if not v:
+        return [("leader value", "not computed: the candidate is not a policy pair")]
     same = np.allclose(v["strong"], v["weak"], rtol=1e-9, atol=1e-12)
     certified = (
         f"{number(v['strong'])}  if the follower best-responds (strong = weak)" if same

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,30 @@ def load_game(path: str | os.PathLike[str]) -> Any:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                return {key: arrays[key].tolist() if arrays[key].ndim == 0 or arrays[key].dtype.kind in "US" else arrays[key] for key in arrays.files}
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InvalidGame("game-file", path=path, where=getattr(error, "strerror", None) or str(error)) from error
+        return _arrays(path) if path.suffix == ".npz" else _object(path)
+    except (OSError, ValueError, EOFError, NotImplementedError, RecursionError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        where = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InvalidGame("game-file", path=path, where=where) from error
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    """The arrays of an NPZ file; numbers and texts as Python's own."""
+    with path.open("rb") as stream:
+        archive = zipfile.is_zipfile(stream)
+    if not archive:  # numpy would read an .npy file, and call anything else a pickle
+        raise ValueError("it is not a zip archive of arrays, or it is cut short")
+    found: dict[str, Any] = {}
+    with np.load(path, allow_pickle=False) as arrays:
+        for key in arrays.files:
+            array = arrays[key]
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{key} in it is not an array")
+            found[key] = array.tolist() if array.ndim == 0 or array.dtype.kind in "US" else array
+    return found
+
+
+def _object(path: Path) -> dict[str, Any]:
+    data = json.loads(path.read_bytes())
     if not isinstance(data, dict):
-        raise InvalidGame("game-file", path=path, where="it is not an object with keys")
+        raise ValueError("it is not an object with keys")
     return data

@@ -19,13 +19,12 @@ from stackopt.certificate import Certificate, Check
 from stackopt.display import Block, number
 from stackopt.errors import InvalidCandidate, InvalidGame, Refused
 from stackopt.games import validation
+from stackopt.games.checks import VALUE_TOLERANCE, restated
 from stackopt.games.operators import Array
 from stackopt.games.profile import Concept
 from stackopt.games.responses import tie_width
 from stackopt.games.stackelberg import StackelbergGame, stay
 
-#: Relative tolerance on values.
-VALUE_TOLERANCE = 1e-6
 #: `expand` refuses to build more allocations than this.
 ALLOCATIONS = 20_000
 
@@ -206,9 +205,7 @@ class SecurityGame:
             Check("attacker optimal", loss, VALUE_TOLERANCE * (1 + float(np.abs(attacker).max())), f"against its best target, {int(attacker.argmax())}"),
         ]
         if candidate.claim is not None:
-            residual, scale = abs(float(candidate.claim) - values[objective]), 1 + abs(values[objective])
-            because = f"{number(candidate.claim, 9)} claimed, {number(values[objective], 9)} recomputed"
-            checks.append(Check("value restated", residual, VALUE_TOLERANCE * scale, because))
+            checks.append(restated(candidate.claim, values[objective]))
         return Certificate(tuple(checks), values, (), objective)
 
     def summarize(self, candidate: Coverage, certificate: Certificate) -> list[tuple[str, str]]:

@@ -15,7 +15,8 @@ from stackopt.games.operators import Array
 
 #: Largest deviation of a transition row's sum from 1 that is accepted (and then normalised away).
 MASS_TOLERANCE = 1e-9
-
+#: Largest absolute reward that is accepted: sums, discounted values and gradients of larger ones overflow.
+LARGEST_REWARD = 1e100
 
 
 def freeze(array: Array) -> Array:
@@ -37,12 +38,15 @@ def witness(array: np.ndarray, bad: np.ndarray, axes: str) -> str:
 def rewards(name: str, values: Any, expected: tuple[int, ...] | None) -> Array:
     """A reward array [..., S, A, B], finite, of the expected shape."""
     array = as_float(name, values, "[..., S, A, B]")
+    if expected is None and 0 in array.shape:  # before the number of axes: an empty nested list has fewer
+        raise InvalidGame("action-set", where=f"{name} has shape {array.shape}")
     if array.ndim < 3 or (expected is not None and array.shape != expected):
         want = expected if expected is not None else "at least three axes"
         raise InvalidGame("axes", array=name, axes="[..., S, A, B]", expected=want, got=array.shape)
-    if 0 in array.shape:
-        raise InvalidGame("action-set", where=f"{name} has shape {array.shape}")
     require_finite(name, array, "s a b")
+    large = np.abs(array) > LARGEST_REWARD
+    if large.any():
+        raise InvalidGame("finite", array=name, where=f"{witness(array, large, 's a b')}; above {LARGEST_REWARD:g} values overflow", help="use other units")
     return array
 
 
@@ -50,7 +54,7 @@ def as_float(name: str, values: Any, axes: str) -> Array:
     """A float64 copy, or an error that names the array."""
     try:
         return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidGame("axes", array=name, axes=axes, expected="an array of numbers", got=str(error)) from None
 
 
@@ -146,9 +150,14 @@ def observation_classes(values: Sequence[Hashable] | None, S: int) -> np.ndarray
     if values is None:
         classes = np.arange(S)
     else:
-        labels = list(values)
+        labels = _listed(values)
+        if labels is None:
+            raise InvalidGame("observation", states=S, where=f"{values!r} is not a sequence")
         if len(labels) != S:
             raise InvalidGame("observation", states=S, where=f"{len(labels)} given")
+        for state, label in enumerate(labels):
+            if not isinstance(label, Hashable) or label != label:  # NaN would be a class of its own each time
+                raise InvalidGame("observation", states=S, where=f"state {state} has {label!r}")
         seen: dict[Hashable, int] = {}
         classes = np.array([seen.setdefault(label, len(seen)) for label in labels])
     classes.flags.writeable = False
@@ -159,7 +168,18 @@ def labels(name: str, values: Sequence[str] | None, count: int) -> tuple[str, ..
     """Distinct labels, one per index, or None."""
     if values is None:
         return None
-    found = tuple(str(label) for label in values)
+    listed = _listed(values)
+    if listed is None:
+        raise InvalidGame("labels", name=name, expected=count, got=repr(values))
+    found = tuple(str(label) for label in listed)
     if len(set(found)) != count or len(found) != count:
         raise InvalidGame("labels", name=name, expected=count, got=f"{len(found)} of which {len(set(found))} distinct")
     return found
+
+
+def _listed(values: Any) -> list[Any] | None:
+    """The entries of a sequence; None for anything else."""
+    try:
+        return list(values)
+    except TypeError:
+        return None

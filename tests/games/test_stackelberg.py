@@ -286,3 +286,14 @@ def test_the_fingerprint_is_of_the_data_not_of_the_names():
         patched("transition", (0, 0, 0), [1.0, 0.0]),
     ):
         assert so.StackelbergGame(**arrays(**change)).fingerprint() != game.fingerprint(), change
+
+
+@pytest.mark.parametrize("row", [[np.nan, 1.0], [0.7, 0.7], [1.5, -0.5]])
+def test_what_is_not_a_policy_is_said_to_be_none_and_nothing_more(row):
+    game = so.catalog.build("commitment_2x2")
+    candidate = so.Profile(np.array([row]), np.array([[0.0, 1.0]]), claim=9.0)
+    certificate = game.certify(candidate)
+    assert not certificate.certified
+    assert [c.name for c in certificate.failures] == ["leader policy is a policy"]
+    assert certificate.values == {}
+    assert game.summarize(candidate, certificate) == [("leader value", "not computed: the candidate is not a policy pair")]
