@@ -156,7 +156,7 @@ def observation_classes(values: Sequence[Hashable] | None, S: int) -> np.ndarray
         if len(labels) != S:
             raise InvalidGame("observation", states=S, where=f"{len(labels)} given")
         for state, label in enumerate(labels):
-            if not isinstance(label, Hashable) or label != label:  # NaN would be a class of its own each time
+            if not isinstance(label, Hashable) or (isinstance(label, float) and np.isnan(label)):  # a NaN equals nothing, itself included
                 raise InvalidGame("observation", states=S, where=f"state {state} has {label!r}")
         seen: dict[Hashable, int] = {}
         classes = np.array([seen.setdefault(label, len(seen)) for label in labels])
