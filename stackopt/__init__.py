@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from stackopt.comparison.compare import Interrupted as Interrupted
     from stackopt.comparison.compare import compare as compare
     from stackopt.comparison.comparison import Comparison as Comparison
-    from stackopt.comparison.verify import Verification as Verification
-    from stackopt.comparison.verify import verify as verify
     from stackopt.errors import InvalidCandidate as InvalidCandidate
     from stackopt.errors import InvalidGame as InvalidGame
     from stackopt.errors import InvalidInput as InvalidInput
@@ -51,6 +49,8 @@ if TYPE_CHECKING:
     from stackopt.solution import Solution as Solution
     from stackopt.solution import Status as Status
     from stackopt.solving import solve as solve
+    from stackopt.verification.verify import Verification as Verification
+    from stackopt.verification.verify import verify as verify
 
 #: Public name -> module that defines it.
 _HOME = {
@@ -63,8 +63,8 @@ _HOME = {
     "Comparison": "comparison.comparison",
     "Interrupted": "comparison.compare",
     "compare": "comparison.compare",
-    "Verification": "comparison.verify",
-    "verify": "comparison.verify",
+    "Verification": "verification.verify",
+    "verify": "verification.verify",
     "InvalidCandidate": "errors",
     "InvalidGame": "errors",
     "InvalidInput": "errors",

@@ -87,7 +87,7 @@ def compare(
     Solves a built-in study, prints a table, and saves results, a figure and a report. Run it again to continue where it stopped.
     """
     from stackopt.comparison.compare import compare as run
-    from stackopt.comparison.comparison import output
+    from stackopt.comparison.files import output
     from stackopt.comparison.suites import DEFAULT_MODELS, KINDS, suite
 
     study = suite(models or DEFAULT_MODELS, parsed(settings), numbers(temperatures), method or tuple(KINDS), time_limit)
@@ -216,7 +216,7 @@ def save_policies(path: Path, found: dict[str, Any]) -> None:
 
     import numpy as np
 
-    from stackopt.comparison.comparison import output
+    from stackopt.comparison.files import output
 
     buffer = io.BytesIO()
     np.savez(buffer, **found)
@@ -248,7 +248,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Measure every bound on random games: violations (0 expected), how often each applied, how tight it was."""
-    from stackopt.comparison.verify import verify as run
+    from stackopt.verification.verify import verify as run
 
     with watching() as report:
         result = run(instances, seed, report=report)

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from stackopt.comparison.instances import DISCOUNTS, KERNELS, REWARDS, Instance, adversarial_game, random_policy
+from stackopt.verification.instances import DISCOUNTS, KERNELS, REWARDS, Instance, adversarial_game, random_policy
 
 seeds = st.integers(0, 2**32 - 1)
 temperatures = st.floats(0.01, 10.0)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import stackopt as so
-from stackopt.comparison.instances import instance
-from stackopt.comparison.predictions import Case
-from stackopt.comparison.verify import PREDICTIONS, reproduce, verify
+from stackopt.verification.instances import instance
+from stackopt.verification.predictions import Case
+from stackopt.verification.verify import PREDICTIONS, reproduce, verify
 from tests.strategies import instances
 
 #: Examples by prediction: fewer where one takes a solver.
@@ -84,7 +84,7 @@ def test_nothing_to_verify_is_an_error(instances, seed):
 
 
 def _watched(monkeypatch, evaluate):
-    import stackopt.comparison.verify as module
+    import stackopt.verification.verify as module
 
     monkeypatch.setattr(module, "PREDICTIONS", (module.Prediction("E1", evaluate),))
     return module.verify(instances=1, seed=0)

@@ -13,12 +13,12 @@ from typing import Any
 
 from stackopt.comparison import rows as _rows
 from stackopt.comparison.bounds_table import bounds_text
-from stackopt.comparison.store import Store, write_file
+from stackopt.comparison.files import SCHEMA, output
+from stackopt.comparison.store import Store
 from stackopt.comparison.table import markup, text, verdict
 from stackopt.display import number
-from stackopt.errors import InvalidOutput, InvalidStore, MissingPackage
+from stackopt.errors import InvalidStore, MissingPackage
 
-SCHEMA = "stackopt.comparison/1"
 #: Columns of results.csv and bounds.csv; seconds are seconds, everything else is in the units of the leader's reward.
 RESULT_COLUMNS = (
     "problem", "method", "status", "agreeing", "certified", "seeds", "finished", "target", "value", "value_low", "value_high", "soft_value", "error",
@@ -255,18 +255,3 @@ def table(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes
     writer.writeheader()
     writer.writerows(records)
     return stream.getvalue().encode()
-
-
-def output(path: Path, content: bytes) -> Path:
-    """Write one output file, whole or not at all.
-
-    Raises
-    ------
-    InvalidOutput
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, content)
-    except OSError as error:
-        raise InvalidOutput("output", path=path, where=error.strerror or str(error)) from error
-    return path

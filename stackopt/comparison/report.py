@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stackopt.comparison import report_sections
-from stackopt.comparison.comparison import SCHEMA, output
+from stackopt.comparison.files import SCHEMA, output
 from stackopt.errors import InvalidStore, MissingPackage
 
 SECTIONS = (

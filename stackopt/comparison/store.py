@@ -14,7 +14,6 @@ import csv
 import io
 import json
 import os
-import secrets
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.comparison.files import write_file
 from stackopt.errors import InvalidStore, StackoptError
 
 CELL_SCHEMA = "stackopt.cell/1"
@@ -30,26 +30,6 @@ CELL_SCHEMA = "stackopt.cell/1"
 STALE = 3600
 #: Columns of `index.csv`.
 INDEX = ("key", "problem", "method", "seed", "status", "certified", "value", "cpu_seconds")
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: temporary name in the same folder, flush to the disk, rename.
-
-    Raises
-    ------
-    OSError
-        The temporary file is removed again.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:  # an interrupt too must leave nothing half-written
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 class Store:

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from stackopt.bounds import lipschitz
 from stackopt.bounds.lipschitz import constants, dobrushin
-from stackopt.comparison.instances import near_or_far, random_policy
 from stackopt.games.constants import follower_constants, leader_constants
 from stackopt.games.dynamic_programming import optimal_value, policy_value, soft_optimal_value
 from stackopt.games.operators import Mdp, follower_mdp, leader_reward_mdp, softmax
 from stackopt.games.responses import follower_response, leader_value
+from stackopt.verification.instances import near_or_far, random_policy
 from tests.strategies import games, seeds, temperatures
 
 some = settings(max_examples=80, derandomize=True, deadline=None, database=None)

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackopt.bounds import net
-from stackopt.comparison.instances import near_or_far, random_policy
 from stackopt.games.constants import both_constants
 from stackopt.games.dynamic_programming import policy_value
 from stackopt.games.operators import follower_mdp
 from stackopt.games.responses import commitment, leader_value
+from stackopt.verification.instances import near_or_far, random_policy
 from tests.strategies import games, seeds
 
 some = settings(max_examples=60, derandomize=True, deadline=None, database=None)

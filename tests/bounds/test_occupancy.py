@@ -4,10 +4,10 @@ from hypothesis import given, settings
 
 from stackopt.bounds import occupancy
 from stackopt.bounds.lipschitz import dobrushin
-from stackopt.comparison.instances import near_or_far, random_policy
 from stackopt.games.constants import follower_constants
 from stackopt.games.dynamic_programming import discounted_visits
 from stackopt.games.operators import follower_mdp, policy_kernel
+from stackopt.verification.instances import near_or_far, random_policy
 from tests.strategies import games, seeds
 
 some = settings(max_examples=100, derandomize=True, deadline=None, database=None)

@@ -11,7 +11,8 @@ import pytest
 import stackopt as so
 from stackopt.comparison import store as store_module
 from stackopt.comparison.cells import Cell, evaluate
-from stackopt.comparison.store import Store, write_file
+from stackopt.comparison.files import write_file
+from stackopt.comparison.store import Store
 from stackopt.errors import InvalidStore
 from tests.comparison.toys import BEST, Fixed, game
 

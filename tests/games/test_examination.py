@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stackopt as so
-from stackopt.comparison.instances import adversarial_game, random_policy
 from stackopt.games import constants as constants_of_games
 from stackopt.games.constants import follower_constants, leader_constants, too_large
 from stackopt.games.responses import commitment, follower_response, leader_response
+from stackopt.verification.instances import adversarial_game, random_policy
 from tests.strategies import games, seeds
 
 some = settings(max_examples=60, derandomize=True, deadline=None, database=None)

@@ -10,11 +10,11 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
 import stackopt as so
-from stackopt.comparison.instances import adversarial_game, random_policy
 from stackopt.games.dynamic_programming import optimal_value
 from stackopt.games.operators import follower_mdp, leader_reward_mdp
 from stackopt.games.relaxations import guarantee, never_used, strong_within, upper_bounds, weak_within
 from stackopt.games.responses import commitment
+from stackopt.verification.instances import adversarial_game, random_policy
 from tests.strategies import games, seeds
 
 some = settings(max_examples=60, derandomize=True, deadline=None, database=None)

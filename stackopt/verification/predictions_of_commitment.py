@@ -10,14 +10,14 @@ import numpy as np
 
 from stackopt.bounds import relaxation, sandwich
 from stackopt.certificate import Assumption, Bound, Examination
-from stackopt.comparison.predictions import ROUNDING, Case
-from stackopt.comparison.predictions_of_fixed_points import converge
 from stackopt.games.dynamic_programming import discounted_visits
 from stackopt.games.operators import Array, follower_mdp, leader_mdp, leader_reward_mdp
 from stackopt.games.operators import softmax as soft_policy
 from stackopt.games.relaxations import actions_within, strong_within, upper_bounds, weak_within
 from stackopt.games.responses import commitment, follower_response, leader_value, soft_response, tie_width
 from stackopt.games.stackelberg import StackelbergGame
+from stackopt.verification.predictions import ROUNDING, Case
+from stackopt.verification.predictions_of_fixed_points import converge
 
 
 def e9(case: Case) -> Iterator[Examination]:

@@ -14,7 +14,6 @@ import numpy as np
 from stackopt.bounds import lipschitz, softmax
 from stackopt.bounds.lipschitz import Constants
 from stackopt.certificate import Assumption, Bound, Examination
-from stackopt.comparison.instances import Instance, near_or_far, random_policy, random_temperature
 from stackopt.games.constants import both_constants
 from stackopt.games.dynamic_programming import Optimum, optimal_value, policy_value
 from stackopt.games.operators import Array, Mdp, argmax_uniform, entropy, follower_mdp
@@ -22,6 +21,7 @@ from stackopt.games.operators import softmax as soft_policy
 from stackopt.games.profile import Response
 from stackopt.games.responses import SoftResponse, follower_response, leader_response, soft_response, tie_width
 from stackopt.games.stackelberg import StackelbergGame
+from stackopt.verification.instances import Instance, near_or_far, random_policy, random_temperature
 
 #: Rounding allowance relative to the size of the values compared.
 ROUNDING = 1e-8

@@ -11,9 +11,6 @@ import numpy as np
 
 from stackopt.bounds import net
 from stackopt.certificate import Assumption, Bound, Examination
-from stackopt.comparison.instances import adversarial_game, random_policy, random_temperature
-from stackopt.comparison.predictions import ROUNDING, Case, at_least
-from stackopt.comparison.predictions_of_commitment import tie_cost
 from stackopt.exact import Enumeration, Exact
 from stackopt.games.constants import both_constants
 from stackopt.games.operators import Array
@@ -24,6 +21,9 @@ from stackopt.learning.hypergradient import HypergradientAscent, commitment_grad
 from stackopt.learning.naive_ascent import NaiveAscent
 from stackopt.solution import STRONG_VALUE, Solution, Status
 from stackopt.solving import solve
+from stackopt.verification.instances import adversarial_game, random_policy, random_temperature
+from stackopt.verification.predictions import ROUNDING, Case, at_least
+from stackopt.verification.predictions_of_commitment import tie_cost
 
 #: Step of central differences.
 STEP = 1e-5

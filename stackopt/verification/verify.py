@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from stackopt.certificate import Examination
-from stackopt.comparison import predictions as p
-from stackopt.comparison import predictions_of_commitment as c
-from stackopt.comparison import predictions_of_fixed_points as f
-from stackopt.comparison import predictions_of_methods as m
-from stackopt.comparison.instances import instance
 from stackopt.display import Block, number
 from stackopt.errors import InvalidMethod
 from stackopt.solution import Progress, Report
+from stackopt.verification import predictions as p
+from stackopt.verification import predictions_of_commitment as c
+from stackopt.verification import predictions_of_fixed_points as f
+from stackopt.verification import predictions_of_methods as m
+from stackopt.verification.instances import instance
 
 SCHEMA = "stackopt.verification/1"
 
@@ -250,7 +250,7 @@ def reproduce(tag: str, seed: int, index: int) -> tuple[Examination, ...]:
 
 
 def _evaluate(prediction: Prediction, seed: int, index: int, tally: Tally, violations: list[Violation]) -> None:
-    line = f"from stackopt.comparison.verify import reproduce; print(reproduce({prediction.tag!r}, seed={seed}, index={index}))"
+    line = f"from stackopt.verification.verify import reproduce; print(reproduce({prediction.tag!r}, seed={seed}, index={index}))"
     tally.instances += 1
     try:
         found = reproduce(prediction.tag, seed, index)

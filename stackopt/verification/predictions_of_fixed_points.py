@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from stackopt.bounds import fixed_point, lipschitz
 from stackopt.bounds.contraction import Contraction, Local, local_certificate
 from stackopt.certificate import Examination
-from stackopt.comparison.instances import random_policy, random_temperature
-from stackopt.comparison.predictions import Case, distance, response_slack
 from stackopt.games.dynamic_programming import optimal_value, policy_value
 from stackopt.games.operators import Array, follower_mdp, leader_mdp
 from stackopt.games.responses import SoftResponse, follower_response, leader_response
 from stackopt.games.stackelberg import StackelbergGame
+from stackopt.verification.instances import random_policy, random_temperature
+from stackopt.verification.predictions import Case, distance, response_slack
 
 
 def phi(game: StackelbergGame, x: Array, tau: float) -> tuple[Array, SoftResponse, SoftResponse]:

@@ -1,0 +1,1 @@
+"""Verification: the predictions of theory E measured on random games built to break them."""
