@@ -60,24 +60,13 @@ def policy_figure(game: StackelbergGame, profile: Profile) -> Figure:
     if S > PRINTED_ROWS:
         raise InvalidGame("too-large", what=f"a policy figure prints at most {PRINTED_ROWS} states; this game has {S}", help="print the rows of interest")
     leader, follower = policies(game, profile)
-    states = list(game.states or (str(s) for s in range(S)))
+    states = list(game.states or (f"state {s}" for s in range(S)))
     first = np.unique(game.observations, return_index=True)[1]
-    seen = states if game.leader_sees_state else [_observation(states, np.flatnonzero(game.observations == o)) for o in game.observations[first]]
     widths = (1.5 + 0.55 * A, 1.5 + 0.55 * B)
     figure, axes = panels(2, feature="a figure", width=max(sum(widths) / 2, 3.2), height=1.1 + 0.3 * S)
-    _heat(axes[0], leader[first] if not game.leader_sees_state else leader, seen, game.leader_actions, A, "leader plays")
+    _heat(axes[0], leader[first], list(game.observation_names()), game.leader_actions, A, "leader plays")
     _heat(axes[1], follower, states, game.follower_actions, B, "follower plays")
     return figure
-
-
-def _observation(states: list[str], members: Any) -> str:
-    """What the states of one observation share, if their names say: ``day, 0 kWh`` and ``day, 5 kWh`` give ``day, *``."""
-    names = [states[int(m)] for m in members]
-    parts = [name.split(", ") for name in names]
-    if len(names) == 1 or len({len(p) for p in parts}) > 1:
-        return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-    shared = [p[0] if len(set(p)) == 1 else "*" for p in zip(*parts, strict=True)]
-    return ", ".join(shared) if set(shared) != {"*"} else f"{names[0]} and {len(names) - 1} more"
 
 
 def _heat(ax: Axes, policy: Any, rows: list[str], actions: Any, count: int, name: str) -> None:

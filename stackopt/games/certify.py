@@ -22,6 +22,8 @@ POLICY_TOLERANCE = 1e-6
 SOLVE_TOLERANCE = 1e-8
 #: Linear programs for a sharper bound on the best commitment up to this many (state, action, action) triples.
 PROGRAM_TRIPLES = 2_000
+#: Policies of at most this many observations and actions, of games of at most this many states, are printed with a solution.
+PRINTED_ROWS, PRINTED_STATES = 12, 1_000
 
 CONCEPTS = {
     "strong": "commitment, ties for the leader",
@@ -157,12 +159,12 @@ def summarize(game: StackelbergGame, profile: Profile, certificate: Certificate)
     rows.append(("concept", CONCEPTS[profile.concept]))
     rows += [("gap", f"at most {number(b.value)} below the best commitment  [{b.reference}]") for b in certificate.bounds if b.applies]
     rows.append(("regret", f"{number(v['follower_regret'])} follower, {number(v['leader_regret'])} leader, each against the other's fixed policy"))
-    S, A, _ = game.shape
-    if not game.batch and S * A <= 24:
-        states = game.states or tuple(f"state {s}" for s in range(S))
+    A, names = game.shape[1], game.observation_names() if game.shape[0] <= PRINTED_STATES else ()
+    if not game.batch and 0 < len(names) <= PRINTED_ROWS and A <= PRINTED_ROWS:
         actions = game.leader_actions or tuple(f"a{a}" for a in range(A))
-        for s in range(S):
-            mix = {actions[a]: float(profile.leader_policy[s, a]) for a in range(A) if profile.leader_policy[s, a] > 5e-5}
-            played = "  ".join(name if len(mix) == 1 else f"{name} ({100 * share:.4g} %)" for name, share in mix.items())
-            rows.append(("leader policy" if s == 0 else "", f"{states[s]}:  {played}"))
+        for o, name in enumerate(names):
+            x = profile.leader_policy[int(np.flatnonzero(game.observations == o)[0])]
+            mix = {actions[a]: float(x[a]) for a in range(A) if x[a] > 5e-5}
+            played = "  ".join(action if len(mix) == 1 else f"{action} ({100 * share:.4g} %)" for action, share in mix.items())
+            rows.append(("leader policy" if o == 0 else "", f"{name}:  {played}"))
     return rows

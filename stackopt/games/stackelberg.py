@@ -155,6 +155,14 @@ class StackelbergGame:
         s, a, b = (int(i) for i in np.unravel_index(int(moved.argmax()), moved.shape)[-3:])
         return f"at (s, b) = ({s}, {b}) actions 0 and {a} lead to different states"
 
+    def observation_names(self) -> tuple[str, ...]:
+        """What each observation class is called: its state, or what the names of its states share.
+
+        ``day, 0 kWh`` and ``day, 5 kWh`` give ``day, *``.
+        """
+        states = self.states or tuple(f"state {s}" for s in range(self.shape[0]))
+        return tuple(_shared([states[int(s)] for s in np.flatnonzero(self.observations == o)]) for o in range(int(self.observations.max()) + 1))
+
     # --- other ways in -------------------------------------------------------------------------------------------
 
     @classmethod
@@ -337,3 +345,12 @@ class StackelbergGame:
 
     def _repr_html_(self) -> str:
         return self.block().html()
+
+
+def _shared(names: Sequence[str]) -> str:
+    """The comma-separated parts on which all names agree, the others starred."""
+    parts = [name.split(", ") for name in names]
+    if len(names) == 1 or len({len(p) for p in parts}) > 1:
+        return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+    shared = [p[0] if len(set(p)) == 1 else "*" for p in zip(*parts, strict=True)]
+    return ", ".join(shared) if set(shared) != {"*"} else f"{names[0]} and {len(names) - 1} more"

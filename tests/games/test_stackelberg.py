@@ -297,3 +297,14 @@ def test_what_is_not_a_policy_is_said_to_be_none_and_nothing_more(row):
     assert [c.name for c in certificate.failures] == ["leader policy is a policy"]
     assert certificate.values == {}
     assert game.summarize(candidate, certificate) == [("leader value", "not computed: the candidate is not a policy pair")]
+
+
+def test_observations_are_called_by_what_their_states_share():
+    game = so.StackelbergGame(
+        np.zeros((4, 1, 1)), np.zeros((4, 1, 1)), so.stay, discount=0.5,
+        states=["day, empty", "day, full", "night, empty", "night, full"], leader_observes=["d", "d", "n", "n"],
+    )  # fmt: skip
+    assert game.observation_names() == ("day, *", "night, *")
+    assert so.StackelbergGame(np.zeros((2, 1, 1)), np.zeros((2, 1, 1)), so.stay, discount=0.5).observation_names() == ("state 0", "state 1")
+    mixed = so.StackelbergGame(np.zeros((3, 1, 1)), np.zeros((3, 1, 1)), so.stay, discount=0.5, leader_observes=[0, 0, 1])
+    assert mixed.observation_names() == ("state 0 and 1 more", "state 2")
