@@ -325,10 +325,9 @@ def test_python_dash_m_and_import_are_light():
 
 
 def test_a_closed_pipe_leaves_no_traceback():
-    process = shell("models", "tariff")
-    process.stdout.close()
-    error = process.stderr.read()
-    process.wait(timeout=60)
+    with shell("models", "tariff") as process:
+        process.stdout.close()
+        error = process.stderr.read()
     assert "Traceback" not in error
     assert "Exception ignored" not in error
 
