@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from stackopt.certificate import Certificate, Check
+from stackopt.errors import InvalidMethod
 from stackopt.solution import Method, Problem, Report, Run, Solution, Status, with_checks
 
 log = logging.getLogger("stackopt")
@@ -46,11 +47,14 @@ def solve(
     ------
     Refused
         If the method does not solve this problem; the error names what does.
+    InvalidMethod
+        If the seed is not an integer of at least 0.
     """
     if method is None:
         from stackopt.exact import Exact
 
         method = Exact()
+    require_seed(seed)
     refusal = method.refuses(problem)
     if refusal is not None:
         raise refusal.error()
@@ -72,6 +76,12 @@ def solve(
         history=run.history,
         further_bounds=run.further_bounds,
     )
+
+
+def require_seed(seed: Any) -> None:
+    """Refuse what numpy's generators do not take; raises InvalidMethod."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InvalidMethod("setting", name="seed", law="an integer of at least 0", got=repr(seed), help="seed=0 is as good as any other")
 
 
 def examine(problem: Problem[Any], run: Run[Any]) -> tuple[Status, Certificate, str]:

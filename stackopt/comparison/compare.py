@@ -67,7 +67,7 @@ from stackopt.comparison.progress import Bar, wanted
 from stackopt.comparison.store import Store
 from stackopt.errors import InvalidGame, InvalidMethod, InvalidStore
 from stackopt.solution import Progress, Report
-from stackopt.solving import provenance
+from stackopt.solving import provenance, require_seed
 
 log = logging.getLogger("stackopt")
 
@@ -133,7 +133,10 @@ def compare(
         raise InvalidMethod("setting", name="retry", law='None, "failed" or "all"', got=repr(retry))
     started = None if "SOURCE_DATE_EPOCH" in os.environ else datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     folder = None if store is None else str(store)
-    cells = _cells(_named(problems), methods, tuple(seeds), folder, about or {})
+    seeds = tuple(seeds)
+    for seed in seeds:
+        require_seed(seed)
+    cells = _cells(_named(problems), methods, seeds, folder, about or {})
     described = {name: describe_problem(cell) for name, cell in {cell.problem_name: cell for cell in cells}.items()}
     shelf = None if folder is None else Store(folder)
     records: dict[int, dict[str, Any]] = {} if shelf is None else _stored(shelf, cells, retry)

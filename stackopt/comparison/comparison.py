@@ -119,8 +119,8 @@ class Comparison:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Comparison:
-        """The comparison that `to_json` described.
+    def from_json(cls, data: Mapping[str, Any], path: str | os.PathLike[str] = "comparison") -> Comparison:
+        """The comparison that `to_json` described; errors name `path`.
 
         Raises
         ------
@@ -128,14 +128,16 @@ class Comparison:
             If the data are not of schema ``stackopt.comparison/1``.
         """
         if data.get("schema") != SCHEMA:
-            raise InvalidStore("store", path="comparison", verb="read", where=f"schema is {data.get('schema')!r}, not {SCHEMA!r}")
+            raise InvalidStore("store", path=path, verb="read", where=f"schema is {data.get('schema')!r}, not {SCHEMA!r}")
         kept = ("fingerprint", "text", "about")
         try:
             problems = {name: {"name": name, **{k: p[k] for k in kept if k in p}} for name, p in data["problems"].items()}
             comparison = cls(tuple(data["cells"]), problems, dict(data["provenance"]))
             comparison.rows()
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise InvalidStore("store", path="comparison", verb="read", where=f"{type(error).__name__}: {error}") from error
+        except KeyError as error:
+            raise InvalidStore("store", path=path, verb="read", where=f"{error} is missing in it") from error
+        except (TypeError, AttributeError, ValueError) as error:
+            raise InvalidStore("store", path=path, verb="read", where=f"it is damaged: {error}") from error
         return comparison
 
     @classmethod
@@ -155,7 +157,7 @@ class Comparison:
             data = json.loads(file.read_bytes())
         except (OSError, ValueError) as error:
             raise InvalidStore("store", path=path, verb="read", where=f"{file}: {getattr(error, 'strerror', None) or error}") from error
-        return cls.from_json(data if isinstance(data, dict) else {})
+        return cls.from_json(data if isinstance(data, dict) else {}, file)
 
     @classmethod
     def from_store(cls, folder: str | os.PathLike[str]) -> Comparison:

@@ -28,6 +28,12 @@ from stackopt.errors import InvalidStore, StackoptError
 CELL_SCHEMA = "stackopt.cell/1"
 #: Seconds after which a temporary file belongs to nobody any more.
 STALE = 3600
+#: What a stored cell must have, and of which kind: without it a table or a report could not be made.
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "key": str, "problem": str, "method": str, "seed": int, "settings": dict, "family": str, "concept": str, "response": str,
+    "status": str, "certified": bool, "verified": bool, "because": str, "values": dict, "objective": str, "bounds": list, "checks": list,
+    "notes": list, "stats": dict, "history": dict, "provenance": dict, "reproduce": dict,
+}
 #: Columns of `index.csv`.
 INDEX = ("key", "problem", "method", "seed", "status", "certified", "value", "cpu_seconds")
 
@@ -68,6 +74,10 @@ class Store:
         cell, problem = data.get("cell"), data.get("problem")
         if not isinstance(cell, dict) or not isinstance(problem, dict) or cell.get("key") != path.stem:
             raise self._error("read", path, "the key inside is not the name of the file")
+        wrong = [name for name, kind in FIELDS.items() if not isinstance(cell.get(name), kind)]
+        wrong += [f"problem {name}" for name in ("name", "fingerprint") if not isinstance(problem.get(name), str)]
+        if wrong:
+            raise self._error("read", path, f"its {wrong[0]} is missing or damaged")
         if cell.get("policies") and not (self.folder / cell["policies"]).exists():
             raise self._error("read", path, f"its policies {cell['policies']} are missing")
         return cell, problem
@@ -84,7 +94,7 @@ class Store:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise self._error("read", path, error) from error
 
     def write(self, cell: Mapping[str, Any], problem: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

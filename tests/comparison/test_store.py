@@ -97,6 +97,18 @@ def test_an_unreadable_cell_is_named_and_never_dropped(tmp_path, methods, conten
     assert json.loads(victim.read_bytes())["cell"]["key"] == victim.stem
 
 
+@pytest.mark.parametrize(("part", "name"), [("cell", "values"), ("cell", "status"), ("cell", "provenance"), ("problem", "fingerprint")])
+def test_a_cell_that_lacks_something_is_named(tmp_path, part, name):
+    so.compare([game()], {"near": Fixed(0.4)}, store=tmp_path)
+    (file,) = tmp_path.glob("*.json")
+    whole = json.loads(file.read_text())
+    for damaged in ({k: v for k, v in whole[part].items() if k != name}, {**whole[part], name: 5}):
+        file.write_text(json.dumps({**whole, part: damaged}))
+        for use in (lambda: so.compare([game()], {"near": Fixed(0.4)}, store=tmp_path), lambda: so.Comparison.open(tmp_path)):
+            with pytest.raises(InvalidStore, match=rf"{file.name}: its .*{name} is missing or damaged"):
+                use()
+
+
 def test_missing_policies_are_noticed(tmp_path):
     so.compare([game()], {"near": Fixed(0.4)}, store=tmp_path)
     (npz,) = tmp_path.glob("*.npz")
@@ -109,9 +121,10 @@ def test_policies_come_back(tmp_path):
     comparison = so.compare([game()], {"near": Fixed(0.4)}, store=tmp_path)
     policies = Store(tmp_path).policies(comparison.cells[0]["key"])
     np.testing.assert_allclose(policies["leader_policy"], [[0.4, 0.6]])
-    (tmp_path / "bad.npz").write_bytes(b"no archive")
-    with pytest.raises(InvalidStore, match=r"bad\.npz"):
-        Store(tmp_path).policies("bad")
+    for content in (b"no archive", b""):
+        (tmp_path / "bad.npz").write_bytes(content)
+        with pytest.raises(InvalidStore, match=r"bad\.npz"):
+            Store(tmp_path).policies("bad")
 
 
 def test_a_folder_that_cannot_be_written_is_noticed_before_any_work(tmp_path, methods):
