@@ -8,7 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))  # behind the installed package: only `benchmarks` is found here
 
-from benchmarks import speed
+from benchmarks import accuracy, speed
 
 
 def test_both_packages_solve_the_same_problem():
@@ -40,3 +40,9 @@ def test_rows_print_and_serialise():
     assert speed.table("title", rows).splitlines() == ["title", "  a     b", "  1  0.25"]
     assert json.loads(json.dumps(rows)) == rows
     assert "(none)" in speed.table("title", [])
+
+
+def test_ascent_is_never_above_the_exact_value():
+    (row,) = accuracy.accuracy(2, temperatures=(0.02,))
+    assert row["games"] == 2
+    assert -1e-6 <= row["median_%"] <= row["worst_%"] < 20
