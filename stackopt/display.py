@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH = 79
+#: Of the notebook form; where a page strips it, the tables are plain but complete.
+STYLE = (
+    ".stackopt th,.stackopt td{text-align:left;white-space:pre-wrap;font-variant-numeric:tabular-nums}"
+    ".stackopt th{font-weight:normal;opacity:.7;padding-right:1em}.stackopt details{padding-left:.8em}"
+)
 
 
 def number(value: Any, digits: int = 6) -> str:
@@ -62,20 +67,23 @@ class Block:
 
     def html(self) -> str:
         """A small group of tables without script; colours are inherited so that dark themes work."""
-        mark, colour = ("✓", "#009e73") if self.good else ("!", "#d55e00")
-        rows = "".join(
-            f'<tr><th scope="row" style="text-align:left;padding:0 1em 0 0;font-weight:normal;opacity:.7">{_html.escape(label)}'
-            f'</th><td style="text-align:left;font-variant-numeric:tabular-nums;white-space:pre-wrap">{_html.escape(value)}</td></tr>'
-            for label, value in self.rows
-        )
-        folded = "".join(
-            f"<details><summary>{_html.escape(b.title)}</summary>{b.html()}</details>" for b in self.details
-        )
+        _, colour = self._mark()
         return (
-            f'<div role="group" aria-label="{_html.escape(self.title)}" style="border-left:4px solid {colour};padding-left:.8em">'
-            f"<strong>{mark} {_html.escape(self.title)}</strong>"
-            f'<table style="color:inherit;font:inherit;background:none">{rows}</table>{folded}</div>'
+            f"<style>{STYLE}</style>"
+            f'<div role="group" class="stackopt" aria-label="{_html.escape(self.title)}" style="border-left:4px solid {colour};padding-left:.8em">'
+            f"<strong>{self._heading()}</strong>{self._body()}</div>"
         )
+
+    def _mark(self) -> tuple[str, str]:
+        return ("✓", "#009e73") if self.good else ("!", "#d55e00")
+
+    def _heading(self) -> str:
+        return f"{self._mark()[0]} {_html.escape(self.title)}"
+
+    def _body(self) -> str:
+        rows = "".join(f'<tr><th scope="row">{_html.escape(label)}</th><td>{_html.escape(value)}</td></tr>' for label, value in self.rows)
+        folded = "".join(f"<details><summary>{b._heading()}</summary>{b._body()}</details>" for b in self.details)
+        return f'<table style="color:inherit;font:inherit;background:none">{rows}</table>{folded}'
 
 
 def _wrap(value: str, width: int) -> Sequence[str]:
