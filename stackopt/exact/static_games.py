@@ -99,8 +99,10 @@ class BayesianValue:
         return _doubt(self.game.follower_values(policy), self.margin if self.concept == "weak" else 0.0)
 
     def _worth(self, policy: Array, margin: float) -> Worth:
-        chosen = self.game.responses(policy, against=self.concept == "weak", margin=margin)
-        return Worth(policy, one_hot(chosen, self.game.shape[2]), self.game.value_against(policy, chosen))
+        against = self.concept == "weak"
+        value = self.game.value_against(policy, self.game.responses(policy, against=against, margin=margin))
+        best = self.game.responses(policy, against=against)  # what only counts as a tie is not played
+        return Worth(policy, one_hot(best, self.game.shape[2]), value)
 
     def candidate(self, worth: Worth) -> Profile:
         """What the game certifies."""
@@ -129,8 +131,10 @@ class SecurityValue:
         return _doubt(self.game.attacker_values(policy), self.margin if self.concept == "weak" else 0.0)
 
     def _worth(self, policy: Array, margin: float) -> Worth:
-        target = self.game.attacked(policy, against=self.concept == "weak", margin=margin)
-        return Worth(policy, target, float(self.game.defender_values(policy)[target]))
+        against = self.concept == "weak"
+        target = self.game.attacked(policy, against=against, margin=margin)
+        best = self.game.attacked(policy, against=against)  # what only counts as a tie is not attacked
+        return Worth(policy, best, float(self.game.defender_values(policy)[target]))
 
     def candidate(self, worth: Worth) -> Coverage:
         """What the game certifies."""

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from stackopt.certificate import Certificate, Check
+from stackopt.certificate import Certificate
 from stackopt.display import Block, number
 from stackopt.errors import InvalidCandidate, InvalidGame, Refused
 from stackopt.games import validation
-from stackopt.games.checks import VALUE_TOLERANCE, restated, simplex
+from stackopt.games.checks import VALUE_TOLERANCE, largest_loss, restated, simplex
 from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
 from stackopt.games.responses import tie_width
@@ -119,8 +119,8 @@ class BayesianGame:
         `margin` also counts actions whose gap is below it as ties (theory D2).
         """
         follower, leader = self.follower_values(leader_policy), self.leader_values(leader_policy)
-        width = tie_width(follower)
-        ties = follower.max(-1, keepdims=True) - follower <= max(width, margin - width)
+        width = tie_width(follower, -1)  # types share no unit
+        ties = follower.max(-1, keepdims=True) - follower <= np.maximum(width, margin - width)
         best: np.ndarray = np.where(ties, leader, np.inf).argmin(-1) if against else np.where(ties, leader, -np.inf).argmax(-1)
         return best
 
@@ -199,7 +199,7 @@ class BayesianGame:
         checks = [
             simplex("leader policy is a policy", x),
             simplex("follower policy is a policy", y),
-            Check("follower optimal", float(loss.max()), VALUE_TOLERANCE * (1 + float(np.abs(follower).max())), "largest loss over types"),
+            largest_loss(loss, np.abs(follower).max(-1), "of a type, relative to its own payoffs the largest"),
         ]
         if candidate.claim is not None:
             checks.append(restated(candidate.claim, values[objective]))

@@ -8,7 +8,7 @@ from stackopt.bounds.relaxation import commitment_gap
 from stackopt.certificate import Bound, Certificate, Check
 from stackopt.display import number
 from stackopt.errors import InvalidCandidate
-from stackopt.games.checks import VALUE_TOLERANCE, restated, simplex
+from stackopt.games.checks import largest_loss, restated, simplex
 from stackopt.games.dynamic_programming import Optimum, optimal_value, policy_value
 from stackopt.games.operators import Array, follower_mdp, leader_mdp
 from stackopt.games.profile import Profile
@@ -95,11 +95,11 @@ def policies(game: StackelbergGame, profile: Profile) -> tuple[Array, Array]:
 
 def _solved(game: StackelbergGame, follower: Optimum, leader: Optimum) -> Check:
     """The certificate's own optima: how far they can be from the true ones, relative to their size."""
-    errors = (
-        optimum.residual / (1.0 - discount) / (1.0 + float(np.abs(optimum.value).max()))
+    errors = [
+        optimum.residuals / (1.0 - discount) / (1.0 + np.abs(optimum.value).max(-1))
         for optimum, discount in ((follower, game.follower_discount), (leader, game.leader_discount))
-    )
-    return Check("best responses are solved", max(errors), SOLVE_TOLERANCE, "Bellman residual / (1 - discount), relative, of the certificate itself")
+    ]
+    return Check("best responses are solved", float(np.max(errors)), SOLVE_TOLERANCE, "Bellman residual / (1 - discount), relative, of the certificate itself")
 
 
 def _observed(game: StackelbergGame, x: Array) -> Check:
@@ -112,8 +112,8 @@ def _observed(game: StackelbergGame, x: Array) -> Check:
 def _response_checks(game: StackelbergGame, profile: Profile, x: Array, y: Array, follower_loss: Array) -> list[Check]:
     checks = []
     if profile.response == "best":
-        scale = 1.0 + float(np.abs(policy_value(follower_mdp(game, x), y)).max())
-        checks.append(Check("follower optimal", float(follower_loss.max()), VALUE_TOLERANCE * scale, "largest loss over states against its best response"))
+        size = np.abs(policy_value(follower_mdp(game, x), y)).max(-1)
+        checks.append(largest_loss(follower_loss.max(-1), size, "largest loss over states against its best response"))
     else:
         response = follower_response(game, x, profile.temperature, profile.response)
         distance = float(np.abs(y - response.policy).sum(-1).max())

@@ -23,6 +23,17 @@ def simplex(name: str, policy: Array) -> Check:
 
 def restated(claim: Any, value: Any) -> Check:
     """What the method claims is what the game recomputes, up to `VALUE_TOLERANCE`; arrays for a batch."""
-    residual = float(np.abs(np.asarray(claim) - value).max())
-    because = f"{number(claim, 9)} claimed, {number(value, 9)} recomputed"
-    return Check("value restated", residual, VALUE_TOLERANCE * (1.0 + float(np.abs(value).max())), because)
+    off, allowed = _worst(np.abs(np.asarray(claim) - value), np.abs(value))
+    return Check("value restated", off, allowed, f"{number(claim, 9)} claimed, {number(value, 9)} recomputed")
+
+
+def largest_loss(loss: Array, size: Array, because: str) -> Check:
+    """That the follower loses at most `VALUE_TOLERANCE` of the size of its values: in every game of a batch, for every type."""
+    return Check("follower optimal", *_worst(loss, size), because)
+
+
+def _worst(residual: Any, size: Any) -> tuple[float, float]:
+    """The residual that is largest relative to 1 + its own size, NaN first, and what is allowed there."""
+    residuals, allowed = np.broadcast_arrays(residual, VALUE_TOLERANCE * (1.0 + size))
+    worst = int((residuals / allowed).argmax())
+    return float(residuals.flat[worst]), float(allowed.flat[worst])

@@ -43,6 +43,12 @@ class Optimum:
     residual: float
     iterations: int
 
+    @property
+    def residuals(self) -> Array:
+        """``max |T V - V|`` of each game of a batch, [...], where T maximises over all actions."""
+        worst: Array = np.abs(self.action_values.max(-1) - self.value).max(-1)
+        return worst
+
 
 def policy_value(mdp: Mdp, policy: Array, extra: Array | float = 0.0) -> Array:
     r""":math:`V=(I-\gamma P^y)^{-1}(r^y+\text{extra})`, [..., S].

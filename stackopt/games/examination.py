@@ -361,7 +361,7 @@ def _epsilon(c: _Candidate) -> float:
         proved = c.profile.temperature * float(c.game.initial @ c.entropy_visits)
     else:
         proved = sandwich.loss_a_priori(c.game.shape[2], c.profile.temperature, c.game.follower_discount, "boltzmann")
-    return max(proved, 0.0)
+    return max(proved, measured)  # it plays its response up to rounding only
 
 
 def _action_sandwich(c: _Candidate) -> tuple[Bound, Bound]:

@@ -154,7 +154,7 @@ def softmax(q: Array, temperature: float) -> Array:
     return policy
 
 
-def argmax_uniform(q: Array, tolerance: float = 0.0) -> Array:
+def argmax_uniform(q: Array, tolerance: float | Array = 0.0) -> Array:
     """argmax-e: the uniform distribution over the maximisers of the last axis, ties within `tolerance`  [A.3]."""
     policy: Array = (q >= q.max(-1, keepdims=True) - tolerance).astype(np.float64)
     policy /= policy.sum(-1, keepdims=True)

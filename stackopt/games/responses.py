@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def soft_response(mdp: Mdp, temperature: float, model: Response = "max-ent", sta
     optimum = optimal_value(mdp)
     if model == "boltzmann":
         return SoftResponse(softmax(optimum.action_values, temperature), optimum)
-    return SoftResponse(argmax_uniform(optimum.action_values, tie_width(optimum.action_values)), optimum)
+    return SoftResponse(argmax_uniform(optimum.action_values, tie_width(optimum.action_values, (-2, -1))), optimum)
 
 
 def follower_response(
@@ -69,9 +70,19 @@ def leader_response(
     return soft_response(leader_mdp(game, follower_policy), temperature, model, start)
 
 
-def tie_width(q: Array) -> float:
-    """The gap below which two actions of `q` count as tied: `TIE_TOLERANCE` relative to its size."""
-    return TIE_TOLERANCE * (1.0 + float(np.abs(q).max()))
+@overload
+def tie_width(q: Array) -> float: ...
+@overload
+def tie_width(q: Array, axis: int | tuple[int, ...]) -> Array: ...
+def tie_width(q: Array, axis: int | tuple[int, ...] | None = None) -> float | Array:
+    """The gap below which two actions of `q` count as tied: `TIE_TOLERANCE` relative to its size.
+
+    With `axis`, one width for each slice along the other axes, which are kept: what shares no unit has sizes of its own.
+    """
+    if axis is None:
+        return TIE_TOLERANCE * (1.0 + float(np.abs(q).max()))
+    widths: Array = TIE_TOLERANCE * (1.0 + np.abs(q).max(axis, keepdims=True))
+    return widths
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +130,9 @@ def commitment(game: StackelbergGame, leader_policy: Array, margin: float = 0.0)
     """
     follower = optimal_value(follower_mdp(game, leader_policy))
     gaps = np.maximum(follower.action_values.max(-1, keepdims=True) - follower.action_values, 0.0)
-    width = max(tie_width(follower.action_values), 4.0 * follower.residual / (1.0 - game.follower_discount))
-    ties = gaps <= (width if margin <= 2 * width else margin - width)
+    error = follower.residuals[..., None, None] / (1.0 - game.follower_discount)
+    width = np.maximum(tie_width(follower.action_values, (-2, -1)), 4.0 * error)
+    ties = gaps <= np.maximum(width, margin - width)
     mdp = leader_reward_mdp(game, leader_policy)
     values, responses = [], []
     for minimise in (False, True):

@@ -129,3 +129,17 @@ def test_generous_ties_are_wider():
     c = np.zeros(2)
     assert SecurityValue(targets, "strong", 0.0).worth(c).value == -5.0
     assert SecurityValue(targets, "strong", 0.0).generous(c)[0] == -1.0
+
+
+def test_a_response_that_only_counts_as_a_tie_is_not_played():
+    """The worst response within the margin sets the weak value; what the candidate plays is a best response."""
+    game = so.BayesianGame([[[1.0, 0.0]]], [[[1.0, 0.9]]], [1.0])
+    solution = so.solve(game, so.Exact(concept="weak", margin=0.25))
+    assert solution.certified, solution
+    assert solution.value == 0.0
+    assert solution.candidate.follower_policy.tolist() == [[1.0, 0.0]]
+    targets = so.SecurityGame(0, [0, 0], [-1, -5], [0, 0], [1.0, 0.9])
+    solution = so.solve(targets, so.Exact(concept="weak", margin=0.25))
+    assert solution.certified, solution
+    assert solution.value == -5.0
+    assert solution.candidate.attacked == 0

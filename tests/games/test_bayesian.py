@@ -149,3 +149,14 @@ def test_printing_and_fingerprint():
     assert rows["types answer"] == "only: r"
     with pytest.raises(ValueError, match="read-only"):
         game.leader_payoff[0, 0, 0] = 5.0
+
+
+def test_types_share_no_unit():
+    """Payoffs of 1e7 for one type neither make ties nor excuse losses of another whose payoffs are 1."""
+    R = [[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]]
+    large = [[1e7, 0.0], [0.0, 1e7]]
+    game = BayesianGame(R, [large, [[1.0, 1.0 - 1e-5]] * 2], [0.5, 0.5])
+    x = np.array([[1.0, 0.0]])
+    assert game.responses(x).tolist() == [0, 0]
+    wrong = BayesianGame(R, [large, [[1.0, 0.0]] * 2], [0.5, 0.5]).certify(Profile(x, np.array([[1.0, 0.0], [0.0, 1.0]])))
+    assert [(c.name, c.residual) for c in wrong.failures] == [("follower optimal", 1.0)]

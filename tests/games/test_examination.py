@@ -248,3 +248,11 @@ def test_a_fixed_point_of_best_responses_is_not_a_soft_one():
     found = game.examinations(so.Profile(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]]), "fixed_point"))
     for tag in ("B4.2", "B4.4", "B11.3"):
         assert "both responses are soft: no" in by_tag(found, tag)[0].bound.because
+
+
+def test_a_follower_within_rounding_of_its_response_does_not_break_the_sandwich():
+    """Its own loss counts if it is larger than what is proved of the exact softmax."""
+    game = so.StackelbergGame([[[1.0, 0.0]]], [[[1.0, 0.0]]], so.stay, discount=0.999)
+    off = 4e-7
+    found = game.examinations(so.Profile(np.ones((1, 1)), np.array([[1.0 - off, off]]), "commitment", "max-ent", 1e-3))
+    assert [e.verdict for e in by_tag(found, "B7.1")] == ["holds", "holds"]

@@ -308,3 +308,18 @@ def test_observations_are_called_by_what_their_states_share():
     assert so.StackelbergGame(np.zeros((2, 1, 1)), np.zeros((2, 1, 1)), so.stay, discount=0.5).observation_names() == ("state 0", "state 1")
     mixed = so.StackelbergGame(np.zeros((3, 1, 1)), np.zeros((3, 1, 1)), so.stay, discount=0.5, leader_observes=[0, 0, 1])
     assert mixed.observation_names() == ("state 0 and 1 more", "state 2")
+
+
+def test_games_of_a_batch_have_sizes_of_their_own():
+    """Rewards of 1e9 in one game neither make ties nor excuse losses and claims in another whose rewards are 1."""
+    small = so.StackelbergGame([[[0.0, 1.0]]], [[[1.0, 1.0 - 1e-6]]], so.stay, discount=0.0)
+    large = so.StackelbergGame([[[0.0, 1e9]]], [[[1e9, 0.0]]], so.stay, discount=0.0)
+    batch, x = so.StackelbergGame.stack([small, large]), np.ones((2, 1, 1))
+    best = np.array([[[1.0, 0.0]], [[1.0, 0.0]]])
+    certificate = batch.certify(so.Profile(x, best, claim=np.zeros(2)))
+    assert certificate.certified, certificate
+    assert certificate.value.tolist() == [0.0, 0.0]
+    assert [c.name for c in batch.certify(so.Profile(x, best, claim=np.array([0.1, 0.0]))).failures] == ["value restated"]
+    other = so.StackelbergGame.stack([so.StackelbergGame([[[0.0, 1.0]]], [[[1.0, 0.9]]], so.stay, discount=0.0), large])
+    wrong = other.certify(so.Profile(x, np.array([[[0.0, 1.0]], [[1.0, 0.0]]])))
+    assert [(c.name, round(c.residual, 9)) for c in wrong.failures] == [("follower optimal", 0.1)]
