@@ -1,4 +1,4 @@
-"""What a search over a finite set of leader policies says about all of them: the bracket of theory D4, or the bound U1."""
+"""What a search over a finite set of leader policies says about all of them: the bracket of theory D4, or a relaxation of B8."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from stackopt.backends.highs import solve_milp
 from stackopt.bounds import net
-from stackopt.bounds.relaxation import high_point
 from stackopt.certificate import Bound
 from stackopt.exact.guarded import AGREEMENT, Solver
+from stackopt.games.certify import PROGRAM_TRIPLES
 from stackopt.games.constants import follower_constants, leader_constants, too_large
-from stackopt.games.dynamic_programming import optimal_value
-from stackopt.games.operators import Array, joint_mdp
+from stackopt.games.operators import Array
+from stackopt.games.relaxations import upper_bounds
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.reformulations.commitment_finite import strong_finite
 from stackopt.reformulations.formulation import choices_of
@@ -21,10 +21,10 @@ from stackopt.solution import Status
 
 
 def upper_bracket(game: StackelbergGame, points: Array, grid: int, attained: float, time_limit: float, seed: int = 0, solve: Solver = solve_milp) -> Bound:
-    """The best upper bound on the strong commitment over *all* leader policies that a net gives  [D4, B8.1].
+    """The best upper bound on the strong commitment over *all* leader policies that a net gives  [D4, B8].
 
     Solves the net's program again with a follower that may lose what a move by the radius of the net can cost it. Where that
-    allowance is too large to exclude anything, or no time is left, the bound U1 is all there is.
+    allowance is too large to exclude anything, or no time is left, the best of U1, U2 and U3 is all there is.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def upper_bracket(game: StackelbergGame, points: Array, grid: int, attained: flo
     solve : callable
         The back end.
     """
-    highest = high_point(float(game.initial @ optimal_value(joint_mdp(game, game.leader_reward, game.leader_discount)).value))
+    S, A, B = game.shape
+    highest = min(upper_bounds(game, programs=S * A * B <= PROGRAM_TRIPLES), key=lambda bound: bound.value)
     if too_large(game):
         return highest
     distance = net.radius(game.shape[1], grid)
@@ -48,7 +49,7 @@ def upper_bracket(game: StackelbergGame, points: Array, grid: int, attained: flo
     allowance = net.follower_loss(follower_constants(game), distance).value
     spread = float(np.ptp(game.follower_reward)) / (1.0 - game.follower_discount)
     if allowance >= spread or net.strong_value(attained, leader, distance).value >= highest.value:
-        return highest  # any response is allowed, or the leader's own term alone exceeds U1
+        return highest  # any response is allowed, or the leader's own term alone exceeds the relaxation
     program = strong_finite(choices_of(game, points), allowance).milp
     deadline, relaxed = time.perf_counter() + time_limit, -np.inf
     for presolve in (False, True):  # the larger of two independent bounds: each alone may be too low by a fault
