@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import io
 import json
 import shutil
 import signal
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,6 +59,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 def main() -> None:
     """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a label outside the terminal's alphabet is escaped, it does not end the run
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 
@@ -212,8 +217,6 @@ def solve(
 
 def save_policies(path: Path, found: dict[str, Any]) -> None:
     """Write policies as NPZ."""
-    import io
-
     import numpy as np
 
     from stackopt.comparison.files import output
@@ -344,8 +347,6 @@ def numbers(text: str | None) -> tuple[float, ...] | None:
 
 def drawn(figure: Any) -> bytes:
     """A figure as SVG, equal bytes for equal figures."""
-    import io
-
     import matplotlib
 
     stream = io.BytesIO()

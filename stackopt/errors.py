@@ -170,6 +170,11 @@ CODES: dict[str, ErrorCode] = {
         "give one label per index, or none",
         "Labels are printed instead of indices; two equal ones would be ambiguous.",
     ),
+    "printable": ErrorCode(
+        "`{name}` must be printable on one line; got {got}",
+        "leave out line breaks and control characters",
+        "Names and labels stand in tables and reports, and on terminals, which obey control characters.",
+    ),
     "observation": ErrorCode(
         "`leader_observes` must give one observation for each of the {states} states",
         "one hashable label or integer per state; states with equal observations are one class to the leader",

@@ -256,4 +256,4 @@ def table(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes
     writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(records)
-    return stream.getvalue().encode()
+    return stream.getvalue().encode(errors="backslashreplace")

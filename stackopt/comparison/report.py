@@ -49,7 +49,7 @@ def write_report(comparison: Mapping[str, Any], path: str | os.PathLike[str]) ->
     MissingPackage
         If jinja2 or Matplotlib is not installed.
     """
-    return output(Path(path), render(comparison).encode("utf-8"))
+    return output(Path(path), render(comparison).encode(errors="backslashreplace"))
 
 
 def render(comparison: Mapping[str, Any]) -> str:

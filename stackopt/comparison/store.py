@@ -185,7 +185,7 @@ class Store:
         writer.writerows(rows)
         path = self.folder / "index.csv"
         try:
-            write_file(path, stream.getvalue().encode())
+            write_file(path, stream.getvalue().encode(errors="backslashreplace"))
         except OSError as error:
             raise self._error("written", path, error) from error
         return path

@@ -90,11 +90,13 @@ def suite(
     from stackopt import catalog
 
     given, names = dict(parameters or {}), list(dict.fromkeys(models))
-    files = {Path(name).stem: name for name in names if is_file(name)}
     entries = {name: catalog.model(name) for name in names if not is_file(name)}
+    files = _files([name for name in names if is_file(name)], entries)
     orphan = next((key for key in given if not any(key in entry.parameters for entry in entries.values())), None)
+    if orphan is not None and not entries:
+        raise InvalidMethod("model-parameter", name=orphan, model=names[0], where="a game file has no parameters", help="change the file")
     if orphan is not None:
-        catalog.build(next(iter(entries), DEFAULT_MODELS[0]), **{orphan: given[orphan]})  # raises, with the nearest name
+        catalog.build(next(iter(entries)), **{orphan: given[orphan]})  # raises, with the nearest name
     problems: dict[str, Any] = {name: load_game(path) for name, path in files.items()}
     about: dict[str, Any] = {name: {"title": name, "source": path, "file": path, "parameters": {}, "known": {}, "unit": ""} for name, path in files.items()}
     for name, entry in entries.items():
@@ -104,6 +106,13 @@ def suite(
                        "known": dict(entry.known) if not own else {}, "assumptions": [list(a) for a in entry.assumptions]}
     methods = {name: methods_for(problem, temperatures, tuple(kinds), time_limit) for name, problem in problems.items()}
     return Suite(problems, methods, about)
+
+
+def _files(paths: Sequence[str], taken: Iterable[str]) -> dict[str, str]:
+    """Path of each game file by what it is called: its stem, or all of it where stems are not distinct."""
+    stems = [*taken, *(Path(path).stem for path in paths)]
+    called = [Path(path).stem if stems.count(Path(path).stem) == 1 else path for path in paths]
+    return {os.fsencode(name).decode(errors="replace"): path for name, path in zip(called, paths, strict=True)}  # file names can be other than text
 
 
 def is_file(name: str) -> bool:

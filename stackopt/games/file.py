@@ -55,7 +55,7 @@ def load_game(path: str | os.PathLike[str]) -> Any:
     if "transition" not in data:
         data["transition"] = stay
         data.setdefault("discount", 0.0)
-    data.setdefault("name", path.stem)
+    data.setdefault("name", os.fsencode(path.stem).decode(errors="replace"))  # file names can be other than text
     return StackelbergGame(**data)
 
 

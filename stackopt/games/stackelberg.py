@@ -111,6 +111,8 @@ class StackelbergGame:
         set_("observations", validation.observation_classes(self.leader_observes, S))
         for name, count in (("states", S), ("leader_actions", A), ("follower_actions", B)):
             set_(name, validation.labels(name, getattr(self, name), count))
+        set_("name", str(self.name))
+        validation.printable("name", self.name)
 
     # --- sizes ---------------------------------------------------------------------------------------------------
 

@@ -174,7 +174,15 @@ def labels(name: str, values: Sequence[str] | None, count: int) -> tuple[str, ..
     found = tuple(str(label) for label in listed)
     if len(set(found)) != count or len(found) != count:
         raise InvalidGame("labels", name=name, expected=count, got=f"{len(found)} of which {len(set(found))} distinct")
+    for label in found:
+        printable(name, label)
     return found
+
+
+def printable(name: str, text: str) -> None:
+    """Refuse line breaks and control characters in what will be printed; they could also drive a terminal."""
+    if not text.isprintable():
+        raise InvalidGame("printable", name=name, got=repr(text))
 
 
 def _listed(values: Any) -> list[Any] | None:

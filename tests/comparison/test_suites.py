@@ -1,5 +1,8 @@
 """Studies from the catalogue: methods that fit the problem, refused ladders reduced to one row that says why."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from stackopt import compare
@@ -72,3 +75,29 @@ def test_games_of_other_kinds_are_compared_too(name):
     assert found["exact strong"]["value"] == pytest.approx(study.about[name]["known"]["strong"], abs=1e-6)
     assert found["softmax tau=0.5"]["status"] == "REFUSED"  # learners play Markov games only
     assert comparison.good
+
+
+def written(path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('{"leader_reward": [[[2, 4], [1, 3]]], "follower_reward": [[[1, 0], [0, 1]]]}')
+    return str(path)
+
+
+def test_files_of_the_same_stem_keep_apart(tmp_path):
+    files = [written(tmp_path / "a" / "g.json"), written(tmp_path / "b" / "g.json"), written(tmp_path / "commitment_2x2.json"), written(tmp_path / "h.json")]
+    study = suite([*files, "commitment_2x2"], kinds=("exact",))
+    assert set(study.problems) == {*files[:3], "h", "commitment_2x2"}
+
+
+def test_parameters_of_game_files_are_refused_not_ignored(tmp_path):
+    with pytest.raises(InvalidMethod, match="a game file has no parameters"):
+        suite([written(tmp_path / "g.json")], {"bill_weight": 0.8})
+
+
+def test_a_file_name_that_is_no_text_is_printed_with_a_replacement(tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.json")
+    try:
+        written(Path(name))
+    except OSError:
+        pytest.skip("this file system takes only text")
+    assert list(suite([name], kinds=("exact",)).problems) == ["\N{REPLACEMENT CHARACTER}"]
