@@ -51,8 +51,8 @@ class Exact:
     Notes
     -----
     OPTIMAL means: the search closed its gap in floating point, the game evaluates the returned policy at the bound, no
-    policy found attains more, and (with `confirm`) a second run agrees. A solver that contradicts itself or the game ends
-    in FAILED.
+    policy found attains more, and (with `confirm`) a second run does not disagree; `because` says whether it finished in the
+    time left. A solver that contradicts itself or the game ends in FAILED.
     """
 
     concept: Concept = "strong"

@@ -215,6 +215,7 @@ def solve_sparse(
     return shifted, q, float(np.abs(attained - shifted).max()), sweeps + 1
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an iteration that overflows is left, its best iterate returned
 def krylov(kernel: Any, discount: float, right: Array, reduction: float) -> tuple[Array, bool]:
     r"""Solve :math:`(I-\gamma P)x=r` by stabilised bi-conjugate gradients until the residual is `reduction` of `right`, in max norm.
 

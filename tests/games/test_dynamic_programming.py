@@ -6,7 +6,7 @@ from scipy import sparse
 
 from stackopt.games import dynamic_programming as dp
 from stackopt.games.operators import Mdp, action_values, entropy, policy_kernel, policy_reward, soft_bellman, softmax
-from stackopt.games.sparse_programming import solve_sparse
+from stackopt.games.sparse_programming import krylov, solve_sparse
 
 KERNELS = ("random", "deterministic", "cycle", "two periodic classes", "lazy walk")
 DISCOUNTS = (0.0, 0.5, 0.95, 0.999)
@@ -157,3 +157,15 @@ def test_a_large_slowly_mixing_problem_is_solved_to_its_tolerance():
     mdp = Mdp(rng.uniform(0, 1, (S, B)), thin, 0.99)
     optimum = dp.soft_optimal_value(mdp, 0.1)
     assert np.abs(soft_bellman(mdp, optimum.value, 0.1) - optimum.value).max() <= 1e-10 * np.abs(optimum.value).max()
+
+
+def test_a_linear_solve_that_overflows_in_single_precision_gives_its_best_iterate_without_a_warning():
+    rng = np.random.default_rng(69)
+    S = int(rng.choice([30, 100, 130]))
+    rng.integers(3)
+    kernel = sparse.csr_matrix((np.ones(S, np.float32), rng.permutation(S), np.arange(S + 1)), shape=(S, S))
+    right = rng.integers(-2, 3, S).astype(float)
+    with np.errstate(all="raise", under="ignore"):
+        solution, reached = krylov(kernel, 0.999, right, 1e-8)
+    assert not reached
+    assert np.abs(right + 0.999 * (kernel @ solution) - solution).max() <= np.abs(right).max()
