@@ -65,6 +65,9 @@ class BayesianGame:
     follower_actions: Sequence[str] | None = None
     name: str = "bayesian game"
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        validation.restore(self, state)
+
     def __post_init__(self) -> None:
         leader, follower = (self._payoff(name) for name in ("leader_payoff", "follower_payoff"))
         if leader.shape != follower.shape:

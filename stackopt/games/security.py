@@ -87,6 +87,9 @@ class SecurityGame:
     targets: Sequence[str] | None = None
     name: str = "security game"
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        validation.restore(self, state)
+
     def __post_init__(self) -> None:
         for key in PAYOFFS:
             try:

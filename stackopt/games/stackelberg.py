@@ -94,6 +94,9 @@ class StackelbergGame:
     name: str = "game"
     observations: Any = field(init=False, default=None)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        validation.restore(self, state)
+
     def __post_init__(self) -> None:
         def set_(key: str, value: Any) -> None:  # the one way into a frozen dataclass
             object.__setattr__(self, key, value)

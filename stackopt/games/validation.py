@@ -25,6 +25,14 @@ def freeze(array: Array) -> Array:
     return array
 
 
+def restore(game: object, state: dict[str, Any]) -> None:
+    """Take up a copied or unpickled state: numpy forgets there that an array is read-only."""
+    for value in state.values():
+        if isinstance(value, np.ndarray):
+            freeze(value)
+    vars(game).update(state)
+
+
 def witness(array: np.ndarray, bad: np.ndarray, axes: str) -> str:
     """``(s, a, b) = (1, 0, 0) is nan; 3 more differ`` for the first bad entry."""
     where = np.argwhere(bad)
