@@ -49,6 +49,14 @@ def solve(
         If the method does not solve this problem; the error names what does.
     InvalidMethod
         If the seed is not an integer of at least 0.
+
+    Examples
+    --------
+    >>> import stackopt as so
+    >>> game = so.catalog.build("commitment_2x2")
+    >>> solution = so.solve(game, so.Exact())
+    >>> str(solution.status), round(float(solution.value), 4)
+    ('OPTIMAL', 3.5)
     """
     if method is None:
         from stackopt.exact import Exact

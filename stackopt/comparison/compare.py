@@ -128,6 +128,14 @@ def compare(
         If problems share a name, are batches, or a method cannot be identified.
     Interrupted
         On Ctrl-C; finished cells are in the store.
+
+    Examples
+    --------
+    >>> import stackopt as so
+    >>> games = {"small": so.catalog.build("commitment_2x2")}
+    >>> comparison = so.compare(games, {"exact": so.Exact(), "soft": so.SoftmaxPolicyIteration(0.1)})
+    >>> print(comparison.verdict)
+    Comparison: 1 problem, 2 methods, 1 seed: 2 of 2 cells certified, no bound violated
     """
     if retry not in (None, "failed", "all"):
         raise InvalidMethod("setting", name="retry", law='None, "failed" or "all"', got=repr(retry))

@@ -53,6 +53,13 @@ class Exact:
     OPTIMAL means: the search closed its gap in floating point, the game evaluates the returned policy at the bound, no
     policy found attains more, and (with `confirm`) a second run does not disagree; `because` says whether it finished in the
     time left. A solver that contradicts itself or the game ends in FAILED.
+
+    Examples
+    --------
+    >>> import stackopt as so
+    >>> solution = so.solve(so.catalog.build("commitment_2x2"), so.Exact(concept="strong"))
+    >>> abs(solution.candidate.leader_policy).round(3).tolist()
+    [[0.5, 0.5]]
     """
 
     concept: Concept = "strong"

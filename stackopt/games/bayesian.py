@@ -52,6 +52,7 @@ class BayesianGame:
 
     Examples
     --------
+    >>> from stackopt import BayesianGame
     >>> game = BayesianGame(leader_payoff=[[[2, 4], [1, 3]]], follower_payoff=[[[1, 0], [0, 1]]], probabilities=[1.0])
     >>> game.shape
     (1, 2, 2)
