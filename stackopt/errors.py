@@ -42,7 +42,7 @@ class StackoptError(Exception):
         self.code = code
         self.law = entry.law.format(**law)
         self.where = where
-        self.help = help or entry.help
+        self.help = help or entry.help.format(**law)
         super().__init__(self.__str__())
 
     def __str__(self) -> str:
@@ -294,7 +294,7 @@ CODES: dict[str, ErrorCode] = {
     ),
     "package": ErrorCode(
         "{feature} needs the package {package}",
-        "pip install {package}",
+        'pip install "{package}"',
         "Plots, reports and data frames use optional packages, imported only where they are used.",
     ),
     "program": ErrorCode(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stackopt.errors import CODES, InvalidGame, Refused, StackoptError
+from stackopt.errors import CODES, InvalidGame, MissingPackage, Refused, StackoptError
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,3 +54,8 @@ def test_errors_survive_a_process_boundary():
 def test_unknown_code_is_a_programming_error():
     with pytest.raises(KeyError):
         StackoptError("no-such-code")
+
+
+def test_the_remedy_for_a_missing_package_can_be_pasted():
+    error = MissingPackage("package", feature="a report", package="stackopt[report]")
+    assert error.help == 'pip install "stackopt[report]"'
