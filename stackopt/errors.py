@@ -245,6 +245,12 @@ CODES: dict[str, ErrorCode] = {
         "SoftmaxPolicyIteration scales; Exact is for small instances",
         "Exact methods build a mixed-integer program or enumerate policies; past a size this would only exhaust memory.",
     ),
+    "units": ErrorCode(
+        "rewards must differ by at least {smallest}, or not at all, to be solved exactly",
+        "multiply the rewards: other units, the same game",
+        "Solvers, ties and certificates work to absolute tolerances for values of about one. In units so large that all "
+        "rewards are tiny, a wrong answer would pass for optimal.",
+    ),
     "single-game": ErrorCode(
         "{method} solves one game at a time; this is a batch of shape {batch}",
         "solve(game[i], method) for each i, or SoftmaxPolicyIteration, which batches",

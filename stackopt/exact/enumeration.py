@@ -16,7 +16,7 @@ from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.exact.commitment import CommitmentValue
 from stackopt.exact.guarded import Worth
-from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, searched
+from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, searched, units_refusal
 from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
 from stackopt.games.stackelberg import StackelbergGame
@@ -62,6 +62,8 @@ class Enumeration:
             return Refusal("wrong-problem", law={"method": self.name, "problem": type(problem).__name__})
         if problem.batch:
             return Refusal("single-game", law={"method": self.name, "batch": problem.batch})
+        if refusal := units_refusal(leader_reward=problem.leader_reward, follower_reward=problem.follower_reward):
+            return refusal
         if self.leader in ("auto", "randomised") and (refusal := randomised_refusal(problem, self.concept)):
             return refusal
         count, most, what = self._count(problem)

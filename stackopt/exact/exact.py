@@ -15,7 +15,7 @@ from stackopt.exact.bracket import upper_bracket
 from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
-from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, searched
+from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, searched, units_refusal
 from stackopt.exact.static_games import StaticGame, refuses_static, run_static
 from stackopt.games.profile import Profile
 from stackopt.games.stackelberg import StackelbergGame
@@ -87,6 +87,8 @@ class Exact:
             return Refusal("wrong-problem", law={"method": self.name, "problem": type(problem).__name__})
         if problem.batch:
             return Refusal("single-game", law={"method": self.name, "batch": problem.batch})
+        if refusal := units_refusal(leader_reward=problem.leader_reward, follower_reward=problem.follower_reward):
+            return refusal
         if self.leader in ("auto", "randomised") and (refusal := randomised_refusal(problem, self.concept)):
             return refusal
         S, A, B = problem.shape

@@ -29,6 +29,10 @@ def check_settings(concept: str, leader: str, grid: object, margin: float) -> No
             raise InvalidMethod("setting", name=name, law=law, got=repr(got))
 
 
+#: Values are compared to within 5e-7: rewards that differ by less than this in all would be solved too coarsely to be called optimal.
+SMALLEST_SPAN = 1e-3
+
+
 def method_name(method: str, concept: str, leader: str, grid: int) -> str:
     """``"exact strong"``, ``"exact weak, net 1/4 leader"``, ..."""
     net = f" 1/{grid}" if leader == "net" else ""
@@ -63,3 +67,12 @@ def randomised_refusal(game: StackelbergGame, concept: str) -> Refusal | None:
     if not where or (concept == "strong" and stagewise(game) and game.leader_sees_state):
         return None
     return Refusal("leader-moves-state", because=where)
+
+
+def units_refusal(**rewards: np.ndarray) -> Refusal | None:
+    """Rewards that differ, but by so little that absolute tolerances would call every answer optimal."""
+    for name, array in rewards.items():
+        span = float(np.ptp(array))
+        if 0.0 < span < SMALLEST_SPAN:
+            return Refusal("units", because=f"`{name}` differs by {span:.3g} in all", law={"smallest": f"{SMALLEST_SPAN:g}"})
+    return None

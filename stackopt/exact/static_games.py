@@ -12,7 +12,7 @@ from stackopt.backends.highs import solve_lp
 from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.exact.guarded import AGREEMENT, Outcome, Worth, guarded_search
-from stackopt.exact.searched import Concept, Leader, searched
+from stackopt.exact.searched import Concept, Leader, searched, units_refusal
 from stackopt.games.bayesian import BayesianGame
 from stackopt.games.operators import Array, one_hot
 from stackopt.games.profile import Profile
@@ -39,7 +39,10 @@ def refuses_static(game: StaticGame, method: str, leader: Leader) -> Refusal | N
     binaries = game.shape[0] * game.shape[2] if isinstance(game, BayesianGame) else game.size
     if binaries > BINARIES:
         return Refusal("too-large", law={"what": f"{binaries} responses need as many binary columns or programs; the limit is {BINARIES}"})
-    return None
+    if isinstance(game, BayesianGame):
+        return units_refusal(leader_payoff=game.leader_payoff, follower_payoff=game.follower_payoff)
+    defender, attacker = (game.defender_covered, game.defender_uncovered), (game.attacker_covered, game.attacker_uncovered)
+    return units_refusal(defender=np.array(defender), attacker=np.array(attacker))
 
 
 def run_static(

@@ -217,3 +217,16 @@ def test_stagewise_search_on_a_sparse_game():
     solution = so.solve(sparse, Exact())
     assert solution.bound.reference == "P1"
     assert solution.value == pytest.approx(so.solve(game, Exact()).value, abs=1e-7)
+
+
+@pytest.mark.parametrize("player", ["leader_reward", "follower_reward"])
+@pytest.mark.parametrize("method", [so.Exact(), so.Enumeration()])
+def test_units_that_hide_every_difference_are_refused(method, player):
+    rewards = {"leader_reward": np.eye(2)[None], "follower_reward": np.eye(2)[None]} | {player: 1e-9 * np.arange(4.0).reshape(1, 2, 2)}
+    with pytest.raises(so.Refused, match=r"\[units\](.|\n)*3e-09"):
+        so.solve(so.StackelbergGame(**rewards, transition=so.stay, discount=0.0), method)
+
+
+def test_units_of_static_games_are_refused():
+    with pytest.raises(so.Refused, match=r"\[units\]"):
+        so.solve(so.BayesianGame(1e-9 * np.arange(4.0).reshape(1, 2, 2), np.ones((1, 2, 2)), [1.0]), so.Exact())
