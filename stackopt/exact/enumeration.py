@@ -16,7 +16,7 @@ from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.exact.commitment import CommitmentValue
 from stackopt.exact.guarded import Worth
-from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, searched, units_refusal
+from stackopt.exact.searched import Concept, Leader, check_settings, method_name, refusal, searched
 from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
 from stackopt.games.stackelberg import StackelbergGame
@@ -58,14 +58,8 @@ class Enumeration:
 
     def refuses(self, problem: Any) -> Refusal | None:
         """Batches, more cases than can be tried, and searches that are not linear case by case."""
-        if not isinstance(problem, StackelbergGame):
-            return Refusal("wrong-problem", law={"method": self.name, "problem": type(problem).__name__})
-        if problem.batch:
-            return Refusal("single-game", law={"method": self.name, "batch": problem.batch})
-        if refusal := units_refusal(leader_reward=problem.leader_reward, follower_reward=problem.follower_reward):
-            return refusal
-        if self.leader in ("auto", "randomised") and (refusal := randomised_refusal(problem, self.concept)):
-            return refusal
+        if found := refusal(problem, self.name, self.concept, self.leader):
+            return found
         count, most, what = self._count(problem)
         if count > most:
             return Refusal("too-large", law={"what": f"{count:.6g} {what} to try; the limit is {most}"})

@@ -15,10 +15,9 @@ from stackopt.exact.bracket import upper_bracket
 from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
-from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, searched, units_refusal
+from stackopt.exact.searched import Concept, Leader, check_settings, method_name, refusal, searched
 from stackopt.exact.static_games import StaticGame, refuses_static, run_static
 from stackopt.games.profile import Profile
-from stackopt.games.stackelberg import StackelbergGame
 from stackopt.reformulations.formulation import grid_size, simplex_grid
 from stackopt.solution import Refusal, Report, Run, Status
 
@@ -83,14 +82,8 @@ class Exact:
         """Batches, programs that would not fit, and searches that are not mixed-integer linear."""
         if isinstance(problem, StaticGame):
             return refuses_static(problem, self.name, self.leader)
-        if not isinstance(problem, StackelbergGame):
-            return Refusal("wrong-problem", law={"method": self.name, "problem": type(problem).__name__})
-        if problem.batch:
-            return Refusal("single-game", law={"method": self.name, "batch": problem.batch})
-        if refusal := units_refusal(leader_reward=problem.leader_reward, follower_reward=problem.follower_reward):
-            return refusal
-        if self.leader in ("auto", "randomised") and (refusal := randomised_refusal(problem, self.concept)):
-            return refusal
+        if found := refusal(problem, self.name, self.concept, self.leader):
+            return found
         S, A, B = problem.shape
         J = grid_size(A, self._grid())
         per_choice = J if self.leader in ("deterministic", "net") else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -59,6 +59,16 @@ def stagewise(game: StackelbergGame) -> bool:
         first = np.repeat(np.arange(S * A) * B, B)
         return bool(abs(game.transition - game.transition[first]).max() <= MASS_TOLERANCE)
     return bool(np.abs(game.transition - game.transition[:, :, :1]).max() <= MASS_TOLERANCE)
+
+
+def refusal(problem: Any, method: str, concept: str, leader: str) -> Refusal | None:
+    """Why no exact search over commitments of `problem` is possible, whatever its size: not this kind of problem, a batch, units, nonlinear."""
+    if not isinstance(problem, StackelbergGame):
+        return Refusal("wrong-problem", law={"method": method, "problem": type(problem).__name__})
+    if problem.batch:
+        return Refusal("single-game", law={"method": method, "batch": problem.batch})
+    tiny = units_refusal(leader_reward=problem.leader_reward, follower_reward=problem.follower_reward)
+    return tiny or (randomised_refusal(problem, concept) if leader in ("auto", "randomised") else None)
 
 
 def randomised_refusal(game: StackelbergGame, concept: str) -> Refusal | None:
