@@ -55,8 +55,6 @@ def imported_modules(tree: ast.AST) -> list[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_follow_the_layers(path):
     here = part(path)
-    if here in ("models", "data"):
-        pytest.skip("shipped models use the public package")
     assert here in LAYERS, f"{here} is not in the table of layers"
     for module in imported_modules(ast.parse(path.read_text())):
         if not module.startswith("stackopt."):

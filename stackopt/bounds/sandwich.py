@@ -26,7 +26,9 @@ def same_discount(leader: float, follower: float) -> Assumption:
     return Assumption("both players discount alike", leader == follower, f"leader {number(leader)}, follower {number(follower)}")
 
 
-def value_sandwich(weak: float, strong: float, epsilon: float, leader_discount: float, follower_discount: float) -> tuple[Bound, Bound]:
+def value_sandwich(
+    weak: float, strong: float, epsilon: float, loss: float, leader_discount: float, follower_discount: float, rounding: float = 0.0
+) -> tuple[Bound, Bound]:
     r""":math:`W_\epsilon(x)\le\rho^\top V_L^{x,y}\le S_\epsilon(x)` for a follower y that loses at most :math:`\epsilon`  [B7.1].
 
     Parameters
@@ -34,15 +36,20 @@ def value_sandwich(weak: float, strong: float, epsilon: float, leader_discount: 
     weak, strong : float
         :math:`W_\epsilon(x)` and :math:`S_\epsilon(x)` (or anything below and above them).
     epsilon : float
-        A proved bound on :math:`\rho^\top(V_F^{x,*}-V_F^{x,y})`.
+        What the follower may lose, e.g. what B2 proves that it loses at most.
+    loss : float
+        What it loses: :math:`\rho^\top(V_F^{x,*}-V_F^{x,y})`, measured.
     leader_discount, follower_discount : float
+    rounding : float
+        Of the measured loss.
 
     Returns
     -------
     lower, upper : Bound
         Tight at small temperature unless the follower has near-ties that the leader cares about.
     """
-    given = (same_discount(leader_discount, follower_discount), Assumption("the follower loses at most epsilon", epsilon >= 0.0, f"epsilon {number(epsilon)}"))
+    allowed = Assumption("the follower loses at most epsilon", loss <= epsilon + rounding, f"loss {number(loss)}, epsilon {number(epsilon)}")
+    given = (same_discount(leader_discount, follower_discount), allowed)
     remedy = "equal discounts, or the action-gap version B7.2"
     return (
         Bound(weak, LEADER_VALUE, "B7.1", given, sense="lower", remedy=remedy),

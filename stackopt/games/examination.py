@@ -334,12 +334,13 @@ def _sandwich(c: _Candidate) -> Iterator[Examination]:
         return
     slack = _rounding(value, c.committed.follower.value)
     if game.leader_discount == game.follower_discount:
-        epsilon = _epsilon(c)
+        loss = float(game.initial @ c.follower_loss)
+        epsilon = _epsilon(c, loss)
         best = float(game.initial @ c.committed.follower.value)
         ends = weak_within(game, c.x, epsilon, best).value, strong_within(game, c.x, epsilon, best).value
     else:
-        epsilon, ends = 0.0, (math.nan, math.nan)
-    for bound in sandwich.value_sandwich(*ends, epsilon, game.leader_discount, game.follower_discount):
+        loss, epsilon, ends = 0.0, 0.0, (math.nan, math.nan)
+    for bound in sandwich.value_sandwich(*ends, epsilon, loss, game.leader_discount, game.follower_discount):
         yield Examination(value, bound, slack)
     if c.why_no_constants:
         yield _affordable(sandwich.LEADER_VALUE, "B7.2", c.why_no_constants)
@@ -349,12 +350,11 @@ def _sandwich(c: _Candidate) -> Iterator[Examination]:
     yield Examination(value, upper, slack)
 
 
-def _epsilon(c: _Candidate) -> float:
+def _epsilon(c: _Candidate, measured: float) -> float:
     r"""The proved loss of the candidate's follower from the initial distribution, a posteriori where the model is max-ent.
 
     A follower that is not exactly its response gets its own measured loss instead, which is always right.
     """
-    measured = float(c.game.initial @ c.follower_loss)
     if not c.soft or float(np.abs(c.y - c.response.policy).sum(-1).max()) > softmax.POLICY:
         return measured
     if c.profile.response == "max-ent":

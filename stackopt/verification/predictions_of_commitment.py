@@ -25,7 +25,7 @@ def e9(case: Case) -> Iterator[Examination]:
     game, x, tau = case.game, case.x, case.temperature
     gammas = game.leader_discount, game.follower_discount
     if gammas[0] != gammas[1]:
-        for bound in sandwich.value_sandwich(math.nan, math.nan, 0.0, *gammas):
+        for bound in sandwich.value_sandwich(math.nan, math.nan, 0.0, 0.0, *gammas):
             yield Examination(math.nan, bound)
         return
     best = float(game.initial @ case.best.value)
@@ -38,7 +38,7 @@ def e9(case: Case) -> Iterator[Examination]:
         value = float(leader_value(game, x, y))
         weak, strong = weak_within(game, x, epsilon, best), strong_within(game, x, epsilon, best)
         slack = case.slack(value, best)
-        for bound in sandwich.value_sandwich(weak.value, strong.value, epsilon, *gammas):
+        for bound in sandwich.value_sandwich(weak.value, strong.value, epsilon, case.loss(y), *gammas, rounding=slack):
             yield Examination(value, bound, slack)
     value, loss = float(leader_value(game, x, case.soft.policy)), max(case.loss(case.soft.policy), 0.0)
     for strong_side in (True, False):

@@ -13,7 +13,7 @@ from stackopt.solution import STRONG_VALUE
 
 
 def test_unequal_discounts_give_no_value_sandwich():
-    for bound in sandwich.value_sandwich(0.0, 1.0, 0.1, 0.9, 0.5):
+    for bound in sandwich.value_sandwich(0.0, 1.0, 0.1, 0.05, 0.9, 0.5):
         assert not bound.applies
         assert bound.because == "both players discount alike: no, leader 0.9, follower 0.5"
         assert "B7.2" in bound.remedy
@@ -23,11 +23,17 @@ def test_unequal_discounts_give_no_value_sandwich():
 
 
 def test_value_sandwich_senses():
-    lower, upper = sandwich.value_sandwich(0.0, 1.0, 0.1, 0.9, 0.9)
+    lower, upper = sandwich.value_sandwich(0.0, 1.0, 0.1, 0.05, 0.9, 0.9)
     assert (lower.sense, upper.sense) == ("lower", "upper")
     assert so.Examination(0.5, lower).verdict == so.Examination(0.5, upper).verdict == "holds"
     assert so.Examination(-0.5, lower).verdict == "violated"
-    assert not sandwich.value_sandwich(0.0, 1.0, math.nan, 0.9, 0.9)[1].applies
+    assert not sandwich.value_sandwich(0.0, 1.0, math.nan, 0.05, 0.9, 0.9)[1].applies
+
+
+def test_a_follower_that_loses_more_than_epsilon_is_not_in_the_sandwich():
+    for bound in sandwich.value_sandwich(0.0, 1.0, 0.1, 0.2, 0.9, 0.9):
+        assert not bound.applies
+        assert bound.because == "the follower loses at most epsilon: no, loss 0.2, epsilon 0.1"
 
 
 def test_loss_a_priori():
