@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stackopt import catalog as catalog
+    from stackopt.bilevel.point import Point as Point
+    from stackopt.bilevel.program import BilevelProgram as BilevelProgram
+    from stackopt.bilevel.program import Level as Level
+    from stackopt.bilevel.program import Multiplier as Multiplier
+    from stackopt.bilevel.program import Objective as Objective
+    from stackopt.bilevel.program import Rows as Rows
     from stackopt.certificate import Assumption as Assumption
     from stackopt.certificate import Bound as Bound
     from stackopt.certificate import Certificate as Certificate
@@ -55,6 +61,12 @@ if TYPE_CHECKING:
 #: Public name -> module that defines it.
 _HOME = {
     "catalog": "catalog",  # the module itself
+    "BilevelProgram": "bilevel.program",
+    "Level": "bilevel.program",
+    "Multiplier": "bilevel.program",
+    "Objective": "bilevel.program",
+    "Point": "bilevel.point",
+    "Rows": "bilevel.program",
     "Assumption": "certificate",
     "Bound": "certificate",
     "Certificate": "certificate",

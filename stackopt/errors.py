@@ -226,6 +226,42 @@ CODES: dict[str, ErrorCode] = {
         "see the docstring of the method",
         "A setting outside its range would silently change the algorithm.",
     ),
+    # bilevel programs
+    "bilevel-shape": ErrorCode(
+        "{array} must be {wanted}; got {got}",
+        "symbols are the variables followed by the multipliers that the leader uses",
+        "Every array of a bilevel program is held to the number of its variables and rows, so that nothing is broadcast by accident.",
+    ),
+    "bilevel-data": ErrorCode(
+        "a bilevel program needs {law}",
+        "see the docstring of BilevelProgram",
+        "NaN compares false with everything and an infinite coefficient makes a row meaningless; both are refused where they enter.",
+    ),
+    "bilevel-names": ErrorCode(
+        "names of {what} must be distinct",
+        "rename one of them",
+        "Names stand in certificates, errors and files; two equal ones would be ambiguous.",
+    ),
+    "bilevel-bounds": ErrorCode(
+        "a lower bound must not exceed the upper bound",
+        "exchange them; an infinite bound is -inf below and inf above",
+        "Crossed bounds make a program infeasible by a slip of the pen; a follower with crossed bounds never answers.",
+    ),
+    "variable-owner": ErrorCode(
+        "every variable is decided by the leader or by exactly one follower, and every follower decides something",
+        "owner is -1 for the leader and k for follower k",
+        "Who decides what is what makes a program bilevel; a variable owned by nobody has no optimality condition.",
+    ),
+    "multiplier-place": ErrorCode(
+        "a multiplier belongs to a row or a variable of a follower, and only the leader may use it",
+        "use dual(constraint) in the leader's objective and rows",
+        "A multiplier is the derivative of a follower's optimal value; inside the follower's own program it would define itself.",
+    ),
+    "unknown-variable": ErrorCode(
+        "{program!r} has no variable {name!r}",
+        "use a name from the list, or a variable of the model it was made from",
+        "Solutions are looked up by the names and objects that the user wrote.",
+    ),
     # refusals
     "observation-fixed-point": ErrorCode(
         "a fixed point needs a leader that sees the state: with `leader_observes` the leader's best response is a POMDP",

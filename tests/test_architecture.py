@@ -14,22 +14,22 @@ LAYERS = {
     "errors": 0, "display": 0, "certificate": 0, "solution": 0,
     "bounds": 1,
     "programs": 2, "games": 2,
-    "reformulations": 3,
-    "backends": 4,
+    "backends": 3, "bilevel": 3,
+    "reformulations": 4,
     "exact": 5, "learning": 5,
     "solving": 6,
     "comparison": 7, "verification": 7, "catalog": 7,
     "plot": 8, "cli": 8, "doctor": 8, "testing": 8, "__main__": 9, "__init__": 9,
 }  # fmt: skip
 #: Same layer, but apart: they meet only in `comparison`.
-STRANGERS = {("exact", "learning"), ("learning", "exact"), ("programs", "games"), ("games", "programs")}
+STRANGERS = {("exact", "learning"), ("learning", "exact"), ("programs", "games"), ("games", "programs"), ("bilevel", "games")}
 #: `learning` stands at layer 5 but sees only layer 2: a learner knows nothing of programs and solvers.
 ONLY = {
     "learning": {"learning", "games", "bounds", "errors", "display", "certificate", "solution"},
     "backends": {"backends", "programs", "errors", "display", "certificate", "solution"},
 }
 #: Imported inside the function that needs them, never at the top of a file.
-LATE = {"highspy", "pandas", "matplotlib", "jinja2", "typer", "rich", "pyomo", "cvxpy", "networkx", "pyarrow", "scipy", "numba"}
+LATE = {"highspy", "pandas", "matplotlib", "jinja2", "typer", "rich", "pyomo", "cvxpy", "networkx", "pyarrow", "scipy", "numba", "pyscipopt"}
 #: The exceptions: the CLI is loaded only to be run; the progress bar only when there is a terminal.
 MAY_IMPORT_EARLY = {"cli.py", "__main__.py"}
 

@@ -1,0 +1,1 @@
+"""Bilevel programs: a leader's program over the optimal responses of its followers."""
