@@ -287,6 +287,12 @@ CODES: dict[str, ErrorCode] = {
         "Solvers, ties and certificates work to absolute tolerances for values of about one. In units so large that all "
         "rewards are tiny, a wrong answer would pass for optimal.",
     ),
+    "kkt-form": ErrorCode(
+        "optimality conditions do not stand for the followers: {why}",
+        "so.Exact() picks a method that fits; so.Scip() solves nonconvex followers globally where pyscipopt is installed",
+        "Stationarity, signs and complementarity are equivalent to optimality for linear and convex quadratic followers with "
+        "linear rows. Elsewhere they are at best necessary, and a solution of them need not be a reaction of the follower.",
+    ),
     "single-game": ErrorCode(
         "{method} solves one game at a time; this is a batch of shape {batch}",
         "solve(game[i], method) for each i, or SoftmaxPolicyIteration, which batches",
