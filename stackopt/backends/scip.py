@@ -1,0 +1,216 @@
+"""SCIP, called through pyscipopt: quadratic programs, convex or not, with integers, SOS1 sets and implications, globally.
+
+An optional package. A solver's word is not taken: the point is re-checked here, and the bilevel problem re-solves followers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stackopt.backends.answer import Answer, answer
+from stackopt.errors import MissingPackage
+from stackopt.programs.milp import Array
+from stackopt.programs.quadratic import QuadraticProgram
+from stackopt.solution import Status
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+#: Requested accuracy of rows and bounds, relative to their sides.
+FEASIBILITY = 1e-9
+
+
+def available() -> bool:
+    """Whether pyscipopt is installed."""
+    return importlib.util.find_spec("pyscipopt") is not None
+
+
+def require(feature: str) -> None:
+    """Raises MissingPackage if pyscipopt is not installed."""
+    if not available():
+        raise MissingPackage("package", feature=feature, package="pyscipopt")
+
+
+def solve_program(program: QuadraticProgram, *, time_limit: float = 60.0, seed: int = 0, feasibility: float = FEASIBILITY) -> Answer:
+    """Optimise `program` globally.
+
+    Parameters
+    ----------
+    program : QuadraticProgram
+        Not necessarily convex; SOS1 sets and implications are passed as such, no constant is invented.
+    time_limit : float
+        Seconds. At 0 nothing is searched: LIMIT without a point.
+    seed : int
+        Of SCIP's randomness.
+    feasibility : float
+        SCIP's feasibility tolerance.
+
+    Returns
+    -------
+    Answer
+        OPTIMAL is SCIP's claim; only feasibility was re-checked.
+
+    Raises
+    ------
+    MissingPackage
+        If pyscipopt is not installed.
+    """
+    require("this method")
+    begun = time.perf_counter()
+    none = -np.inf if program.sense == "min" else np.inf
+    if time_limit <= 0:
+        return Answer(Status.LIMIT, None, np.nan, none, np.nan, 0, 0.0, "time limit 0")
+    import pyscipopt
+
+    model = pyscipopt.Model(program.name)
+    model.hideOutput()
+    # presolving on small programs often solves them; a limit on memory protects a machine shared with others
+    for option, value in (
+        ("limits/time", float(time_limit)), ("limits/gap", 0.0), ("limits/absgap", 0.0), ("misc/catchctrlc", False),
+        ("numerics/feastol", feasibility), ("numerics/dualfeastol", max(feasibility, 1e-9)),
+        ("randomization/randomseedshift", int(seed) % (2**31)), ("parallel/maxnthreads", 1),
+    ):
+        model.setParam(option, value)
+    columns = _columns(model, program)
+    _rows(pyscipopt, model, program, columns)
+    _run(model)
+    status = _STATUSES.get(model.getStatus(), Status.FAILED)
+    point = None
+    if status in (Status.OPTIMAL, Status.LIMIT) and model.getNSols() > 0:
+        best = model.getBestSol()
+        point = np.array([best[column] for column in columns], float)
+    bound = float(model.getDualbound())
+    bound = none if abs(bound) >= model.infinity() else bound
+    found = answer(program, status, point, bound, int(model.getNNodes()), time.perf_counter() - begun, f"SCIP: {model.getStatus()}")
+    model.freeProb()
+    return found
+
+
+def solve_quadratic(
+    linear: Array,
+    matrix: csr_array,
+    row_lower: Array,
+    row_upper: Array,
+    lower: Array,
+    upper: Array,
+    *,
+    quadratic: csr_array | None = None,
+    row_quadratic: dict[int, Any] | None = None,
+    integer: NDArray[np.bool_] | None = None,
+    constant: float = 0.0,
+    time_limit: float = 60.0,
+) -> Answer:
+    r"""Minimise :math:`c_0 + c^\top x + \sum_{i \le j} q_{ij} x_i x_j` globally, over rows that may be quadratic, in plain arrays.
+
+    Parameters
+    ----------
+    linear : array [n]
+    matrix : sparse [m, n]
+    row_lower, row_upper : array [m]
+    lower, upper : array [n]
+    quadratic : sparse [n, n], upper triangle, optional
+    row_quadratic : dict of int to sparse [n, n], upper triangles, optional
+    integer : bool array [n], optional
+    constant, time_limit : float
+
+    Returns
+    -------
+    Answer
+
+    Raises
+    ------
+    MissingPackage
+        If pyscipopt is not installed.
+    """
+    n, m = len(linear), matrix.shape[0]
+    program = QuadraticProgram(
+        tuple(f"x{j}" for j in range(n)), lower, upper, np.zeros(n, bool) if integer is None else integer, linear, tuple(f"r{i}" for i in range(m)),
+        matrix, row_lower, row_upper, quadratic, constant, "min", row_quadratic or {},
+    )
+    return solve_program(program, time_limit=time_limit)
+
+
+# --- the model -------------------------------------------------------------------------------------------------------
+
+
+def _columns(model: Any, program: QuadraticProgram) -> list[Any]:
+    """Variables in order. SCIP's objective is linear, so a curved one becomes a variable held above (below) it by a row."""
+    curved = program.curved
+    columns = []
+    for j in range(len(program.names)):
+        low, high = float(program.lower[j]), float(program.upper[j])
+        binary = program.integer[j] and low == 0.0 and high == 1.0
+        columns.append(model.addVar(
+            name=f"v{j}", vtype="B" if binary else "I" if program.integer[j] else "C", lb=None if math.isinf(low) else low,
+            ub=None if math.isinf(high) else high, obj=0.0 if curved else float(program.linear[j]),
+        ))
+    model.addObjoffset(program.constant)
+    if curved:
+        goal = model.addVar(name="objective", vtype="C", lb=None, ub=None, obj=1.0)
+        value = _expression(columns, np.flatnonzero(program.linear), program.linear[np.flatnonzero(program.linear)], program.quadratic)
+        model.addCons(goal >= value if program.sense == "min" else goal <= value)
+    (model.setMinimize if program.sense == "min" else model.setMaximize)()
+    return columns
+
+
+def _rows(pyscipopt: Any, model: Any, program: QuadraticProgram, columns: list[Any]) -> None:
+    matrix = program.matrix.tocsr()
+    for i in range(len(program.row_names)):
+        low, high = float(program.row_lower[i]), float(program.row_upper[i])
+        part = slice(matrix.indptr[i], matrix.indptr[i + 1])
+        where, values = matrix.indices[part], matrix.data[part]
+        left = _expression(columns, where, values, program.row_quadratic.get(i))
+        if isinstance(left, float | int):  # an empty row: a statement about 0
+            if not low <= 0.0 <= high:
+                impossible = model.addVar(name=f"row{i}", lb=0.0, ub=0.0)
+                model.addCons(impossible >= 1.0)
+            continue
+        if low == high:
+            model.addCons(left == low)
+            continue
+        if math.isfinite(low):
+            model.addCons(left >= low)
+        if math.isfinite(high):
+            model.addCons(left <= high)
+    for _, members in program.sos1:
+        model.addConsSOS1([columns[j] for j in members], [float(weight) for weight in range(1, len(members) + 1)])
+    for implication in program.implications:
+        left = _expression(columns, implication.columns, implication.values, None)
+        model.addConsIndicator(left <= implication.upper, columns[implication.binary], activeone=implication.active)
+
+
+def _expression(columns: list[Any], where: Any, values: Any, form: Any) -> Any:
+    from pyscipopt import quicksum
+
+    parts = [float(a) * columns[j] for j, a in zip(where, values) if a]
+    if form is not None:
+        found = form.tocoo()
+        parts += [float(a) * columns[i] * columns[j] for i, j, a in zip(*found.coords, found.data) if a]
+    return quicksum(parts) if parts else 0.0
+
+
+def _run(model: Any) -> None:
+    """Search in a thread, so that Ctrl-C is noticed at once: SCIP is told to stop and the interrupt goes on to the caller."""
+    search = threading.Thread(target=model.optimizeNogil, daemon=True)
+    search.start()
+    try:
+        while search.is_alive():
+            search.join(0.1)
+    except BaseException:
+        model.interruptSolve()
+        search.join(5.0)
+        raise
+
+
+#: Every SCIP status that is not listed here is FAILED ("inforunbd" among them: SCIP cannot tell which).
+_STATUSES = {"optimal": Status.OPTIMAL, "infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED} | dict.fromkeys(
+    ("timelimit", "nodelimit", "totalnodelimit", "stallnodelimit", "memlimit", "gaplimit", "sollimit", "userinterrupt", "restartlimit", "primallimit", "duallimit"),
+    Status.LIMIT,
+)
