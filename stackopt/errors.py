@@ -293,6 +293,12 @@ CODES: dict[str, ErrorCode] = {
         "Stationarity, signs and complementarity are equivalent to optimality for linear and convex quadratic followers with "
         "linear rows. Elsewhere they are at best necessary, and a solution of them need not be a reaction of the follower.",
     ),
+    "needs-scip": ErrorCode(
+        "this program is not convex and needs the global solver SCIP ({what})",
+        'pip install "stackopt[scip]"',
+        "Nonconvex followers, quadratic constraints and nonconvex leaders are solved by SCIP's global search where pyscipopt is "
+        "installed; without it they are refused, because a local optimum would not be an answer.",
+    ),
     "single-game": ErrorCode(
         "{method} solves one game at a time; this is a batch of shape {batch}",
         "solve(game[i], method) for each i, or SoftmaxPolicyIteration, which batches",

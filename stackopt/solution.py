@@ -217,6 +217,32 @@ class Solution(Generic[C]):
         failed = "; ".join(f"{c.name}: {number(c.residual)} > {number(c.tolerance)}" for c in self.certificate.failures)
         raise NotCertified("not-certified", where=failed or self.because, status=f"{self.status}, {self._word()}")
 
+    def __getitem__(self, key: Any) -> Any:
+        """The value of a variable of a bilevel program, by its name or as the object in the user's model.
+
+        Raises
+        ------
+        InvalidProgram
+            If the program has no such variable.
+        NotCertified
+            If there is no candidate.
+        """
+        return self._of_problem("look_up")(self._found(), key)
+
+    def dual(self, key: Any) -> Any:
+        """A multiplier of a follower's row or variable, with its range if it is not unique; see `BilevelProgram.dual`."""
+        return self._of_problem("dual")(self._found(), key)
+
+    def _of_problem(self, name: str) -> Any:
+        if not hasattr(self.problem, name):
+            raise TypeError(f"the solution of a {type(self.problem).__name__} has no variables by name; its policies are in .candidate")
+        return getattr(self.problem, name)
+
+    def _found(self) -> C:
+        if self.candidate is None:
+            raise NotCertified("not-certified", where=self.because, status=f"{self.status}, no candidate")
+        return self.candidate
+
     def _word(self) -> str:
         if self.candidate is None:
             return "no candidate"

@@ -112,9 +112,10 @@ def _bound_checks(certificate: Certificate, run: Run[Any]) -> tuple[Check, ...]:
     assert run.bound is not None
     value, bound = float(np.max(certificate.value)), run.bound.value
     tolerance = GAP_TOLERANCE * max(1.0, abs(bound), abs(value))
-    checks = [Check("value <= bound", value - bound, tolerance, f"{value:.9g} recomputed, bound {bound:.9g}")]
+    beyond, name = (value - bound, "value <= bound") if run.bound.sense == "upper" else (bound - value, "bound <= value")
+    checks = [Check(name, beyond, tolerance, f"{value:.9g} recomputed, bound {bound:.9g}")]
     if run.status in (Status.OPTIMAL, Status.PROVED):
-        checks.append(Check("gap closed", bound - value, tolerance, f"bound {bound:.9g} less value {value:.9g}"))
+        checks.append(Check("gap closed", -beyond, tolerance, f"value {value:.9g}, bound {bound:.9g}"))
     return tuple(checks)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.backends.warm import quiet
 from stackopt.programs.milp import Array, Milp
 from stackopt.solution import Status
 
@@ -112,15 +113,8 @@ def solve_lp(milp: Milp, *, time_limit: float = 60.0, presolve: bool = True, see
 
 
 def _solver(highspy: Any, time_limit: float, presolve: bool, seed: int) -> Any:
-    class Quiet(highspy.Highs):  # type: ignore[misc]  # HiGHS prints its banner when callbacks are set, which its constructor does
-        def enableCallbacks(self) -> None:
-            self.setOptionValue("output_flag", False)
-            super().enableCallbacks()
-
-    solver = Quiet()
+    solver = quiet(highspy)
     for option, value in (
-        ("output_flag", False),
-        ("threads", 1),
         ("time_limit", float(time_limit)),
         ("presolve", "on" if presolve else "off"),
         ("random_seed", int(seed) % (2**31)),

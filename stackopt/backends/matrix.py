@@ -107,8 +107,8 @@ def minimise(
     broken = violation(x, matrix, row_lower, row_upper, lower, upper)
     if not broken <= ACCEPTED * (1.0 + np.abs(x).max(initial=0.0)):
         return Solved(Status.FAILED, None, np.nan, -np.inf, None, None, f"{because}, but the point breaks the program by {broken:.3g}")
-    gradient = linear if not curved else linear + hessian @ x  # type: ignore[operator]
-    value = constant + float(linear @ x) + (0.5 * float(x @ (hessian @ x)) if curved else 0.0)  # type: ignore[operator]
+    gradient = linear if not curved else linear + hessian @ x
+    value = constant + float(linear @ x) + (0.5 * float(x @ (hessian @ x)) if curved else 0.0)
     if whole:
         return Solved(status, x, value, constant + float(solver.getInfo().mip_dual_bound), None, None, because)
     duals = np.array(found.row_dual, float)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +121,13 @@ class WarmLp:
 
 def quiet(highspy: Any) -> Any:
     """A silent, single-threaded HiGHS."""
-    solver = highspy.Highs()
+
+    class Quiet(highspy.Highs):  # type: ignore[misc]  # HiGHS prints its banner when callbacks are set, which its constructor does
+        def enableCallbacks(self) -> None:
+            self.setOptionValue("output_flag", False)
+            super().enableCallbacks()
+
+    solver = Quiet()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     return solver
@@ -151,7 +156,8 @@ def linear_model(
 def _statuses(highspy: Any) -> dict[Any, Status]:
     of = highspy.HighsModelStatus
     limits = (of.kTimeLimit, of.kIterationLimit, of.kInterrupt, of.kHighsInterrupt, of.kMemoryLimit, of.kObjectiveBound)
-    return {of.kOptimal: Status.OPTIMAL, of.kModelEmpty: Status.OPTIMAL, of.kInfeasible: Status.INFEASIBLE, of.kUnbounded: Status.UNBOUNDED} | dict.fromkeys(limits, Status.LIMIT)
+    known = {of.kOptimal: Status.OPTIMAL, of.kModelEmpty: Status.OPTIMAL, of.kInfeasible: Status.INFEASIBLE, of.kUnbounded: Status.UNBOUNDED}
+    return known | dict.fromkeys(limits, Status.LIMIT)
 
 
 def _wide(values: ArrayLike, count: int) -> Array:

@@ -330,13 +330,46 @@ class BilevelProgram:
         for k, level in enumerate((self.leader, *self.followers)):
             objective = level.objective
             keys = sorted(row_keys(level.rows))
-            named = [(m.constraint, level.rows.names.index(m.constraint)) for m in self.multipliers if k and m.follower == level.name and m.constraint in level.rows.names]
-            places = [keys.index(row_keys(level.rows)[row]) for _, row in named]
-            bounds = [self.names.index(m.constraint) for m in self.multipliers if k and m.follower == level.name and m.constraint not in level.rows.names]
+            asked = [m.constraint for m in self.multipliers if k and m.follower == level.name]
+            places = [keys.index(row_keys(level.rows)[level.rows.names.index(name)]) for name in asked if name in level.rows.names]
+            bounds = [self.names.index(name) for name in asked if name not in level.rows.names]
             digest.update(repr((objective.sense, objective.constant + 0.0, keys, places, bounds)).encode())
             digest.update((objective.linear + 0.0).tobytes())
             digest.update(repr(_entries(objective.quadratic)).encode())
         return digest.hexdigest()[:16]
+
+    def look_up(self, candidate: Point, key: Any) -> Any:
+        """The value of a variable or multiplier in a candidate: a float, or an array for a whole indexed variable."""
+        found = candidate.symbols[self.index(key)]
+        return float(found) if np.ndim(found) == 0 else found
+
+    def dual(self, candidate: Point, key: Any) -> Any:
+        """A follower's multiplier at a candidate, with its range if it is not unique.
+
+        The derivative of the follower's optimal value, in its own sense, with respect to the right-hand side of a row or the bounds of
+        a variable.
+
+        Parameters
+        ----------
+        candidate : Point
+        key : str or object
+            ``"road"``, ``"follower.road"``, or a constraint or variable of the user's model.
+
+        Returns
+        -------
+        Dual
+            A float; `low` and `high` are the range of optimal values.
+
+        Raises
+        ------
+        InvalidProgram
+            If no follower has such a row or variable.
+        Refused
+            If optimality conditions do not characterise a follower.
+        """
+        from stackopt.bilevel.duals import dual, row_of
+
+        return dual(self, candidate.values, *row_of(self, key))
 
     def block(self) -> Block:
         """The printed form: who decides what, over which rows."""

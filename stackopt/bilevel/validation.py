@@ -22,7 +22,8 @@ def validate(program: BilevelProgram) -> None:
     if program.ties not in ("optimistic", "pessimistic"):
         raise InvalidProgram("bilevel-data", law="ties optimistic or pessimistic", where=repr(program.ties))
     if not program.followers:
-        raise InvalidProgram("bilevel-data", law="at least one follower", where=f"`{program.name}` has none", help="without a follower it is an ordinary program: highspy, Pyomo or CVXPY solve it")
+        remedy = "without a follower it is an ordinary program: highspy, Pyomo or CVXPY solve it"
+        raise InvalidProgram("bilevel-data", law="at least one follower", where=f"`{program.name}` has none", help=remedy)
 
 
 def _names(program: BilevelProgram) -> None:
@@ -82,7 +83,8 @@ def _level(program: BilevelProgram, level: Level, k: int) -> None:
     if not np.isfinite(entries.data).all():
         at = int(np.flatnonzero(~np.isfinite(entries.data))[0])
         i, j = int(entries.coords[0][at]), int(entries.coords[1][at])
-        raise InvalidProgram("bilevel-data", law="finite numbers", where=f"coefficient of `{program.symbols[j]}` in row `{rows.names[i]}` of {who}: {entries.data[at]}")
+        where = f"coefficient of `{program.symbols[j]}` in row `{rows.names[i]}` of {who}: {entries.data[at]}"
+        raise InvalidProgram("bilevel-data", law="finite numbers", where=where)
     bad = ~(rows.lower <= rows.upper) | (rows.lower == np.inf) | (rows.upper == -np.inf)
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
@@ -95,7 +97,8 @@ def _level(program: BilevelProgram, level: Level, k: int) -> None:
         raise InvalidProgram("printable", name="row names", got=repr(odd))
     if k >= 0:
         if not (program.owner == k).any():
-            raise InvalidProgram("variable-owner", where=f"follower {who} decides no variable", help="give it the variables it decides, or make it part of the leader")
+            remedy = "give it the variables it decides, or make it part of the leader"
+            raise InvalidProgram("variable-owner", where=f"follower {who} decides no variable", help=remedy)
         _no_multipliers(program, level, n)
     for array in (objective.linear, rows.lower, rows.upper):
         array.flags.writeable = False

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.bilevel.program import BilevelProgram
 from stackopt.certificate import Bound
 from stackopt.errors import InvalidMethod
+from stackopt.exact.bilevel import refuses_bilevel, run_bilevel
 from stackopt.exact.bracket import upper_bracket
 from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
@@ -80,6 +82,8 @@ class Exact:
 
     def refuses(self, problem: Any) -> Refusal | None:
         """Batches, programs that would not fit, and searches that are not mixed-integer linear."""
+        if isinstance(problem, BilevelProgram):
+            return refuses_bilevel(problem)
         if isinstance(problem, StaticGame):
             return refuses_static(problem, self.name, self.leader)
         if found := refusal(problem, self.name, self.concept, self.leader):
@@ -98,6 +102,8 @@ class Exact:
 
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
         """Search; see the class for what each status means."""
+        if isinstance(problem, BilevelProgram):
+            return run_bilevel(problem, time_limit=self.time_limit, seed=seed, report=report)
         if isinstance(problem, StaticGame):
             return run_static(
                 problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report

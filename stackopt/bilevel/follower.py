@@ -1,0 +1,187 @@
+"""What a follower answers when everything that it does not decide is fixed: its own program, solved again on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stackopt.backends.matrix import Solved, minimise
+from stackopt.bilevel.point import Array
+from stackopt.bilevel.program import BilevelProgram
+from stackopt.errors import MissingPackage
+from stackopt.solution import Status
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """A follower's answer.
+
+    Attributes
+    ----------
+    status : Status
+        OPTIMAL, INFEASIBLE (it has no answer), UNBOUNDED (no best answer), LIMIT or FAILED.
+    value : float
+        The follower's optimal value in its own sense; NaN without one.
+    variables : array [n_k] or None
+        One optimum, in the order of ``program.owned(k)``.
+    because : str
+    ray : array [n_k] or None
+        For UNBOUNDED: a direction along which the follower improves for ever.
+    """
+
+    status: Status
+    value: float
+    variables: Array | None
+    because: str
+    ray: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FollowerProgram:
+    r"""Follower k's program with everything else fixed, minimised: :math:`c_0 + c^\top y + \tfrac12 y^\top Hy`.
+
+    Attributes
+    ----------
+    columns : int array [n_k]
+    linear : array [n_k]
+    hessian : sparse [n_k, n_k], symmetric
+    constant : float
+    matrix : sparse [m_k, n_k]
+    row_lower, row_upper : array [m_k]
+    lower, upper : array [n_k]
+    integer : bool array [n_k]
+    quadratic : mapping of int to sparse [n_k, n_k]
+        Symmetric matrices F of rows with a term 1/2 y'Fy.
+    sign : float
+        -1 if the follower maximises and its objective was negated.
+    """
+
+    columns: Any
+    linear: Array
+    hessian: csr_array
+    constant: float
+    matrix: csr_array
+    row_lower: Array
+    row_upper: Array
+    lower: Array
+    upper: Array
+    integer: Any
+    quadratic: dict[int, csr_array]
+    sign: float
+
+    def value(self, y: Array) -> float:
+        """The objective at `y` [n_k], minimised."""
+        return self.constant + float(self.linear @ y) + 0.5 * float(y @ (self.hessian @ y))
+
+
+def follower_program(program: BilevelProgram, k: int, values: Array) -> FollowerProgram:
+    """Follower `k`'s program when all variables it does not own are at `values` [n]."""
+    from scipy import sparse
+
+    n, mine, level = program.size, program.owned(k), program.followers[k]
+    rest = np.array(values, float)
+    rest[mine] = 0.0
+    objective, sign = level.objective, level.objective.sign
+    linear, hessian, constant = _restricted(objective.linear[:n], objective.quadratic, rest, mine)
+    fixed = np.asarray(level.rows.matrix[:, :n] @ rest, float)
+    matrix = sparse.csr_array(level.rows.matrix[:, mine])
+    quadratic = {}
+    for row, form in level.rows.quadratic.items():
+        extra, second, shift = _restricted(np.zeros(n), form, rest, mine)
+        fixed[row] += shift
+        if extra.any():
+            matrix = sparse.csr_array(matrix + sparse.csr_array((extra, (np.full(len(mine), row), np.arange(len(mine)))), shape=matrix.shape))
+        if second.nnz:
+            quadratic[row] = second
+    return FollowerProgram(
+        mine, sign * linear, sparse.csr_array(sign * hessian), sign * (objective.constant + constant), matrix,
+        level.rows.lower - fixed, level.rows.upper - fixed, program.lower[mine], program.upper[mine], program.integer[mine], quadratic, sign,
+    )
+
+
+def _restricted(linear: Array, form: Any, rest: Array, mine: Any) -> tuple[Array, Any, float]:
+    """A quadratic function of all variables as one of `mine`: (linear, symmetric hessian, constant)."""
+    from scipy import sparse
+
+    n = len(rest)
+    if form is None:
+        return linear[mine], sparse.csr_array((len(mine), len(mine))), float(linear @ rest)
+    part = sparse.csr_array(form[:n][:, :n])
+    both = sparse.csr_array(part + part.T)
+    hessian = sparse.csr_array(both[mine][:, mine])
+    hessian.eliminate_zeros()
+    return linear[mine] + (both @ rest)[mine], hessian, float(linear @ rest) + float(rest @ (part @ rest))
+
+
+def respond(program: BilevelProgram, k: int, values: Array, *, time_limit: float = 10.0) -> Response:
+    """Solve follower `k`'s program with every variable that it does not own fixed at `values` [n].
+
+    Linear, convex quadratic and mixed-integer linear followers go to HiGHS, others to SCIP.
+
+    Raises
+    ------
+    MissingPackage
+        If the follower needs SCIP and pyscipopt is not installed.
+    """
+    p = follower_program(program, k, values)
+    kind = program.kind(k)
+    if kind in ("LP", "QP", "MILP") and not p.quadratic:
+        solved = minimise(
+            p.linear, p.matrix, p.row_lower, p.row_upper, p.lower, p.upper,
+            hessian=p.hessian, integer=p.integer, constant=p.constant, time_limit=time_limit,
+        )
+        if solved.status is Status.FAILED and kind == "QP":
+            solved = _by_scip(p, time_limit) or solved
+    else:
+        found = _by_scip(p, time_limit)
+        if found is None:
+            raise MissingPackage("package", feature=f"re-solving follower `{program.followers[k].name}` ({kind})", package="pyscipopt")
+        solved = found
+    ray = recession(p) if solved.status is Status.UNBOUNDED else None
+    return Response(solved.status, p.sign * solved.value, solved.x, solved.because, ray)
+
+
+def _by_scip(p: FollowerProgram, time_limit: float) -> Solved | None:
+    """The answer of SCIP, or None where it is not installed."""
+    from stackopt.backends.scip import available, solve_quadratic
+
+    if not available():
+        return None
+    found = solve_quadratic(
+        p.linear, p.matrix, p.row_lower, p.row_upper, p.lower, p.upper,
+        quadratic=_triangle(p.hessian), row_quadratic={row: _triangle(form) for row, form in p.quadratic.items()}, integer=p.integer,
+        constant=p.constant, time_limit=time_limit,
+    )
+    return Solved(found.status, found.point, found.value, found.bound, None, None, found.because)
+
+
+def _triangle(hessian: csr_array) -> csr_array:
+    """1/2 y'Hy as coefficients of products, each once."""
+    from scipy import sparse
+
+    upper = sparse.csr_array(sparse.triu(hessian, k=1) + 0.5 * sparse.diags_array(hessian.diagonal()))
+    return sparse.csr_array(upper)
+
+
+def recession(p: FollowerProgram) -> Array | None:
+    """A direction [n_k] of largest entry 1 along which the follower improves for ever, or None.
+
+    Feasible directions keep every finite side; the objective must fall linearly and have no curvature along them.
+    """
+    from scipy import sparse
+
+    if p.quadratic:
+        return None
+    matrix = sparse.csr_array(sparse.vstack([p.matrix, p.hessian], format="csr"))
+    flat = np.zeros(len(p.columns))
+    low = np.concatenate([np.where(np.isfinite(p.row_lower), 0.0, -np.inf), flat])
+    high = np.concatenate([np.where(np.isfinite(p.row_upper), 0.0, np.inf), flat])
+    found = minimise(p.linear, matrix, low, high, np.where(np.isfinite(p.lower), 0.0, -1.0), np.where(np.isfinite(p.upper), 0.0, 1.0))
+    if found.x is None or not found.value < -1e-9:
+        return None
+    return np.asarray(found.x / np.abs(found.x).max(), float)

@@ -1,0 +1,104 @@
+"""`Exact` on a bilevel program: the search that fits its followers, and what it found as a `Run`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stackopt.bilevel.kkt import kkt, kkt_refusal
+from stackopt.bilevel.point import Point
+from stackopt.bilevel.program import BilevelProgram, convex
+from stackopt.certificate import Bound
+from stackopt.solution import Refusal, Report, Run, Status
+
+#: What the bound of a search over a bilevel program is a bound of.
+OPTIMISTIC_VALUE = "leader's optimal value"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search over a bilevel program established.
+
+    Attributes
+    ----------
+    status : Status
+    point : Point or None
+    bound : float
+        On the leader's optimum, in the leader's own sense: from below if it minimises. NaN or infinite if none.
+    because : str
+    reference : str
+        What proved the bound, in words.
+    stats : dict
+    """
+
+    status: Status
+    point: Point | None
+    bound: float
+    because: str
+    reference: str
+    stats: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, program: BilevelProgram) -> Run[Point]:
+        """As the result of a method."""
+        bound = None
+        if np.isfinite(self.bound) and self.status is not Status.FAILED:
+            bound = Bound(float(self.bound), OPTIMISTIC_VALUE, self.reference, sense="upper" if program.maximises else "lower")
+        return Run(self.status, self.point, bound, self.stats, self.because)
+
+
+def refuses_bilevel(program: BilevelProgram) -> Refusal | None:
+    """Why no exact search solves the program, if none does."""
+    return None if route(program) != "scip" or _scip_available() else _no_scip(program)
+
+
+def route(program: BilevelProgram) -> str:
+    """Which search fits: ``pessimistic``, ``branching``, ``integer`` or ``scip``."""
+    if program.ties == "pessimistic":
+        return "pessimistic"
+    kinds = {program.kind(k) for k in range(len(program.followers))}
+    leader = program.leader
+    linear_rows = not leader.rows.quadratic
+    whole = np.arange(len(program.symbols))
+    if kkt_refusal(program) is None and linear_rows and convex(leader.objective, whole):
+        return "branching"
+    if "MILP" in kinds and kinds <= {"LP", "MILP"} and linear_rows and leader.objective.quadratic is None and not any(
+        level.rows.quadratic for level in program.followers
+    ):
+        return "integer"
+    return "scip"
+
+
+def run_bilevel(program: BilevelProgram, *, time_limit: float, seed: int, report: Report | None) -> Run[Point]:
+    """Search by the route that fits; see `Exact`."""
+    chosen = route(program)
+    if chosen == "pessimistic":
+        from stackopt.reformulations.pessimistic import pessimistic
+
+        reduction = pessimistic(program)
+        run = run_bilevel(reduction.target, time_limit=time_limit, seed=seed, report=report)
+        candidate = None if run.candidate is None else reduction.lift(run.candidate)
+        return Run(run.status, candidate, run.bound, run.stats, run.because)
+    if chosen == "branching":
+        from stackopt.exact.branching import complementarity_branching
+
+        return complementarity_branching(program, kkt(program), time_limit=time_limit, seed=seed, report=report).run(program)
+    if chosen == "integer":
+        from stackopt.exact.integer import integer_followers
+
+        return integer_followers(program, time_limit=time_limit, seed=seed, report=report).run(program)
+    from stackopt.exact.global_search import scip_global
+
+    return scip_global(program, time_limit=time_limit).run(program)
+
+
+def _scip_available() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("pyscipopt") is not None
+
+
+def _no_scip(program: BilevelProgram) -> Refusal:
+    what = ", ".join(sorted({program.kind(k) for k in range(len(program.followers))}))
+    return Refusal("needs-scip", law={"what": f"followers: {what}; leader: {'rows' if program.leader.rows.quadratic else 'objective'} not convex"})
