@@ -152,20 +152,10 @@ def _by_scip(p: FollowerProgram, time_limit: float) -> Solved | None:
 
     if not available():
         return None
-    found = solve_quadratic(
+    return solve_quadratic(
         p.linear, p.matrix, p.row_lower, p.row_upper, p.lower, p.upper,
-        quadratic=_triangle(p.hessian), row_quadratic={row: _triangle(form) for row, form in p.quadratic.items()}, integer=p.integer,
-        constant=p.constant, time_limit=time_limit,
+        hessian=p.hessian, quadratic=p.quadratic, integer=p.integer, constant=p.constant, time_limit=time_limit,
     )
-    return Solved(found.status, found.point, found.value, found.bound, None, None, found.because)
-
-
-def _triangle(hessian: csr_array) -> csr_array:
-    """1/2 y'Hy as coefficients of products, each once."""
-    from scipy import sparse
-
-    upper = sparse.csr_array(sparse.triu(hessian, k=1) + 0.5 * sparse.diags_array(hessian.diagonal()))
-    return sparse.csr_array(upper)
 
 
 def recession(p: FollowerProgram) -> Array | None:
