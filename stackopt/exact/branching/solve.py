@@ -1,0 +1,80 @@
+"""`complementarity_branching`: the search on a program's optimality conditions, and what it established."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stackopt.bilevel.kkt import Kkt
+from stackopt.bilevel.program import BilevelProgram
+from stackopt.display import number
+from stackopt.errors import Refused
+from stackopt.exact.bilevel import Found
+from stackopt.exact.branching.search import CLOSED, NeedsCoupling, Search, Unbounded
+from stackopt.solution import Report, Status
+
+#: What proves the bound.
+REFERENCE = "complementarity branching"
+
+
+def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: float = 60.0, report: Report | None = None, seed: int = 0) -> Found:
+    """The optimistic optimum of a program whose followers are linear or convex quadratic.
+
+    Parameters
+    ----------
+    program : BilevelProgram
+    kkt : Kkt
+        Its optimality conditions.
+    time_limit : float
+        Seconds. Reaching it is LIMIT, with the incumbent and the bound proved so far.
+    report : callable, optional
+    seed : int
+        Of the local search.
+
+    Returns
+    -------
+    Found
+        OPTIMAL: bound and incumbent agree to 1e-7 relative to 1 + value. UNBOUNDED: with the half-line that shows it.
+
+    Raises
+    ------
+    Refused
+        If the leader's objective is not convex or its rows are not linear.
+
+    Notes
+    -----
+    See `Search` for when a cell is closed and why that is valid.
+    """
+    mpec = kkt.mpec
+    if mpec.leader_quadratic:
+        raise Refused("needs-scip", what="the leader's rows are quadratic")
+    search = Search(mpec, time_limit=time_limit, report=report, seed=seed)
+    try:
+        try:
+            status = search.run()
+        except NeedsCoupling:
+            search = Search(mpec, time_limit=search.remaining(), report=report, seed=seed, coupled=True)
+            status = search.run()
+    except Unbounded as found:
+        because = f"a half-line of points in which every follower is optimal: along {_direction(mpec.names[: mpec.variables], found.ray)} the leader improves for ever"
+        return Found(Status.UNBOUNDED, kkt.lift(found.point), -mpec.sign * np.inf, because, REFERENCE, search.stats())
+    point = None if search.incumbent.w is None else kkt.lift(search.incumbent.w)
+    bound = mpec.sign * search.bound
+    return Found(status, point, bound if status is not Status.INFEASIBLE else np.nan, _because(status, search, mpec.sign), REFERENCE, search.stats())
+
+
+def _because(status: Status, search: Search, sign: float) -> str:
+    nodes = f"{search.nodes} cells"
+    if status is Status.OPTIMAL:
+        return f"{nodes}: every one closed; the incumbent is within {number(max(search.incumbent.value - search.bound, 0.0))} of the bound (tolerance {CLOSED:g} relative)"
+    if status is Status.INFEASIBLE:
+        return f"{nodes}: no leader decision leaves a point that satisfies all rows with every follower optimal"
+    if search.unresolved and not search.heap:
+        return f"{nodes}: {search.unresolved} of them could not be decided in floating point"
+    if search.incumbent.w is None:
+        return f"time limit after {nodes}, {len(search.heap)} open; no feasible point yet"
+    return f"time limit after {nodes}, {len(search.heap)} open; best {number(sign * search.incumbent.value)}, bound {number(sign * search.bound)}"
+
+
+def _direction(names: tuple[str, ...], ray: np.ndarray) -> str:  # type: ignore[type-arg]
+    entries = [f"{number(float(ray[j]))} {names[j]}" for j in np.flatnonzero(ray[: len(names)])[:6]]
+    return "(" + ", ".join(entries) + ")"
