@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stackopt.bilevel.program import Multiplier as Multiplier
     from stackopt.bilevel.program import Objective as Objective
     from stackopt.bilevel.program import Rows as Rows
+    from stackopt.bilevel.files import read as read
+    from stackopt.bilevel.files import write as write
     from stackopt.certificate import Assumption as Assumption
     from stackopt.certificate import Bound as Bound
     from stackopt.certificate import Certificate as Certificate
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
 _HOME = {
     "catalog": "catalog",  # the module itself
     "BilevelProgram": "bilevel.program",
+    "read": "bilevel.files",
+    "write": "bilevel.files",
     "Level": "bilevel.program",
     "Multiplier": "bilevel.program",
     "Objective": "bilevel.program",

@@ -262,6 +262,47 @@ CODES: dict[str, ErrorCode] = {
         "use a name from the list, or a variable of the model it was made from",
         "Solutions are looked up by the names and objects that the user wrote.",
     ),
+    # files of bilevel programs
+    "file-format": ErrorCode(
+        "{path} is no file of a bilevel program",
+        "the name ends in .json, .mps, .mps.gz or .aux (written: .json, .mps or .aux)",
+        "The ending of a file's name decides how it is read and written.",
+    ),
+    "bilevel-file": ErrorCode(
+        "the program {path} cannot be read",
+        "docs/bilevel-files.md describes what is read",
+        "A file is read as its format defines it or not at all: what is not understood is named with its line, never skipped.",
+    ),
+    "aux-missing": ErrorCode(
+        "the {what} file that belongs to {path} is missing",
+        "put it next to the other under the same name, or name it: read(path, aux=...) in Python, --aux on the command line",
+        "MPS states one linear program; only the AUX file says which variables and rows are the follower's and what it optimises.",
+    ),
+    "aux-file": ErrorCode(
+        "the AUX file {path} cannot be read",
+        "docs/bilevel-files.md describes its three forms",
+        "A keyword or an entry that is not understood could change who decides what, so it is an error with its line.",
+    ),
+    "aux-names": ErrorCode(
+        "the AUX file {path} does not fit its MPS file",
+        "the follower's columns and rows are named, or counted from 0, as in the MPS file",
+        "A column or row that is not found would silently stay the leader's: a different program with a plausible answer.",
+    ),
+    "aux-count": ErrorCode(
+        "the AUX file {path} contradicts itself",
+        "every follower column has one cost, and the announced numbers are those of the entries",
+        "With one cost too few, each cost after the gap would belong to another variable.",
+    ),
+    "bilevel-json": ErrorCode(
+        "the bilevel program {path} breaks its schema",
+        "docs/bilevel-files.md describes the schema",
+        "Unknown keys and unknown variables are errors: a misspelt bound or coefficient would otherwise be lost without a sign.",
+    ),
+    "not-writable": ErrorCode(
+        "{format} cannot hold {what}",
+        "JSON holds every bilevel program",
+        "A file that leaves something out would be read back as another program.",
+    ),
     # refusals
     "observation-fixed-point": ErrorCode(
         "a fixed point needs a leader that sees the state: with `leader_observes` the leader's best response is a POMDP",
@@ -350,6 +391,47 @@ CODES: dict[str, ErrorCode] = {
         "{feature} needs the package {package}",
         'pip install "{package}"',
         "Plots, reports and data frames use optional packages, imported only where they are used.",
+    ),
+    # networks
+    "network-graph": ErrorCode(
+        "a network must be a networkx DiGraph or MultiDiGraph with at least one arc",
+        "networkx.DiGraph(edges); attributes of the edges hold costs, capacities, tolls",
+        "Flows have a direction. An undirected edge is two arcs, and whether both may be tolled or removed is the user's choice.",
+    ),
+    "network-node": ErrorCode(
+        "`{what}` must name a node of the graph",
+        "nodes are compared as they are: 1 and '1' are different",
+        "A typing error in a node would otherwise become a problem without a path.",
+    ),
+    "network-path": ErrorCode(
+        "there must be a path from {source} to {target}",
+        "add the missing arcs, or check their direction",
+        "Without a path the follower has no feasible answer whatever the leader does.",
+    ),
+    "network-attribute": ErrorCode(
+        "`{name}` must be {law}",
+        "set it for every arc: graph.edges[u, v][name] = value, or give one number for all arcs",
+        "Shortest paths need non-negative lengths: a cycle of negative length would have no shortest path. Flows need non-negative capacities.",
+    ),
+    "network-arcs": ErrorCode(
+        "`{name}` must name arcs of the graph",
+        "an edge attribute that is true on these arcs, or a list of (u, v)",
+        "A leader without an arc to decide about has no problem to solve.",
+    ),
+    "network-commodity": ErrorCode(
+        "commodities must be {law}",
+        'e.g. [("home", "work", 100)]; the demand is 1 if left out',
+        "Each commodity is a demand from one node to another; followers travel for it.",
+    ),
+    "network-unbounded": ErrorCode(
+        "the optimum must be finite: {law}",
+        "see the docstring of the function for what makes it finite",
+        "A traveller without a toll-free route pays any toll, and a network that can be cut has no longest shortest path.",
+    ),
+    "network-outcome": ErrorCode(
+        "this needs {law}",
+        "solve(networks.toll_setting(graph, ...)), then outcome(solution) and draw(graph, solution)",
+        "Tolls, flows and interdicted arcs are read from what the program remembers of its graph.",
     ),
     "program": ErrorCode(
         "a mixed-integer program needs {law}",
