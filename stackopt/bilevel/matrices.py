@@ -75,7 +75,7 @@ def _rows(who: str, rows: Any, equations: Any, sizes: tuple[int, int]) -> Rows:
         blocks.append(sparse.hstack(parts, format="csr"))
         lower.append(rhs if equal else np.full(len(rhs), -np.inf))
         upper.append(rhs)
-        names += [f"{what[:-1]}[{i}]" for i in range(len(rhs))]
+        names += [f"{what}[{i}]" for i in range(len(rhs))]
     return Rows(tuple(names), sparse.csr_array(sparse.vstack(blocks, format="csr")), np.concatenate(lower), np.concatenate(upper))
 
 
