@@ -29,7 +29,11 @@ NONZEROS = 2_000_000
 
 @dataclass(frozen=True)
 class Exact:
-    """The best commitment, by mixed-integer programming.
+    """The best commitment or leader decision, by mixed-integer programming and branch-and-bound.
+
+    A `BilevelProgram` says itself how ties are broken, so only `time_limit` applies to it. Its followers decide the search:
+    complementarity branching for linear and convex quadratic ones, the integer portfolio for mixed-integer linear ones, SCIP's
+    global search (an optional package) for the rest; no search needs a bound on multipliers.
 
     Parameters
     ----------
@@ -83,6 +87,8 @@ class Exact:
     def refuses(self, problem: Any) -> Refusal | None:
         """Batches, programs that would not fit, and searches that are not mixed-integer linear."""
         if isinstance(problem, BilevelProgram):
+            if self.concept != "strong":
+                return Refusal("wrong-problem", remedy='ties="pessimistic" in the program itself', law={"method": self.name, "problem": "BilevelProgram"})
             return refuses_bilevel(problem)
         if isinstance(problem, StaticGame):
             return refuses_static(problem, self.name, self.leader)

@@ -112,7 +112,7 @@ def test_a_multiplier_is_the_derivative_of_the_followers_value(sense):
     base = program()
     at = Point(np.concatenate([[0.0], respond(base, 0, np.zeros(3)).variables]))
     for i, name in enumerate(("rows[0]", "rows[1]")):
-        moved = [list((6.0, 2.0, 1.5)) for _ in range(2)]
+        moved = [[6.0, 2.0, 1.5] for _ in range(2)]
         moved[0][i] += step
         moved[1][i] -= step
         derivative = (value(rhs=moved[0]) - value(rhs=moved[1])) / (2 * step)

@@ -107,7 +107,7 @@ def with_multiplier(symbol, leader=None):
     wide = lambda level, objective=None: replace(  # noqa: E731
         level,
         objective=objective or Objective(level.objective.sense, np.append(level.objective.linear, 0.0)),
-        rows=Rows(level.rows.names, sparse.csr_array(sparse.hstack([level.rows.matrix, sparse.csr_array((len(level.rows), 1))])), level.rows.lower, level.rows.upper),
+        rows=replace(level.rows, matrix=sparse.csr_array(sparse.hstack([level.rows.matrix, sparse.csr_array((len(level.rows), 1))]))),
     )
     return replace(program, multipliers=(symbol,), leader=wide(program.leader, leader), followers=(wide(program.followers[0]),))
 
@@ -138,13 +138,13 @@ def test_every_follower_decides_something_and_every_variable_has_an_owner():
         replace(program, owner=np.array([-1, -1, -1]), followers=())
     with pytest.raises(InvalidProgram, match="bilevel-names"):
         replace(program, followers=(program.followers[0],) * 2)
+    lower = sparse.csr_array(([1.0], ([2], [1])), shape=(3, 3))
     with pytest.raises(InvalidProgram, match="upper triangle"):
-        lower = sparse.csr_array(([1.0], ([2], [1])), shape=(3, 3))
         replace(program, leader=Level("state", Objective("max", np.zeros(3), lower), rows()))
 
 
 def test_sparse_matrices_are_taken_as_they_are():
-    dense, program = toll(), toll(follower_rows=tuple(sparse.csr_matrix(part) for part in toll_rows()[:2]) + (toll_rows()[2],))
+    dense, program = toll(), toll(follower_rows=(*(sparse.csr_matrix(part) for part in toll_rows()[:2]), toll_rows()[2]))
     assert program.fingerprint() == dense.fingerprint()
     assert isinstance(program, BilevelProgram)
 
