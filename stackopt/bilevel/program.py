@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -324,19 +323,9 @@ class BilevelProgram:
     @functools.cache  # noqa: B019
     def fingerprint(self) -> str:
         """A hash of what defines the answer: the data, not the names, and neither the order nor the orientation of rows."""
-        digest = hashlib.sha256(repr((self.ties, len(self.followers), len(self.multipliers))).encode())
-        for array in (self.owner, self.lower, self.upper, self.integer):
-            digest.update(np.ascontiguousarray(array + 0.0).tobytes())
-        for k, level in enumerate((self.leader, *self.followers)):
-            objective = level.objective
-            keys = sorted(row_keys(level.rows))
-            asked = [m.constraint for m in self.multipliers if k and m.follower == level.name]
-            places = [keys.index(row_keys(level.rows)[level.rows.names.index(name)]) for name in asked if name in level.rows.names]
-            bounds = [self.names.index(name) for name in asked if name not in level.rows.names]
-            digest.update(repr((objective.sense, objective.constant + 0.0, keys, places, bounds)).encode())
-            digest.update((objective.linear + 0.0).tobytes())
-            digest.update(repr(_entries(objective.quadratic)).encode())
-        return digest.hexdigest()[:16]
+        from stackopt.bilevel.fingerprint import fingerprint
+
+        return fingerprint(self)
 
     def look_up(self, candidate: Point, key: Any) -> Any:
         """The value of a variable or multiplier in a candidate: a float, or an array for a whole indexed variable."""
@@ -423,31 +412,6 @@ def convex(objective: Objective, columns: NDArray[np.int64]) -> bool:
         return True
     values = np.linalg.eigvalsh(hessian[np.ix_(used, used)])
     return bool(values[0] >= -CURVATURE * max(1e-300, np.abs(values).max()))
-
-
-def row_keys(rows: Rows) -> list[tuple[Any, ...]]:
-    """Each row as a sortable value, oriented so that its first coefficient is positive."""
-    keys = []
-    matrix = rows.matrix.tocsr()
-    for i in range(len(rows)):
-        part = slice(matrix.indptr[i], matrix.indptr[i + 1])
-        entries = sorted((int(j), float(a)) for j, a in zip(matrix.indices[part], matrix.data[part]) if a)
-        products = _entries(rows.quadratic.get(i))
-        low, high = float(rows.lower[i]), float(rows.upper[i])
-        first = entries[0][1] if entries else products[0][2] if products else 1.0
-        if first < 0:
-            entries = [(j, -a) for j, a in entries]
-            products = [(j, h, -a) for j, h, a in products]
-            low, high = -high, -low
-        keys.append((tuple(entries), tuple(products), low + 0.0, high + 0.0))
-    return keys
-
-
-def _entries(form: Any) -> list[tuple[int, int, float]]:
-    if form is None:
-        return []
-    found = form.tocoo()
-    return sorted((int(i), int(j), float(a)) for i, j, a in zip(*found.coords, found.data) if a)
 
 
 def _among(form: Any, columns: NDArray[np.int64]) -> bool:
