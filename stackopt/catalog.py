@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from stackopt.bilevel.recorded import Case, read_case
 from stackopt.display import Block, number
 from stackopt.errors import InvalidMethod, UnknownModel
 from stackopt.games.recorded import Recorded, read_game
@@ -108,6 +109,33 @@ def _shown(value: Any) -> str:
 def recorded(name: str) -> Recorded:
     """The recorded game ``data/games/NAME.json`` that ships with the package."""
     return read_game(data_file("games", f"{name}.json"))
+
+
+def case(name: str) -> Case:
+    """The recorded bilevel program ``data/bilevel/NAME.json`` that ships with the package.
+
+    Raises
+    ------
+    UnknownModel
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> from stackopt import catalog
+    >>> toll = catalog.case("bjm_jump_03_dempe_ch3_2")
+    >>> toll.kind, round(toll.value, 6)
+    ('LP-LP', 6.133333)
+    """
+    known = cases()
+    if name not in known:
+        close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+        raise UnknownModel("case", name=name, where=f"did you mean {close[0]!r}?" if close else f"there are {len(known)}, such as {known[0]!r}")
+    return read_case(data_file("bilevel", f"{name}.json"))
+
+
+def cases() -> list[str]:
+    """The names of all recorded bilevel programs, sorted; no file is read."""
+    return sorted(path.stem for path in data_file("bilevel").glob("*.json"))
 
 
 def names() -> list[str]:

@@ -151,8 +151,8 @@ def told(label: str, text: str) -> None:
 
 @app.command()
 def solve(
-    problem: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or a game file (.npz, .json).")],
-    method: Annotated[str, typer.Option(metavar="NAME", help="exact or softmax.")] = "exact",
+    problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="A model, a game file (.npz, .json) or a bilevel program (.mps and .aux, .json, name).")],
+    method: Annotated[str, typer.Option(metavar="NAME", help="exact; games: softmax; bilevel: big-m, strong-duality, sos1, indicator, scip, ...")] = "exact",
     concept: Annotated[str | None, typer.Option(metavar="NAME", help="exact: strong, weak; softmax: commitment, fixed_point.")] = None,
     leader: Annotated[str, typer.Option(metavar="NAME", help="exact: auto, randomised, deterministic, net.")] = "auto",
     grid: Annotated[int, typer.Option(metavar="N", help="exact, --leader net: parts of a unit of probability.")] = 4,
@@ -160,30 +160,60 @@ def solve(
     temperature: Annotated[float, typer.Option(metavar="T", help="softmax: of the follower, in units of its reward.")] = 0.1,
     damping: Annotated[float, typer.Option(metavar="D", help="softmax, fixed_point: weight of the old policy.")] = 0.0,
     iterations: Annotated[int, typer.Option(metavar="N", help="softmax: the most steps.")] = 5000,
-    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="exact.")] = 60.0,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="All methods but softmax.")] = 60.0,
     seed: Annotated[int, typer.Option(metavar="N", help="Source of all randomness.")] = 0,
     settings: Setting = None,
     policies: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Save the policies found.")] = None,
+    aux: Annotated[Path | None, typer.Option(metavar="FILE.aux", help="The AUX file, where it is not next to the MPS file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Solve one model, or a game from a file, by one method.
+    """Solve one model, a game from a file, or a bilevel program, by one method.
 
     A game file has the arrays leader_reward and follower_reward [S, A, B], transition [S, A, B, S] and a number discount.
     """
+    from stackopt import cli_bilevel
+
+    program = cli_bilevel.program_of(problem, aux, parsed(settings))
+    if program is not None:
+        foreign = [name for name, given in (("--policies", policies), ("--concept", concept), ("--leader", leader != "auto")) if given]
+        if foreign:
+            raise typer.BadParameter(f"{foreign[0]} is for games; {program.name} is a bilevel program", param_hint=foreign[0])
+        with watching() as report:
+            solution = stackopt.solve(program, cli_bilevel.method_of(method, time_limit), seed=seed, report=report)
+        found = cli_bilevel.record(problem, solution, time_limit, method) if as_json else None
+    else:
+        chosen = game_method(method, concept, leader, grid, time_limit, response, temperature, damping, iterations)
+        solution, found = solve_game(problem, chosen, settings, seed)
+        if policies is not None:
+            from stackopt.comparison.cells import arrays
+
+            save_policies(policies, arrays(solution.candidate))
+    typer.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else str(solution))
+    if policies is not None and not as_json:
+        told("wrote", str(policies))
+    if solution.status in ("INFEASIBLE", "UNBOUNDED"):
+        raise typer.Exit(INFEASIBLE)
+    raise typer.Exit(CERTIFIED if solution.certified else NOT_CERTIFIED)
+
+
+def game_method(
+    method: str, concept: Any, leader: Any, grid: int, time_limit: float, response: Any, temperature: float, damping: float, iterations: int
+) -> Any:
+    """The method for a game that the options name."""
+    if method == "exact":
+        return stackopt.Exact(concept=concept or "strong", leader=leader, grid=grid, time_limit=time_limit)
+    if method == "softmax":
+        concept = (concept or "commitment").replace("-", "_")
+        return stackopt.SoftmaxPolicyIteration(temperature, iterations=iterations, concept=concept, response=response, damping=damping)
+    raise InvalidMethod("setting", name="method", law="exact or softmax for a game", got=repr(method))
+
+
+def solve_game(problem: str, chosen: Any, settings: list[str] | None, seed: int) -> tuple[Any, dict[str, Any]]:
+    """The solution of a model or a game file, and the same as JSON data."""
     from stackopt.comparison.cells import Cell, answer, arrays, blank, describe_problem
     from stackopt.comparison.suites import is_file
-    from stackopt.solving import solve as run
 
-    chosen: Any
-    if method == "exact":
-        exact: dict[str, Any] = {"concept": concept or "strong", "leader": leader, "grid": grid, "time_limit": time_limit}
-        chosen = stackopt.Exact(**exact)
-    elif method == "softmax":
-        soft: dict[str, Any] = {"concept": (concept or "commitment").replace("-", "_"), "response": response, "damping": damping}
-        chosen = stackopt.SoftmaxPolicyIteration(temperature, iterations=iterations, **soft)
-    else:
-        raise InvalidMethod("setting", name="method", law="exact or softmax", got=repr(method))
-    about: dict[str, Any] = {}
+    about: dict[str, Any]
     if is_file(problem):
         from stackopt.games.file import load_game
 
@@ -198,21 +228,10 @@ def solve(
         game = catalog.build(problem, **parameters)
         about = {"model": problem, "parameters": parameters}
     with watching() as report:
-        solution = run(game, chosen, seed=seed, report=report)
-    if policies is not None:
-        save_policies(policies, arrays(solution.candidate))
-    if as_json:
-        cell = Cell(game.name, chosen.name, game, chosen, seed, about)
-        described = {"schema": "stackopt.solution/1", "problem": describe_problem(cell), "solution": {**blank(cell), **answer(cell, solution)}}
-        kept = {name: array.tolist() for name, array in arrays(solution.candidate).items()}
-        typer.echo(json.dumps({**described, "policies": kept}, indent=1, allow_nan=False))
-    else:
-        typer.echo(str(solution))
-        if policies is not None:
-            told("wrote", str(policies))
-    if solution.status in ("INFEASIBLE", "UNBOUNDED"):
-        raise typer.Exit(INFEASIBLE)
-    raise typer.Exit(CERTIFIED if solution.certified else NOT_CERTIFIED)
+        solution = stackopt.solve(game, chosen, seed=seed, report=report)
+    cell = Cell(game.name, chosen.name, game, chosen, seed, about)
+    described = {"schema": "stackopt.solution/1", "problem": describe_problem(cell), "solution": {**blank(cell), **answer(cell, solution)}}
+    return solution, {**described, "policies": {name: array.tolist() for name, array in arrays(solution.candidate).items()}}
 
 
 def save_policies(path: Path, found: dict[str, Any]) -> None:

@@ -361,6 +361,11 @@ CODES: dict[str, ErrorCode] = {
         "`stackopt models` lists them",
         "Models are found by name in the catalogue that ships with the package.",
     ),
+    "case": ErrorCode(
+        "there is no recorded bilevel program called {name!r}",
+        "stackopt.catalog.cases() lists them",
+        "Recorded programs are found by name in the data that ship with the package.",
+    ),
     "model-parameter": ErrorCode(
         "{name!r} is not a parameter of model {model!r}",
         "`stackopt models NAME` lists the parameters",

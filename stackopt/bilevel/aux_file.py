@@ -15,7 +15,6 @@ from stackopt.bilevel.mps import text_of
 from stackopt.bilevel.program import Sense
 from stackopt.errors import InvalidProgram
 
-
 #: Of the form by name, besides the two that end a section; CONSTR for CONSTRS is read as well.
 KEYWORDS = ("@NUMVARS", "@NUMCONSTRS", "@VARSBEGIN", "@CONSTRSBEGIN", "@NAME", "@MPS")
 

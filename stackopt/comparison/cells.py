@@ -35,7 +35,7 @@ COMMANDS = {
     "stackopt.learning.softmax_policy_iteration.SoftmaxPolicyIteration": ("softmax", ("temperature", "concept", "response", "damping", "iterations")),
 }
 #: Parts of the package that decide an answer; a change in one of their files is another key.
-DECIDING = ("bounds", "programs", "games", "reformulations", "backends", "exact", "learning", "certificate.py", "solution.py", "solving.py")
+DECIDING = ("bounds", "programs", "bilevel", "games", "reformulations", "backends", "exact", "learning", "certificate.py", "solution.py", "solving.py")
 
 
 @functools.cache
