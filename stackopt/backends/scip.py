@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import threading
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stackopt.backends.answer import Answer, answer
+from stackopt.backends.matrix import Solved
 from stackopt.errors import MissingPackage
 from stackopt.programs.milp import Array
-from stackopt.programs.quadratic import QuadraticProgram
+from stackopt.programs.quadratic import QuadraticProgram, upper_triangle
 from stackopt.solution import Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
-#: Requested accuracy of rows and bounds, relative to their sides.
-FEASIBILITY = 1e-9
+#: Requested accuracy of rows and bounds, relative to their sides. Smaller ones are beyond SCIP's LP solver in double precision.
+FEASIBILITY = 1e-7
 
 
 def available() -> bool:
@@ -73,14 +74,16 @@ def solve_program(program: QuadraticProgram, *, time_limit: float = 60.0, seed: 
     model.hideOutput()
     # presolving on small programs often solves them; a limit on memory protects a machine shared with others
     for option, value in (
-        ("limits/time", float(time_limit)), ("limits/gap", 0.0), ("limits/absgap", 0.0), ("misc/catchctrlc", False),
-        ("numerics/feastol", feasibility), ("numerics/dualfeastol", max(feasibility, 1e-9)),
+        ("limits/time", float(time_limit)), ("limits/gap", 0.0), ("limits/absgap", 0.0),
+        ("numerics/feastol", feasibility), ("numerics/dualfeastol", feasibility),
         ("randomization/randomseedshift", int(seed) % (2**31)), ("parallel/maxnthreads", 1),
     ):
         model.setParam(option, value)
     columns = _columns(model, program)
     _rows(pyscipopt, model, program, columns)
-    _run(model)
+    fault = _run(model)
+    if fault:
+        return Answer(Status.FAILED, None, np.nan, none, np.nan, 0, time.perf_counter() - begun, fault)
     status = _STATUSES.get(model.getStatus(), Status.FAILED)
     point = None
     if status in (Status.OPTIMAL, Status.LIMIT) and model.getNSols() > 0:
@@ -101,13 +104,13 @@ def solve_quadratic(
     lower: Array,
     upper: Array,
     *,
-    quadratic: csr_array | None = None,
-    row_quadratic: dict[int, Any] | None = None,
+    hessian: csr_array | None = None,
+    quadratic: Mapping[int, csr_array] | None = None,
     integer: NDArray[np.bool_] | None = None,
     constant: float = 0.0,
     time_limit: float = 60.0,
-) -> Answer:
-    r"""Minimise :math:`c_0 + c^\top x + \sum_{i \le j} q_{ij} x_i x_j` globally, over rows that may be quadratic, in plain arrays.
+) -> Solved:
+    r"""Minimise :math:`c_0 + c^\top x + \tfrac12 x^\top Hx` globally in plain arrays: nothing has to be convex.
 
     Parameters
     ----------
@@ -115,14 +118,16 @@ def solve_quadratic(
     matrix : sparse [m, n]
     row_lower, row_upper : array [m]
     lower, upper : array [n]
-    quadratic : sparse [n, n], upper triangle, optional
-    row_quadratic : dict of int to sparse [n, n], upper triangles, optional
+    hessian : sparse [n, n], symmetric, optional
+    quadratic : mapping of int to sparse [n, n], symmetric, optional
+        Matrices F of rows that have a term 1/2 x'Fx.
     integer : bool array [n], optional
     constant, time_limit : float
 
     Returns
     -------
-    Answer
+    Solved
+        Without multipliers.
 
     Raises
     ------
@@ -132,9 +137,11 @@ def solve_quadratic(
     n, m = len(linear), matrix.shape[0]
     program = QuadraticProgram(
         tuple(f"x{j}" for j in range(n)), lower, upper, np.zeros(n, bool) if integer is None else integer, linear, tuple(f"r{i}" for i in range(m)),
-        matrix, row_lower, row_upper, quadratic, constant, "min", row_quadratic or {},
+        matrix, row_lower, row_upper, None if hessian is None else upper_triangle(hessian), constant, "min",
+        {i: upper_triangle(form) for i, form in (quadratic or {}).items()},
     )
-    return solve_program(program, time_limit=time_limit)
+    found = solve_program(program, time_limit=time_limit)
+    return Solved(found.status, found.point, found.value, found.bound, None, None, found.because)
 
 
 # --- the model -------------------------------------------------------------------------------------------------------
@@ -196,21 +203,22 @@ def _expression(columns: list[Any], where: Any, values: Any, form: Any) -> Any:
     return quicksum(parts) if parts else 0.0
 
 
-def _run(model: Any) -> None:
-    """Search in a thread, so that Ctrl-C is noticed at once: SCIP is told to stop and the interrupt goes on to the caller."""
-    search = threading.Thread(target=model.optimizeNogil, daemon=True)
-    search.start()
+def _run(model: Any) -> str:
+    """Search in the caller's thread: in a thread of its own, SCIP 10 was seen to crash after a few dozen programs.
+
+    SCIP catches Ctrl-C itself; the interrupt goes on to the caller. Returns what went wrong inside SCIP, in words; empty if nothing did.
+    """
     try:
-        while search.is_alive():
-            search.join(0.1)
-    except BaseException:
-        model.interruptSolve()
-        search.join(5.0)
-        raise
+        model.optimizeNogil()
+    except Exception as error:
+        return str(error)
+    if model.getStatus() == "userinterrupt":
+        raise KeyboardInterrupt
+    return ""
 
 
-#: Every SCIP status that is not listed here is FAILED ("inforunbd" among them: SCIP cannot tell which).
-_STATUSES = {"optimal": Status.OPTIMAL, "infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED} | dict.fromkeys(
-    ("timelimit", "nodelimit", "totalnodelimit", "stallnodelimit", "memlimit", "gaplimit", "sollimit", "userinterrupt", "restartlimit", "primallimit", "duallimit"),
-    Status.LIMIT,
-)
+#: Where SCIP stopped early. Every status that stands neither here nor below is FAILED: "inforunbd" says that SCIP cannot tell which.
+_LIMITS = (
+    "timelimit", "nodelimit", "totalnodelimit", "stallnodelimit", "memlimit", "gaplimit", "sollimit", "primallimit", "duallimit",
+)  # fmt: skip
+_STATUSES = {"optimal": Status.OPTIMAL, "infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED} | dict.fromkeys(_LIMITS, Status.LIMIT)

@@ -201,3 +201,14 @@ class QuadraticProgram:
 
     def _repr_html_(self) -> str:
         return self.block().html()
+
+
+def upper_triangle(symmetric: csr_array) -> csr_array:
+    """The products of ``1/2 x'Fx`` for a symmetric F, each once: half the diagonal, and what is above it."""
+    from scipy import sparse
+
+    found = symmetric.tocoo()
+    i, j = found.coords
+    keep = (i <= j) & (found.data != 0)
+    values = np.where(i == j, 0.5, 1.0)[keep] * found.data[keep]
+    return sparse.csr_array((values, (i[keep], j[keep])), shape=symmetric.shape)

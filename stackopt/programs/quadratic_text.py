@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from stackopt.programs.algebra import interval, relation, terms
 if TYPE_CHECKING:
     from stackopt.programs.quadratic import QuadraticProgram
 
-#: Words and first letters that LP readers take for something else.
+#: Beginnings and words that LP readers take for something else.
+_EXPONENT = re.compile(r"[eE]([eE\d]|$)")
 _RESERVED = frozenset({"free", "inf", "infinity", "st", "s.t.", "bin", "binary", "binaries", "gen", "general", "generals", "end", "bounds", "sos", "semi"})
 
 
@@ -43,13 +45,13 @@ def algebra(program: QuadraticProgram) -> str:
 def plain_names(names: Sequence[str], first: str) -> tuple[str, ...]:
     """Distinct names of letters, digits and underscores, at most 200 long, close to the given ones.
 
-    LP readers take a leading ``e`` with digits for a number and some words for section titles, so those are prefixed with
+    LP readers take ``e9`` for part of a number and some words for section titles, so those are prefixed with
     `first`.
     """
     found, used = [], set[str]()
     for name in names:
         plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).strip("_")[:200]
-        if not plain[:1].isalpha() or plain[0] in "eE" or plain.lower() in _RESERVED:
+        if not plain[:1].isalpha() or _EXPONENT.match(plain) or plain.lower() in _RESERVED:
             plain = f"{first}_{plain}"
         base, count = plain, 1
         while plain.lower() in used:
@@ -157,7 +159,8 @@ def mps(program: QuadraticProgram) -> str:
     for i, form in sorted(program.row_quadratic.items()):
         lines.append(f"QCMATRIX {rows[i]}")
         for j, h, a in _products(form):
-            lines += [f" {names[j]} {names[h]} {_figure(a)}"] if j == h else [f" {names[j]} {names[h]} {_figure(a / 2)}", f" {names[h]} {names[j]} {_figure(a / 2)}"]
+            places = [(j, h, a)] if j == h else [(j, h, a / 2), (h, j, a / 2)]
+            lines += [f" {names[b]} {names[c]} {_figure(half)}" for b, c, half in places]
     if program.implications:
         lines.append("INDICATORS")
         lines += [f" IF {row} {names[i.binary]} {int(i.active)}" for i, row in zip(program.implications, rows[len(program.row_names) :])]
