@@ -340,6 +340,19 @@ CODES: dict[str, ErrorCode] = {
         "Nonconvex followers, quadratic constraints and nonconvex leaders are solved by SCIP's global search where pyscipopt is "
         "installed; without it they are refused, because a local optimum would not be an answer.",
     ),
+    "not-enumerable": ErrorCode(
+        "{method} solves a bilevel program case by case; here that leaves more than one ordinary program",
+        "so.Exact() says which search fits",
+        "With the tight rows of every follower fixed, or all integer variables, what is left must be a linear or convex program. "
+        "Products of unknowns and continuous variables seen by integer followers are not.",
+    ),
+    "pessimistic": ErrorCode(
+        "ties against the leader are solved exactly where the worst response is a follower's problem again: {why}",
+        'ties="optimistic" has an exact search; solution.certificate shows what ties would cost there',
+        "A pessimistic program becomes an optimistic one with an adversary in place of the follower. That needs a follower whose "
+        "rows and objective do not multiply its variables by others'; otherwise its optimal responses jump and the optimum need "
+        "not be attained.",
+    ),
     "single-game": ErrorCode(
         "{method} solves one game at a time; this is a batch of shape {batch}",
         "solve(game[i], method) for each i, or SoftmaxPolicyIteration, which batches",

@@ -1,6 +1,6 @@
 """`Enumeration`: every leader policy of a finite set, or every response pattern of the follower, one after another.
 
-An independent check of `Exact` on tiny games: no integer variables, no big-M, another LP solver interface.
+An independent check of `Exact` on tiny games and bilevel programs: no search tree, no big-M.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.bilevel.program import BilevelProgram
 from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.exact.commitment import CommitmentValue
+from stackopt.exact.enumeration_bilevel import refuses_bilevel, run_bilevel
 from stackopt.exact.guarded import Worth
 from stackopt.exact.searched import Concept, Leader, check_settings, method_name, refusal, searched
 from stackopt.games.operators import Array
@@ -32,15 +34,17 @@ PATTERNS = 5_000
 
 @dataclass(frozen=True)
 class Enumeration:
-    """The best commitment by trying everything.
+    """The best commitment, or the optimum of a `BilevelProgram`, by trying everything.
 
-    Over a finite set of leader policies each is evaluated by two MDPs [A1]. Over randomised ones, each deterministic response
-    of the follower (weak: each set of actions it may play, with one it plays) leaves a linear program for the leader.
+    A bilevel program: every set of tight inequalities that can make linear or convex quadratic followers optimal, or every value
+    of the integer variables that followers decide or see. A game: over a finite set of leader policies each is evaluated by
+    two MDPs [A1]; over randomised ones, each deterministic response of the follower (weak: each set of actions it may play, with
+    one it plays) leaves a linear program for the leader.
 
     Parameters
     ----------
     concept, leader, grid, margin
-        As for `Exact`.
+        As for `Exact`; they concern games.
     """
 
     concept: Concept = "strong"
@@ -58,6 +62,8 @@ class Enumeration:
 
     def refuses(self, problem: Any) -> Refusal | None:
         """Batches, more cases than can be tried, and searches that are not linear case by case."""
+        if isinstance(problem, BilevelProgram):
+            return refuses_bilevel(problem, self.name)
         if found := refusal(problem, self.name, self.concept, self.leader):
             return found
         count, most, what = self._count(problem)
@@ -76,8 +82,10 @@ class Enumeration:
     def _grid(self) -> int:
         return self.grid if self.leader == "net" else 1
 
-    def run(self, problem: StackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Profile]:
+    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
         """Try everything; deterministic, so `seed` has no effect."""
+        if isinstance(problem, BilevelProgram):
+            return run_bilevel(problem, report)
         randomised = self.leader not in ("deterministic", "net")
         best, bound, tried = self._patterns(problem, report) if randomised else self._policies(problem, report)
         of = searched(self.concept, self.leader, self.grid, self.margin)
