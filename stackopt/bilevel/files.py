@@ -54,7 +54,9 @@ def read(path: str | os.PathLike[str], aux: str | os.PathLike[str] | None = None
 
 
 def write(program: BilevelProgram, path: str | os.PathLike[str]) -> tuple[Path, ...]:
-    """Write a bilevel program as JSON, or as MPS and AUX; reading it gives back every number exactly.
+    """Write a bilevel program as JSON, or as MPS and AUX; reading it gives back the same program.
+
+    Every number comes back exactly, except that in MPS one side of a row with two sides may be off by a unit in its last place.
 
     Parameters
     ----------

@@ -1,4 +1,8 @@
-"""Writing a bilevel program as MPS and AUX, so that reading gives back every number exactly."""
+"""Writing a bilevel program as MPS and AUX, so that reading gives back every number.
+
+Every number comes back exactly but one: MPS states a row with two sides by one side and the distance to the other, and where no
+distance in floating point leads back to the other side, that side is off by one unit in its last place.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +112,7 @@ def _mps_lines(program: BilevelProgram, row_names: list[str], objective: str) ->
     levels: tuple[Level, ...] = (program.leader, program.followers[0])
     low = np.concatenate([level.rows.lower for level in levels])
     high = np.concatenate([level.rows.upper for level in levels])
-    typed = [_row(name, a, b) for name, a, b in zip(row_names, low.tolist(), high.tolist())]
+    typed = [_row(a, b) for a, b in zip(low.tolist(), high.tolist())]
     lines = [f"NAME {program.name}"]
     lines += ["OBJSENSE", "    MAX"] if leader.sense == "max" else []
     lines += ["ROWS", f" N  {objective}", *(f" {kind}  {name}" for name, (kind, _, _) in zip(row_names, typed))]
@@ -136,8 +140,8 @@ def _mps_lines(program: BilevelProgram, row_names: list[str], objective: str) ->
     return [*lines, "ENDATA"]
 
 
-def _row(name: str, low: float, high: float) -> tuple[str, float, float | None]:
-    """Type, right-hand side and range from which `sides` recovers both sides exactly."""
+def _row(low: float, high: float) -> tuple[str, float, float | None]:
+    """Type, right-hand side and range from which `sides` recovers both sides, or where that cannot be, the nearest."""
     if low == high:
         return "E", low, None
     if math.isinf(low):
@@ -145,12 +149,13 @@ def _row(name: str, low: float, high: float) -> tuple[str, float, float | None]:
     if math.isinf(high):
         return "G", low, None
     reach = high - low
-    for kind, rhs in (("L", high), ("G", low)):
-        for candidate in (reach, *(math.nextafter(reach, way) for way in (0.0, math.inf))):
-            if sides(kind, rhs, candidate) == (low, high):
-                return kind, rhs, candidate
-    raise InvalidProgram("not-writable", format="MPS", what=f"the sides {low!r} and {high!r} of a row as a right-hand side and a range",
-                         where=f"row `{name}`", help="state it as two rows")  # fmt: skip
+    tried = [(kind, rhs, r) for kind, rhs in (("L", high), ("G", low)) for r in (reach, math.nextafter(reach, 0.0), math.nextafter(reach, math.inf))]
+
+    def off(one: tuple[str, float, float]) -> float:
+        found = sides(*one)
+        return abs(found[0] - low) + abs(found[1] - high)
+
+    return min(tried, key=off)
 
 
 def _bounds(program: BilevelProgram, j: int) -> list[str]:
