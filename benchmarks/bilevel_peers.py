@@ -6,6 +6,7 @@ Nobody's word is taken: `check` re-solves the follower at the leader's decision.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -115,11 +116,6 @@ def highs_big_m(instance: Instance, limit: float, moments: Sequence[float] = (),
     """HiGHS on the KKT program with one binary a pair; `big_m` for slacks and multipliers alike (its presolve tightens the slacks')."""
     import highspy
 
-    class Quiet(highspy.Highs):  # type: ignore[misc]  # setting a callback prints a banner
-        def enableCallbacks(self) -> None:
-            self.setOptionValue("output_flag", False)
-            super().enableCallbacks()
-
     form = kkt(instance)
     N, count = form.cost.size, len(form.pairs)
     entries, rows = [], 0
@@ -142,8 +138,8 @@ def highs_big_m(instance: Instance, limit: float, moments: Sequence[float] = (),
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
     lp.integrality_ = [highspy.HighsVarType.kContinuous] * N + [highspy.HighsVarType.kInteger] * count
-    solver = Quiet()
-    for option, value in (("output_flag", False), ("threads", 1), ("time_limit", float(limit)), ("mip_rel_gap", GAP)):
+    solver = highs()
+    for option, value in (("time_limit", float(limit)), ("mip_rel_gap", GAP)):
         solver.setOptionValue(option, value)
     seen: list[tuple[float, float, float]] = []
 
@@ -164,6 +160,21 @@ def highs_big_m(instance: Instance, limit: float, moments: Sequence[float] = (),
     seen.append((solver.getRunTime(), answer.value, answer.bound))
     answer.trace = [(t, *at(seen, t)) for t in moments]
     return answer
+
+
+def highs() -> Any:
+    """A silent HiGHS with one thread; the first to run in a process decides the number for all, another one later is an error."""
+    import highspy
+
+    class Quiet(highspy.Highs):
+        def enableCallbacks(self) -> None:  # the constructor calls it, and HiGHS prints its banner
+            self.setOptionValue("output_flag", False)
+            super().enableCallbacks()
+
+    solver = Quiet()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("threads", 1)
+    return solver
 
 
 def at(seen: list[tuple[float, float, float]], moment: float) -> tuple[float, float]:
@@ -224,17 +235,16 @@ def ours(instance: Instance, limit: float, moments: Sequence[float] = ()) -> Ans
     import stackopt as so
 
     program = instance.program()
-    trace = []
-    for stop in moments:
-        if stop < limit:
-            part = so.solve(program, so.Exact(time_limit=stop))
-            trace.append((stop, *_ends(part)))
-            if part.status.success:
-                break
-    solution = so.solve(program, so.Exact(time_limit=limit))
-    value, bound = _ends(solution)
-    answer = Answer(str(solution.status).lower(), value, bound, nodes=int(solution.stats.get("nodes", 0)))
-    answer.trace = trace + [(stop, value, bound) for stop in moments if stop >= limit or len(trace) < len(moments)][: len(moments) - len(trace)]
+    answer = Answer()
+    for stop in sorted({*moments, limit}):
+        solution = so.solve(program, so.Exact(time_limit=stop))
+        value, bound = _ends(solution)
+        answer.trace.append((stop, value, bound))
+        if solution.status.success:
+            break
+    answer.trace += [(stop, value, bound) for stop in moments if stop > answer.trace[-1][0]]  # it ended before
+    answer.status, answer.value, answer.bound = str(solution.status).lower(), value, bound
+    answer.nodes = int(solution.stats.get("nodes", 0))
     if solution.status.success:
         answer.status = "optimal" if solution.certified else "not certified"
     if solution.candidate is not None:
@@ -251,11 +261,17 @@ def _ends(solution: Any) -> tuple[float, float]:
 SOLVERS: dict[str, Callable[..., Answer]] = {"ours": ours, "scip": scip_sos1, "big-M": highs_big_m}
 
 
+def processor_seconds() -> float:
+    """Of this process and of the children it has waited for."""
+    spent = os.times()
+    return time.process_time() + spent.children_user + spent.children_system
+
+
 def timed(solver: Callable[..., Answer], *arguments: Any, **options: Any) -> Answer:
     """The solver's answer with its wall-clock and processor seconds."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), processor_seconds()
     answer = solver(*arguments, **options)
-    answer.seconds, answer.cpu = time.perf_counter() - wall, time.process_time() - cpu
+    answer.seconds, answer.cpu = time.perf_counter() - wall, processor_seconds() - cpu
     return answer
 
 
@@ -319,9 +335,7 @@ def follower_value(instance: Instance, x: np.ndarray) -> float:
         model.hessian_.dim_ = i.q.size
         model.hessian_.format_ = highspy.HessianFormat.kTriangular
         model.hessian_.start_, model.hessian_.index_, model.hessian_.value_ = half.indptr, half.indices, half.data
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)  # whoever runs first in a process decides for all: a later other number is an error
+    solver = highs()
     solver.passModel(model)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
