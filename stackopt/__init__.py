@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stackopt import catalog as catalog
+    from stackopt.bilevel.from_cvxpy import from_cvxpy as from_cvxpy
+    from stackopt.bilevel.from_pyomo import from_pyomo as from_pyomo
+    from stackopt.bilevel.multiplier_symbols import dual as dual
     from stackopt.bilevel.point import Point as Point
     from stackopt.bilevel.program import BilevelProgram as BilevelProgram
     from stackopt.bilevel.program import Level as Level
@@ -64,6 +67,9 @@ if TYPE_CHECKING:
 _HOME = {
     "catalog": "catalog",  # the module itself
     "BilevelProgram": "bilevel.program",
+    "from_cvxpy": "bilevel.from_cvxpy",
+    "from_pyomo": "bilevel.from_pyomo",
+    "dual": "bilevel.multiplier_symbols",
     "read": "bilevel.files",
     "write": "bilevel.files",
     "Level": "bilevel.program",

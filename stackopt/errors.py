@@ -303,6 +303,59 @@ CODES: dict[str, ErrorCode] = {
         "JSON holds every bilevel program",
         "A file that leaves something out would be read back as another program.",
     ),
+    # models of Pyomo and CVXPY
+    "pyomo-model": ErrorCode(
+        "`model` must be a constructed Pyomo model",
+        "pyo.ConcreteModel()",
+        "The front end reads components of `pyomo.environ`; an abstract model has none before it meets its data.",
+    ),
+    "follower-block": ErrorCode(
+        "`follower` must be an active Block of the model, or a list of such Blocks",
+        "m.follower = pyo.Block(), and from_pyomo(m, follower=m.follower)",
+        "What a follower decides is what is declared in its Block, so the Block has to be part of the model and of no other follower.",
+    ),
+    "follower-objective": ErrorCode(
+        "a follower needs exactly one active Objective",
+        "m.follower.cost = pyo.Objective(expr=...)",
+        "Without an objective every feasible answer is optimal and the follower would silently become part of the leader; with two it "
+        "is not said which one it follows.",
+    ),
+    "leader-objective": ErrorCode(
+        "the leader needs exactly one active Objective",
+        "m.cost = pyo.Objective(expr=...), outside the follower's Block",
+        "The leader's objective is the one declared outside all followers' Blocks.",
+    ),
+    "follower-problems": ErrorCode(
+        "from_cvxpy needs the leader's problem, each follower's, and what each follower decides",
+        "from_cvxpy(leader=..., follower=..., follower_decides=[y]), or followers=[...] and follower_decides=[[y], [z]]",
+        "CVXPY problems do not say who decides a variable, so it is written down for each follower.",
+    ),
+    "unread-component": ErrorCode(
+        "a model is read completely or not at all",
+        "variables, objectives and constraints are read",
+        "A component that restricts decisions and is skipped would give the answer to another problem.",
+    ),
+    "variable-domain": ErrorCode(
+        "a variable must be real, integer or binary, between bounds",
+        "use bounds and integrality",
+        "Exact methods branch on integers and on complementarity; other domains are not among the data of a bilevel program.",
+    ),
+    "missing-value": ErrorCode(
+        "parameters and fixed variables need values",
+        "set it before the program is made: m.p = 3 in Pyomo, p.value = 3 in CVXPY",
+        "Coefficients are read once, when the program is made.",
+    ),
+    "nonlinear": ErrorCode(
+        "objectives and constraints must be polynomials of degree at most 2",
+        "linearise it, or replace it by new variables and constraints",
+        "Exact methods rest on optimality conditions of linear and quadratic programs.",
+    ),
+    "piecewise": ErrorCode(
+        "a piecewise-linear term must be convex where it is made small and concave where it is made large",
+        "model the choice between its pieces with binary variables",
+        "Such a term is replaced by a variable beyond all its pieces. Where nothing pushes that variable back to the pieces it would "
+        "take other values than the term.",
+    ),
     # refusals
     "observation-fixed-point": ErrorCode(
         "a fixed point needs a leader that sees the state: with `leader_observes` the leader's best response is a POMDP",
