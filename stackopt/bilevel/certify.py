@@ -9,6 +9,7 @@ import numpy as np
 from stackopt.bilevel.algebra import terms
 from stackopt.bilevel.follower import Response, respond
 from stackopt.bilevel.point import Array, Point
+from stackopt.bilevel.ties import tie_range
 from stackopt.certificate import Certificate, Check
 from stackopt.display import number
 from stackopt.errors import InvalidCandidate
@@ -50,7 +51,7 @@ def certify(program: BilevelProgram, candidate: Point) -> Certificate:
     checks = [_rows_check(program, symbols, -1), _rows_check(program, symbols, 0)]
     if program.integer.any():
         checks.append(_integers_check(program, candidate.values))
-    responses = [respond(program, k, candidate.values) for k in range(len(program.followers))]
+    responses = [respond(program, k, candidate.values, relaxed=FEASIBLE) for k in range(len(program.followers))]
     checks.append(_optimality_check(program, symbols, responses))
     if d:
         checks.append(_multiplier_check(program, candidate))
@@ -58,7 +59,7 @@ def certify(program: BilevelProgram, candidate: Point) -> Certificate:
     if not np.isnan(candidate.claim):
         goal = terms(program.symbols, program.leader.objective.linear, program.leader.objective.quadratic, program.leader.objective.constant, most=3)
         checks.append(Check("value restated", abs(value - candidate.claim), 1e-6 * (1.0 + abs(value)), f"{goal} = {number(value, 7)}"))
-    values: dict[str, float] = {"leader": value}
+    values: dict[str, float | bool] = {"leader": value}
     values |= {f"follower {level.name}" if len(responses) > 1 else "follower": level.objective.value(symbols) for level in program.followers}
     notes = list[str]()
     if all(c.passed for c in checks):
@@ -131,16 +132,14 @@ def _multiplier_check(program: BilevelProgram, candidate: Point) -> Check:
     return Check("multipliers", face.distance(candidate.multipliers) / scale, FEASIBLE, how)
 
 
-def _look_at_ties(program: BilevelProgram, candidate: Point, values: dict[str, float], checks: list[Check], notes: list[str]) -> None:
+def _look_at_ties(program: BilevelProgram, candidate: Point, values: dict[str, float | bool], checks: list[Check], notes: list[str]) -> None:
     """What the leader gets if every follower breaks its ties for it, or against it."""
-    try:
-        from stackopt.bilevel.ties import tie_range
-    except ImportError:
-        return
-    found = tie_range(program, candidate.values)
-    if found is None:
-        return
-    values["optimistic"], values["pessimistic"] = found.best, found.worst
+    found = tie_range(program, candidate.values, candidate.multipliers)
+    values |= {name: worth for name, worth in (("optimistic", found.best), ("pessimistic", found.worst)) if not np.isnan(worth)}
+    if found.unique is not None:
+        values["unique response"] = found.unique
+    if np.isnan(found.best) or np.isnan(found.worst):
+        notes.append(f"ties were not looked at: {found.because}")
     if program.ties == "pessimistic":
         difference = program.leader.objective.sign * (found.worst - values["leader"])
         how = f"over all optimal responses the leader gets {number(found.worst, 7)}"
@@ -159,7 +158,7 @@ def summary(program: BilevelProgram, candidate: Point, certificate: Certificate)
     if program.multipliers:
         shown = [f"{m.name} = {number(v)}" for m, v in zip(program.multipliers, candidate.multipliers)]
         rows.append(("multipliers", ", ".join(shown[:SHOWN]) + (f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else "")))
-    if "pessimistic" in certificate.values:
+    if {"optimistic", "pessimistic"} <= certificate.values.keys():
         rows.append(("ties", _ties(program, certificate)))
     return tuple(rows)
 
@@ -176,8 +175,12 @@ def _decisions(program: BilevelProgram, values: Array, k: int) -> str:
 def _ties(program: BilevelProgram, certificate: Certificate) -> str:
     best, worst = certificate.values["optimistic"], certificate.values["pessimistic"]
     who = "the follower" if len(program.followers) == 1 else "the followers"
+    if certificate.values.get("unique response"):
+        return "none: the follower has one optimal response here" if len(program.followers) == 1 else "none: each follower has one optimal response here"
     if abs(best - worst) <= 1e-6 * (1.0 + abs(best)):
         return f"none that matter: every optimal response of {who} is worth the same here"
+    if program.ties == "optimistic" and np.isinf(worst):
+        return f"matter: against the leader, {who} would break one of its rows or leave it no finite value at this decision"
     if program.ties == "optimistic":
         return f"matter: against the leader, {who} would leave it {number(worst, 7)} at this decision"
     return f"matter: in the leader's favour {who} would give it {number(best, 7)} at this decision"
