@@ -45,13 +45,14 @@ def build(case):
 
 def answer(path, solver, mip):
     """PAO's answer: variable values, or why there is none."""
-    import pyomo.environ as pe
-    from pao.pyomo import Solver
-
     with open(path, encoding="utf-8") as file:
         case = json.load(file)
-    begun, noise = time.perf_counter(), io.StringIO()
+    noise, begun = io.StringIO(), time.perf_counter()
     try:
+        import pyomo.environ as pe
+        from pao.pyomo import Solver
+
+        begun = time.perf_counter()
         with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
             model, variables = build(case)
             options = {"mip_solver": mip if mip == "cbc" else pe.SolverFactory(mip)}
