@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,10 +118,21 @@ def _restricted(linear: Array, form: Any, rest: Array, mine: Any) -> tuple[Array
     return linear[mine] + (both @ rest)[mine], hessian, float(linear @ rest) + float(rest @ (part @ rest))
 
 
-def respond(program: BilevelProgram, k: int, values: Array, *, time_limit: float = 10.0) -> Response:
+def respond(program: BilevelProgram, k: int, values: Array, *, time_limit: float = 10.0, relaxed: float = 0.0) -> Response:
     """Solve follower `k`'s program with every variable that it does not own fixed at `values` [n].
 
     Linear, convex quadratic and mixed-integer linear followers go to HiGHS, others to SCIP.
+
+    Parameters
+    ----------
+    program : BilevelProgram
+    k : int
+    values : array [n]
+    time_limit : float
+        Seconds.
+    relaxed : float
+        Where nothing is feasible, solve again with every side moved so far that the follower's own part of `values` satisfies it,
+        if that is at most this much (relative): at a corner rounding alone can leave a follower without an answer.
 
     Raises
     ------
@@ -129,6 +140,33 @@ def respond(program: BilevelProgram, k: int, values: Array, *, time_limit: float
         If the follower needs SCIP and pyscipopt is not installed.
     """
     p = follower_program(program, k, values)
+    solved = _solve(program, k, p, time_limit)
+    if solved.status is Status.INFEASIBLE and relaxed > 0.0:
+        again = _containing(p, values[p.columns], relaxed)
+        solved = solved if again is None else _solve(program, k, again, time_limit)
+    ray = recession(p) if solved.status is Status.UNBOUNDED else None
+    return Response(solved.status, p.sign * solved.value, solved.x, solved.because, ray)
+
+
+def _containing(p: FollowerProgram, y: Array, most: float) -> FollowerProgram | None:
+    """The program with its sides moved to contain `y`, or None if `y` breaks one by more than `most`."""
+    activity = p.matrix @ y
+    for row, form in p.quadratic.items():
+        activity[row] += 0.5 * float(y @ (form @ y))
+    broken = max(
+        float(part.max(initial=0.0)) for part in (p.row_lower - activity, activity - p.row_upper, p.lower - y, y - p.upper)
+    )
+    if not 0.0 < broken <= most * (1.0 + np.abs(y).max(initial=0.0) + np.abs(activity).max(initial=0.0)):
+        return None
+    room = 2.0 * broken
+    return replace(
+        p, row_lower=np.minimum(p.row_lower, activity - room * (p.row_lower > activity - broken)),
+        row_upper=np.maximum(p.row_upper, activity + room * (p.row_upper < activity + broken)),
+        lower=np.minimum(p.lower, y), upper=np.maximum(p.upper, y),
+    )
+
+
+def _solve(program: BilevelProgram, k: int, p: FollowerProgram, time_limit: float) -> Solved:
     kind = program.kind(k)
     if kind in ("LP", "QP", "MILP") and not p.quadratic:
         solved = minimise(
@@ -142,8 +180,7 @@ def respond(program: BilevelProgram, k: int, values: Array, *, time_limit: float
         if found is None:
             raise MissingPackage("package", feature=f"re-solving follower `{program.followers[k].name}` ({kind})", package="pyscipopt")
         solved = found
-    ray = recession(p) if solved.status is Status.UNBOUNDED else None
-    return Response(solved.status, p.sign * solved.value, solved.x, solved.because, ray)
+    return solved
 
 
 def _by_scip(p: FollowerProgram, time_limit: float) -> Solved | None:

@@ -142,3 +142,10 @@ def test_claimed_multipliers_are_checked():
     assert priced(-1.0).certified
     assert [c.name for c in priced(0.0).failures] == ["multipliers"]
     assert [c.name for c in priced(-0.6).failures] == ["multipliers"]
+
+
+@pytest.mark.parametrize("error", [1e-12, 1e-10, 1e-8])
+def test_rounding_at_a_corner_does_not_refute_an_optimum(error):
+    """The follower's feasible set is a point at the optimum: a toll too low by `error` leaves it empty."""
+    assert toll().certify(Point(np.array([8 / 15 - error, 28 / 15]))).certified
+    assert failing(toll(), [8 / 15 - 1e-3, 28 / 15]) == ["follower rows", "follower optimal"]
