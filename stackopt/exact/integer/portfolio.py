@@ -1,0 +1,109 @@
+"""Which search fits a program with an integer follower, and what it established."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from stackopt.bilevel.point import Array
+from stackopt.bilevel.program import BilevelProgram
+from stackopt.display import number
+from stackopt.exact.bilevel import Found
+from stackopt.exact.integer.activity import ActivityBranching
+from stackopt.exact.integer.form import Form, formed, linking_box, refusal
+from stackopt.exact.integer.state import FollowerUnbounded, LeaderUnbounded, OutOfTime, SolverFault, State
+from stackopt.solution import Refusal, Report, Status
+
+
+def refuses(program: BilevelProgram) -> Refusal | None:
+    """Why `integer_followers` does not solve a program, as far as its data tell."""
+    return refusal(program)
+
+
+def integer_followers(program: BilevelProgram, *, time_limit: float, report: Report | None = None, seed: int = 0) -> Found:
+    """Search the program; see the package's modules for each rule and why it is valid.
+
+    Parameters
+    ----------
+    program : BilevelProgram
+        Linear, optimistic; one follower, or several that see nothing of each other; integer and continuous variables at both levels.
+    time_limit : float
+        Seconds.
+    report : callable, optional
+    seed : int
+        Not used: the search is deterministic.
+
+    Returns
+    -------
+    Found
+        OPTIMAL with a point whose follower part was optimal when re-solved and a bound equal to its value; INFEASIBLE, UNBOUNDED,
+        or LIMIT with incumbent and bound.
+
+    Raises
+    ------
+    Refused
+        [integer-follower] or [continuous-linking].
+    """
+    if found := refusal(program):
+        raise found.error()
+    begun = time.perf_counter()
+    form = formed(program)
+    box = linking_box(form)
+    if box is None:
+        return Found(Status.INFEASIBLE, None, np.nan, "the rows of leader and follower together have no solution", "linear relaxation")
+    if found := linking_refusal(form, *box):
+        raise found.error()
+    state = State(form, begun + time_limit, report)
+    search = ActivityBranching(state, *box)
+    name = "activity branching"
+    try:
+        search.run()
+    except OutOfTime:
+        return limited(state, search.bound, name)
+    except FollowerUnbounded:
+        why = f"{followers(program)} improves for ever wherever it has an answer"
+        return Found(Status.INFEASIBLE, None, np.nan, why, name, state.stats())
+    except LeaderUnbounded:
+        return Found(Status.UNBOUNDED, None, np.nan, "the leader improves for ever with the follower at an optimum", name, state.stats())
+    except SolverFault as fault:
+        return Found(Status.FAILED, None, np.nan, str(fault), name, state.stats())
+    return finished(state, name)
+
+
+def linking_refusal(form: Form, lower: Array, upper: Array) -> Refusal | None:
+    """Why what the follower sees does not take finitely many values, if it does not."""
+    names = form.program.names
+    for j in form.linking.tolist():
+        if not form.integer[j]:
+            return Refusal("continuous-linking", law={"variable": names[j], "why": "the program is too large to prove its infimum"})
+    for j in form.linking.tolist():
+        if not np.isfinite([lower[j], upper[j]]).all():
+            why = f"the follower sees `{names[j]}`, which neither bounds nor rows keep finite"
+            return Refusal("integer-follower", law={"why": why}, remedy=f"give `{names[j]}` bounds")
+    return None
+
+
+def finished(state: State, name: str) -> Found:
+    """The tree is empty: the incumbent is optimal, or there is no point at all."""
+    counted = f"after {state.nodes} nodes"
+    if state.best is None:
+        why = f"no leader decision has an answer of the follower that satisfies all rows ({name}, {counted})"
+        return Found(Status.INFEASIBLE, None, np.nan, why, name, state.stats())
+    point = state.form.point(state.best)
+    return Found(Status.OPTIMAL, point, point.claim, f"gap 0 {counted}", name, state.stats())
+
+
+def limited(state: State, bound: float, name: str) -> Found:
+    """The time ran out."""
+    form = state.form
+    point = None if state.best is None else form.point(state.best)
+    known = form.leader_value(min(bound, state.value)) if np.isfinite(bound) else np.nan
+    shown = "no point found" if point is None else f"best {number(point.claim)}"
+    return Found(Status.LIMIT, point, known, f"time limit after {state.nodes} nodes: {shown}, bound {number(known)}", name, state.stats())
+
+
+def followers(program: BilevelProgram) -> str:
+    """The follower, or the followers, by name."""
+    return ", ".join(f"follower `{level.name}`" for level in program.followers)
+
