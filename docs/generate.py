@@ -32,7 +32,8 @@ def models() -> str:
     """One row per model of the catalogue."""
     rows = []
     for model in catalog.models().values():
-        known = f"{model.known['strong']:.6g}" if "strong" in model.known else "-"
+        value = model.known.get("strong", model.known.get("value"))
+        known = "-" if value is None else f"{value:.6g}"
         source = " ".join(str(model.source).split()).replace("|", "/")
         rows.append(f"| `{model.name}` | {model.title} | {model.kind} | {known} | {source} |")
     return MODELS + "\n".join(rows) + "\n"

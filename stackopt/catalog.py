@@ -65,8 +65,8 @@ class Model:
     parameters : mapping of str to object
         Names and defaults of what `build` takes.
     known : mapping of str to object
-        Known answers: ``strong`` and ``weak`` commitment values where known, ``tolerance`` (absolute), ``reference`` (how
-        they were obtained).
+        Known answers: of games ``strong`` and ``weak`` commitment values where known, of bilevel programs ``value``;
+        ``tolerance`` (absolute), ``reference`` (how they were obtained).
     assumptions : tuple of (item, value, unit, source, status)
         Figures that are not from a source that was read, and those that are; empty for textbook games.
     text : str
@@ -187,7 +187,7 @@ def build(name: str, **parameters: Any) -> Any:
     Returns
     -------
     Problem
-        A `StackelbergGame`, `BayesianGame` or `SecurityGame`.
+        A `StackelbergGame`, `BayesianGame`, `SecurityGame` or `BilevelProgram`.
 
     Raises
     ------

@@ -42,6 +42,7 @@ class StackoptError(Exception):
         self.code = code
         self.law = entry.law.format(**law)
         self.where = where
+        self.placeholders = law
         self.help = help or entry.help.format(**law)
         super().__init__(self.__str__())
 
@@ -58,7 +59,7 @@ class StackoptError(Exception):
 def _rebuild(kind: type[StackoptError], code: str, law: str, where: str, help: str) -> StackoptError:
     """Unpickle: a process pool must hand errors back with their texts unchanged."""
     error = kind.__new__(kind)
-    error.code, error.law, error.where, error.help = code, law, where, help
+    error.code, error.law, error.where, error.help, error.placeholders = code, law, where, help, {}
     Exception.__init__(error, str(error))
     return error
 
@@ -262,6 +263,34 @@ CODES: dict[str, ErrorCode] = {
         "use a name from the list, or a variable of the model it was made from",
         "Solutions are looked up by the names and objects that the user wrote.",
     ),
+    # reformulations of bilevel programs
+    "big-m-unproven": ErrorCode(
+        "{what} of `{row}` has no finite bound that is proved",
+        "so.Exact() needs none",
+        "A big-M that is too small cuts off optima without a sign, and one that is too large lets points through that are not optimal for "
+        "the follower. So a constant is used only with a proof, or as a declared condition of the answer.",
+    ),
+    "strong-duality-form": ErrorCode(
+        "strong duality is exact where others' variables are absent from the follower's right-hand sides, or are whole numbers in finite bounds",
+        "so.Exact(), or so.Sos1() through a solver with SOS1 sets",
+        "The dual objective multiplies multipliers by the right-hand sides. With a continuous variable there, the product is not convex "
+        "and its linear relaxation is another problem.",
+    ),
+    "solver-features": ErrorCode(
+        "{solver} does not take {what}",
+        "a solver that does, or so.Exact()",
+        "A reformulation is handed to a solver only if the solver states it exactly; nothing is replaced by constants in silence.",
+    ),
+    "no-solver": ErrorCode(
+        "there is no solver {solver!r} on this machine",
+        'solver="highs" or "scip", or install the solver: Pyomo finds executables on the PATH',
+        "Solvers driven by Pyomo are found when they are asked for.",
+    ),
+    "not-a-response": ErrorCode(
+        "a point stands in a reformulation only if every follower's answer in it is optimal",
+        "certify(point) says which follower has a better answer",
+        "Reformulations hold multipliers of each follower; they exist for optimal answers only.",
+    ),
     # files of bilevel programs
     "file-format": ErrorCode(
         "{path} is no file of a bilevel program",
@@ -405,6 +434,18 @@ CODES: dict[str, ErrorCode] = {
         "A pessimistic program becomes an optimistic one with an adversary in place of the follower. That needs a follower whose "
         "rows and objective do not multiply its variables by others'; otherwise its optimal responses jump and the optimum need "
         "not be attained.",
+    ),
+    "integer-follower": ErrorCode(
+        "the searches for integer followers do not cover this program: {why}",
+        "linear levels and optimistic ties; followers that see nothing of each other",
+        "They cover linear programs, optimistic ties, and followers that are independent of each other.",
+    ),
+    "continuous-linking": ErrorCode(
+        "an integer follower sees the continuous variable `{variable}`, and {why}",
+        "make what the follower sees integer (in small steps, if need be)",
+        "The optimal value of an integer follower jumps as a continuous variable moves, so the leader may come as close as it "
+        "likes to a value that no decision attains. Where the follower is small the infimum is still proved, and shown by "
+        "decisions that approach it; elsewhere the program is refused, because a rounded answer would not be one.",
     ),
     "single-game": ErrorCode(
         "{method} solves one game at a time; this is a batch of shape {batch}",

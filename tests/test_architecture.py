@@ -18,7 +18,7 @@ LAYERS = {
     "reformulations": 4,
     "exact": 5, "learning": 5,
     "solving": 6,
-    "comparison": 7, "verification": 7, "catalog": 7,
+    "comparison": 7, "verification": 7, "catalog": 7, "networks": 7,
     "plot": 8, "cli": 8, "cli_bilevel": 8, "doctor": 8, "testing": 8, "__main__": 9, "__init__": 9,
 }  # fmt: skip
 #: Same layer, but apart: they meet only in `comparison`.

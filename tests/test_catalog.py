@@ -48,7 +48,7 @@ def test_every_file_is_a_model_with_title_source_and_known_answers():
         assert entry.title, name
         assert entry.source, name
         assert {"tolerance", "reference"} <= set(entry.known), name
-        assert entry.kind in ("StackelbergGame", "BayesianGame", "SecurityGame"), name
+        assert entry.kind in ("StackelbergGame", "BayesianGame", "SecurityGame", "BilevelProgram"), name
         problem = catalog.build(name)
         assert type(problem).__name__ == entry.kind
         assert problem.name == name

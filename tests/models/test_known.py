@@ -51,7 +51,7 @@ def models_that_know(key, but=()):
 
 
 def test_every_model_is_asserted_somewhere():
-    asserted = {*models_that_know("strong"), *models_that_know("soft_value")}
+    asserted = {*models_that_know("strong"), *models_that_know("soft_value"), *models_that_know("value")}  # value: test_bilevel_known.py
     assert asserted == set(catalog.names())
 
 
