@@ -101,6 +101,7 @@ class _Reader:
         self.whole = False  # between INTORG and INTEND
         self.column = ""
         self.rhs: dict[str, float] = {}
+        self.rhs_line: dict[str, int] = {}
         self.ranges: dict[str, float] = {}
         self.sets: dict[str, str] = {}  # section -> the name of its vector
         self.sides: set[tuple[int, str]] = set()  # bounds given so far
@@ -146,7 +147,7 @@ class _Reader:
         if word not in SECTIONS or (section == "OBJNAME" and text[0].isspace()):
             return False
         if word == "NAME":
-            return not section and not text[0].isspace()
+            return section in ("", "OBJSENSE", "OBJNAME") and not text[0].isspace()
         return len(fields) == 1 or (word in ("OBJSENSE", "OBJNAME") and len(fields) == 2 and not text[0].isspace())
 
     def _fail(self, where: str, help: str = "") -> NoReturn:
@@ -211,7 +212,9 @@ class _Reader:
     def _rhs(self, fields: list[str]) -> None:
         for row, value in self._vector("RHS", fields):
             self._once(row not in self.rhs, f"right-hand side of row `{row}`")
-            self.rhs[row] = value
+            self.rhs[row], self.rhs_line[row] = value, self.line
+            if math.isinf(value) and row in self.free:
+                self._fail(f"an infinite constant of the objective `{row}`")
 
     def _range(self, fields: list[str]) -> None:
         for row, value in self._vector("RANGES", fields):
@@ -219,6 +222,8 @@ class _Reader:
                 self._fail(f"a range of the free row `{row}`")
             self._once(row not in self.ranges, f"range of row `{row}`")
             self.ranges[row] = value
+            if math.isinf(value):
+                self._fail(f"an infinite range of row `{row}`")
 
     def _vector(self, section: str, fields: list[str]) -> Iterator[tuple[str, float]]:
         """Pairs of row and number; the name of the vector before them may be left out."""
@@ -280,11 +285,10 @@ class _Reader:
         for row, value in self.rhs.items():
             if self.free.get(row):
                 mps.constant = -value
-        if not math.isfinite(mps.constant):
-            self._fail("an infinite constant of the objective")
         for name, i in mps.rows.items():
             low, high = sides(self.kinds[i], self.rhs.get(name, 0.0), self.ranges.get(name))
-            if math.isnan(low) or math.isnan(high) or low == math.inf or high == -math.inf:
+            if low == math.inf or high == -math.inf:
+                self.line = self.rhs_line[name]
                 self._fail(f"the sides of row `{name}` are [{low:g}, {high:g}]")
             mps.row_lower.append(low)
             mps.row_upper.append(high)

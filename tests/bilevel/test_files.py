@@ -187,7 +187,8 @@ def assert_highs_agrees(path):
     theirs, ours = solver.getLp(), read_mps(path)
     assert list(theirs.col_names_) == list(ours.columns)
     assert list(theirs.row_names_) == list(ours.rows)
-    for mine, other in [(ours.lower, theirs.col_lower_), (ours.upper, theirs.col_upper_), (ours.row_lower, theirs.row_lower_), (ours.row_upper, theirs.row_upper_)]:
+    columns = [(ours.lower, theirs.col_lower_), (ours.upper, theirs.col_upper_)]
+    for mine, other in [*columns, (ours.row_lower, theirs.row_lower_), (ours.row_upper, theirs.row_upper_)]:
         np.testing.assert_array_equal(infinite(mine), infinite(other))
     np.testing.assert_array_equal([ours.objective.get(j, 0.0) for j in range(len(ours.columns))], theirs.col_cost_)
     assert ours.constant == theirs.offset_
