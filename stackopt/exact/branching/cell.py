@@ -33,6 +33,10 @@ class Cell:
     depth : int
     basis : object
         Where the simplex method may begin.
+    floor : array [P] or None
+        Lower bounds on the parts of the cell in which each pair is tight.
+    seen : (point [n], slacks [P], value) or None
+        The optimum of the cell's relaxation, where it is known already.
     """
 
     decisions: Decisions
@@ -41,6 +45,8 @@ class Cell:
     bound: float = -np.inf
     depth: int = 0
     basis: Any = None
+    floor: Array | None = None
+    seen: tuple[Array, Array, float] | None = None
 
     def decided(self, pair: int, how: int) -> Cell:
         """The part in which a pair is TIGHT or ZERO."""

@@ -9,6 +9,8 @@ from stackopt.bilevel.program import BilevelProgram
 from stackopt.display import number
 from stackopt.errors import Refused
 from stackopt.exact.bilevel import Found
+from stackopt.exact.branching.decoupled import Decoupled
+from stackopt.exact.branching.relaxation import separable
 from stackopt.exact.branching.search import CLOSED, NeedsCoupling, Search, Unbounded
 from stackopt.solution import Report, Status
 
@@ -47,7 +49,8 @@ def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: 
     mpec = kkt.mpec
     if mpec.leader_quadratic:
         raise Refused("needs-scip", what="the leader's rows are quadratic")
-    search = Search(mpec, time_limit=time_limit, report=report, seed=seed)
+    quick = separable(mpec) and not mpec.curved
+    search = Decoupled(mpec, time_limit=time_limit, report=report, seed=seed) if quick else Search(mpec, time_limit=time_limit, report=report, seed=seed)
     try:
         try:
             status = search.run()

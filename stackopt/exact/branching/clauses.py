@@ -1,0 +1,157 @@
+r"""What is known about the followers' multipliers when they do not depend on the variables: solutions and clauses.
+
+:math:`\Lambda` is the set of multipliers that satisfy stationarity and signs. A *solution* is a member of it, kept as its support.
+A *clause* is a set C of pairs such that every member is positive somewhere on C: by Farkas, some direction d has :math:`d^\top g_p > 0`
+only for p in C, is zero on free multipliers, and :math:`d^\top\text{rhs} > 0`. At every bilevel-feasible point at least one pair of C is tight.
+
+*Bottleneck bound.* Let z_p bound the leader's value from below in the part of a cell where pair p is tight. The multipliers of
+a point of the cell have a support S, all of it tight, so its value is at least max of z_p over S; and S meets every clause, so
+at least min of z_p over C. Hence the cell's value is at least
+
+.. math:: \theta = \min_{S} \max_{p\in S} z_p \ \ge\ \max_C \min_{p\in C} z_p,
+
+and both sides are equal over all of :math:`\Lambda` and all clauses. Solutions bound :math:`\theta` from above, clauses from below; linear
+programs over :math:`\Lambda` are solved only where they differ.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stackopt.exact.branching.cell import ZERO, Array, Flags
+from stackopt.exact.branching.multipliers import Multipliers
+from stackopt.programs.mpec import Mpec
+from stackopt.solution import Status
+
+#: Multipliers below this, relative to the largest, are zero in a support.
+SUPPORT = 1e-9
+#: How many solutions and clauses are kept.
+KEPT = 3000
+
+
+class Clauses:
+    """Solutions and clauses found so far."""
+
+    def __init__(self, mpec: Mpec, multipliers: Multipliers) -> None:
+        self.mpec, self.multipliers = mpec, multipliers
+        n, P = mpec.variables, mpec.pairs
+        dense = mpec.stationarity[:, n:].toarray()
+        self.of_pairs, self.of_free = dense[:, :P], dense[:, P:]
+        self.solutions = np.zeros((64, P), bool)
+        self.values = np.zeros((64, dense.shape[1]))
+        self.count = 0
+        self.clauses = np.zeros((64, P), bool)
+        self.clause_count = 0
+        self.programs = 0
+
+    def bottleneck(self, z: Array, least: float, cutoff: float, time_limit: float) -> tuple[float, Array | None]:
+        r""":math:`\theta` for the bounds `z` [P] (infinite: multiplier zero), at least `least`, and the multipliers [M] that attain it.
+
+        Infinite, without multipliers, once it is known to be at least `cutoff`.
+        """
+        low = max(least, self._from_clauses(z))
+        for _ in range(200):
+            if low >= cutoff:
+                return np.inf, None
+            high, which = self._from_solutions(z, least)
+            if high <= low:
+                return low, self.values[which]
+            below = z < min(high, cutoff)
+            found = self.supported(below, z, time_limit)
+            if found is None:
+                return low, None if which < 0 else self.values[which]
+            if not found:
+                beyond = z[~below]
+                low = max(low, min(high, float(beyond.min(initial=np.inf))))
+                if high >= cutoff:
+                    return np.inf, None
+        return low, None if which < 0 else self.values[which]
+
+    def supported(self, allowed: Flags, cost: Array, time_limit: float) -> bool | None:
+        """Whether multipliers exist that vanish outside `allowed`; None if HiGHS does not say."""
+        self.programs += 1
+        self.multipliers.enter(np.where(allowed, 0, ZERO).astype(np.int8))
+        finite = np.where(np.isfinite(cost) & allowed, cost, 0.0)
+        base = float(finite[allowed].min(initial=0.0))
+        status = self.multipliers.fit(np.zeros(0), np.where(allowed, finite - base, 0.0), time_limit)
+        if status is Status.OPTIMAL:
+            self.remember(self.multipliers.mu)
+            return True
+        if status is Status.INFEASIBLE:
+            self._learn(allowed)
+            return False
+        return None
+
+    def forced(self, z: Array, cutoff: float, time_limit: float) -> list[int]:
+        """Pairs without which no multipliers are left among those with z < cutoff: they are tight in the whole cell."""
+        allowed = z < cutoff
+        fits = ~(self.solutions[: self.count] & ~allowed).any(1)
+        if not fits.any():
+            return []
+        common = self.solutions[: self.count][fits].all(0)
+        single = self.clauses[: self.clause_count] & allowed
+        single = single[single.sum(1) == 1]
+        known = single.any(0) & common
+        found = [int(p) for p in np.flatnonzero(known)]
+        common &= ~known
+        while common.any():
+            p = int(np.argmax(common))
+            common[p] = False
+            without = allowed.copy()
+            without[p] = False
+            answer = self.supported(without, z, time_limit)
+            if answer:
+                common &= self.solutions[self.count - 1] if self.count else common
+            elif answer is False:
+                found.append(p)
+        return found
+
+    def remember(self, mu: Array) -> None:
+        """Keep a solution."""
+        P = self.mpec.pairs
+        if self.count == len(self.solutions):
+            if self.count >= KEPT:  # the older half goes
+                half = self.count // 2
+                self.solutions[:half], self.values[:half] = self.solutions[half : 2 * half].copy(), self.values[half : 2 * half].copy()
+                self.count = half
+            else:
+                self.solutions = np.concatenate([self.solutions, np.zeros_like(self.solutions)])
+                self.values = np.concatenate([self.values, np.zeros_like(self.values)])
+        self.solutions[self.count] = mu[:P] > SUPPORT * max(1e-300, np.abs(mu).max(initial=0.0))
+        self.values[self.count] = mu
+        self.count += 1
+
+    def _learn(self, allowed: Flags) -> None:
+        """Keep the clause behind an infeasible program, if its direction proves it."""
+        found = self.multipliers.lp.solver.getDualRay()
+        if not found[1]:
+            return
+        ray = np.array(found[2], float)
+        ray /= max(1e-300, np.abs(ray).max(initial=0.0))
+        if ray @ self.mpec.stationarity_rhs < 0:
+            ray = -ray
+        along = ray @ self.of_pairs
+        scale = 1e-9 * (1.0 + np.abs(self.of_pairs).max(initial=0.0))
+        if not ray @ self.mpec.stationarity_rhs > 1e-7 or np.abs(ray @ self.of_free).max(initial=0.0) > scale or (along[allowed] > scale).any():
+            return
+        if self.clause_count == len(self.clauses):
+            if self.clause_count >= KEPT:
+                half = self.clause_count // 2
+                self.clauses[:half] = self.clauses[half : 2 * half].copy()
+                self.clause_count = half
+            else:
+                self.clauses = np.concatenate([self.clauses, np.zeros_like(self.clauses)])
+        self.clauses[self.clause_count] = along > scale
+        self.clause_count += 1
+
+    def _from_clauses(self, z: Array) -> float:
+        if not self.clause_count:
+            return -np.inf
+        return float(np.where(self.clauses[: self.clause_count], z, np.inf).min(1).max())
+
+    def _from_solutions(self, z: Array, least: float) -> tuple[float, int]:
+        if not self.count:
+            return np.inf, -1
+        most = np.where(self.solutions[: self.count], z, -np.inf).max(1)
+        which = int(np.argmin(most))
+        return max(least, float(most[which])), which
