@@ -50,24 +50,28 @@ def draw(graph: Any, solution: Solution[Any], positions: Mapping[Any, tuple[floa
 
     Notes
     -----
-    Solid lines carry flow, the wider the more. Blue: an arc without toll; vermillion: a tolled arc, ``+5`` its toll; grey and dashed
-    with a cross: interdicted; thin and grey: no flow. ``10`` is the flow.
+    The wider a line, the more it carries; the thinnest carry nothing. Blue: an arc without toll; vermillion: an arc that may be
+    tolled, ``10 +5`` its flow and its toll; grey, dashed and crossed: interdicted.
     """
     network, origin, result = read(graph), origin_of(solution), outcome(solution)
     if network.arcs != origin.network.arcs:
         where = f"it has {len(network.arcs)} arcs, the program's {len(origin.network.arcs)}"
         raise InvalidProgram("network-outcome", law="the graph that the program was made from", where=where)
     places = _places(graph, network, origin, positions)
-    (x_min, y_min), (x_max, y_max) = places.min(0), places.max(0)
-    wide, high = max(x_max - x_min, 1e-9), max(y_max - y_min, 1e-9)
+    bends = _bends(network, places)
+    shown = np.vstack([places, *(_middle(places[u], places[v], bend) for u, v, bend in zip(network.tail, network.head, bends))])
+    low, high = shown.min(0), shown.max(0)
+    span = float(max(*(high - low), 1e-9))
     width = 6.4 if len(network.nodes) <= 12 else 8.6
-    figure, (ax,) = panels(1, feature="a figure", width=width, height=float(np.clip(width * high / wide, 0.42 * width, 1.15 * width)))
+    across, down = (high - low) / span + (0.16, 0.12)
+    figure, (ax,) = panels(1, feature="a figure", width=width, height=float(np.clip(width * down / across + 0.6, 0.3 * width, 1.2 * width)))
     ax.set_axis_off()
     ax.grid(False)
-    _draw_arcs(ax, network, places, result)
+    ax.set_aspect("equal")
+    ax.set_xlim(low[0] - 0.08 * span, high[0] + 0.08 * span)
+    ax.set_ylim(low[1] - 0.06 * span, high[1] + 0.06 * span)
+    _draw_arcs(ax, network, places, bends, result)
     _draw_nodes(ax, network, places, origin)
-    ax.set_xlim(x_min - 0.08 * wide - 1e-6, x_max + 0.08 * wide + 1e-6)
-    ax.set_ylim(y_min - 0.14 * high - 0.03 * wide, y_max + 0.14 * high + 0.03 * wide)
     title(ax, _finding(result))
     _legend(ax, result)
     return figure
@@ -108,47 +112,60 @@ def _laid_out(graph: Any, network: Network, origin: NetworkOrigin) -> Array:
     if length < 1e-9:
         return places
     c, s = along / length
-    return np.asarray(places @ np.array([[c, -s], [s, c]]), float)
+    return np.asarray(places @ np.array([[c, -0.6 * s], [s, 0.6 * c]]), float)  # flatter than wide: what matters runs from left to right
 
 
-def _draw_arcs(ax: Axes, network: Network, places: Array, result: Outcome) -> None:
+def _bends(network: Network, places: Array) -> Array:
+    """Curvature of each arc that keeps opposite and parallel arcs apart, about as far everywhere; [A]."""
+    tail, head = network.tail, network.head
+    span = float(max(*(places.max(0) - places.min(0)), 1e-9))
+    found = np.zeros(len(network.arcs))
+    for a in range(len(found)):
+        length = max(float(np.hypot(*(places[head[a]] - places[tail[a]]))), 1e-9)
+        parallel = np.flatnonzero((tail == tail[a]) & (head == head[a]))
+        if len(parallel) > 1:
+            found[a] = 0.5 * (2 * int(np.flatnonzero(parallel == a)[0]) / (len(parallel) - 1) - 1)
+        elif ((tail == head[a]) & (head == tail[a])).any():
+            found[a] = min(0.2, 0.032 * span / length)
+    return found
+
+
+def _middle(start: Array, end: Array, bend: float) -> Array:
+    """The middle of the quadratic curve that Matplotlib's ``arc3`` draws, in data coordinates of equal aspect."""
+    control = 0.5 * (start + end) + bend * np.array([end[1] - start[1], start[0] - end[0]])
+    return np.asarray(0.25 * start + 0.5 * control + 0.25 * end, float)
+
+
+def _draw_arcs(ax: Axes, network: Network, places: Array, bends: Array, result: Outcome) -> None:
     from matplotlib.patches import FancyArrowPatch
 
     largest = max(result.flows.values(), default=1.0)
     few = len(network.arcs) <= LABELLED
     for a, arc in enumerate(network.arcs):
         flow, toll, cut = result.flows.get(arc, 0.0), result.tolls.get(arc), arc in result.interdicted
-        bend = _bend(network, a)
-        colour = SOFT if cut or not flow else COLOURS[1] if toll is not None else COLOURS[0]
+        colour = COLOURS[1] if toll is not None else SOFT if cut or not flow else COLOURS[0]
         width = THIN + (WIDEST - THIN) * flow / largest if flow else BARE
         start, end = places[network.tail[a]], places[network.head[a]]
         ax.add_patch(FancyArrowPatch(
-            start, end, connectionstyle=f"arc3,rad={bend}", arrowstyle="-|>", mutation_scale=9 + 1.2 * width, linewidth=width, color=colour,
-            linestyle=(0, (4, 2)) if cut else "-", shrinkA=9, shrinkB=9, alpha=1.0 if flow or cut or toll is not None else 0.55, zorder=2 if flow else 1,
+            tuple(start), tuple(end), connectionstyle=f"arc3,rad={bends[a]}", arrowstyle="-|>", mutation_scale=9 + 1.2 * width, linewidth=width, color=colour,
+            linestyle=(0, (4, 2)) if cut else "-", shrinkA=_room(network.nodes[network.tail[a]], end - start), zorder=2 if flow else 1,
+            shrinkB=_room(network.nodes[network.head[a]], end - start), alpha=1.0 if flow or cut or toll is not None else 0.55,
         ))  # fmt: skip
-        middle = _middle(ax, start, end, bend)
+        middle = _middle(start, end, float(bends[a]))
         if cut:
             ax.plot(*middle, marker="X", markersize=9, color=COLOURS[1], markeredgecolor="#ffffff", zorder=4)
         text = [number(flow, 4)] if flow and (few or toll is not None) else []
-        text += [f"+{number(toll, 4)}"] if toll is not None and flow else []
+        text += [f"+{number(toll, 4)}"] if toll is not None and toll > 1e-9 else []
         if text and not cut:
             ax.annotate(plain("  ".join(text)), tuple(middle), ha="center", va="center", fontsize=8, color=INK, zorder=5,
                         bbox={"boxstyle": "round,pad=0.15", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.9})  # fmt: skip
 
 
-def _bend(network: Network, arc: int) -> float:
-    """Curvature that keeps opposite and parallel arcs apart."""
-    tail, head = network.tail, network.head
-    parallel = np.flatnonzero((tail == tail[arc]) & (head == head[arc]))
-    if len(parallel) > 1:
-        return float(0.5 * (2 * int(np.flatnonzero(parallel == arc)[0]) / (len(parallel) - 1) - 1))
-    return 0.14 if ((tail == head[arc]) & (head == tail[arc])).any() else 0.0
-
-
-def _middle(ax: Axes, start: Array, end: Array, bend: float) -> Array:
-    """The middle of the quadratic curve that Matplotlib's ``arc3`` draws, in data coordinates of equal aspect."""
-    control = 0.5 * (start + end) + bend * np.array([end[1] - start[1], start[0] - end[0]])
-    return 0.25 * start + 0.5 * control + 0.25 * end
+def _room(node: Any, along: Array) -> float:
+    """Points from the middle of a node's box to its edge, in the direction of an arc."""
+    wide, high = 5.0 + 2.9 * len(str(node)), 8.5
+    x, y = np.abs(along) / max(float(np.hypot(*along)), 1e-12)
+    return float(min(wide / max(x, 1e-9), high / max(y, 1e-9)))
 
 
 def _draw_nodes(ax: Axes, network: Network, places: Array, origin: NetworkOrigin) -> None:
@@ -164,9 +181,9 @@ def _legend(ax: Axes, result: Outcome) -> None:
 
     entries = [Line2D([], [], color=COLOURS[0], linewidth=3, label="flow (wider: more)")]
     if result.tolls:
-        entries.append(Line2D([], [], color=COLOURS[1], linewidth=3, label="flow on a tolled arc, +toll"))
+        entries.append(Line2D([], [], color=COLOURS[1], linewidth=3, label="tolled arc, +toll"))
     if "interdiction" in result.question:
-        cross = {"marker": "X", "markersize": 8, "markerfacecolor": COLOURS[1], "markeredgecolor": "#ffffff"}
+        cross: dict[str, Any] = {"marker": "X", "markersize": 8, "markerfacecolor": COLOURS[1], "markeredgecolor": "#ffffff"}
         entries.append(Line2D([], [], color=SOFT, linewidth=BARE, linestyle=(0, (4, 2)), label="interdicted", **cross))
     entries.append(Line2D([], [], color=SOFT, linewidth=BARE, label="no flow"))
-    ax.legend(handles=entries, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(entries), frameon=False, fontsize=8, labelcolor=INK)
+    ax.legend(handles=entries, loc="upper center", bbox_to_anchor=(0.5, 0.01), ncols=len(entries), frameon=False, fontsize=8, labelcolor=INK)

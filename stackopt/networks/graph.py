@@ -132,7 +132,8 @@ class Network:
         """
         usable = (self.head != source) & (self.tail != target) & (self.tail != self.head)
         ahead, behind = self.reached(source, usable), self.reached(target, usable, backwards=True)
-        return usable & ahead[self.tail] & behind[self.head]
+        found: NDArray[np.bool_] = usable & ahead[self.tail] & behind[self.head]
+        return found
 
     def distances(self, start: int, cost: Array, *, backwards: bool = False) -> Array:
         """Least cost from `start` to every node (to it, if `backwards`), infinite where there is no path; [nodes]. Costs are

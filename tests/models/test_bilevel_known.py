@@ -6,12 +6,12 @@ from importlib import util
 import networkx as nx
 import numpy as np
 import pytest
-from tests.networks.enumerated import longest_shortest_path, smallest_maximum_flow
-from tests.networks.routes import best_revenue
 from scipy.optimize import minimize
 
 import stackopt as so
 from stackopt import catalog, networks
+from tests.networks.enumerated import longest_shortest_path, smallest_maximum_flow
+from tests.networks.routes import best_revenue
 
 BILEVEL = [name for name in catalog.names() if "value" in catalog.model(name).known]
 
