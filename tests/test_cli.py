@@ -381,3 +381,105 @@ def test_ctrl_c_stores_what_is_finished_and_the_same_line_resumes(tmp_path):
     assert f"{len(stored)} cells cached" in again.communicate(timeout=60)[0]
     assert again.returncode == 0
     assert {name: (tmp_path / "runs" / name).stat().st_mtime_ns for name in stored} == stored  # immutable
+
+
+# --- solve: bilevel programs -------------------------------------------------------------------------------------------
+
+BILEVEL = """\
+NAME toll
+ROWS
+ N  cost
+ L  cap
+ L  road
+ G  least
+COLUMNS
+    toll  cost  1  road  -7
+    toll  least  1
+    flow  cost  3  cap  1
+    flow  road  2  least  4
+RHS
+    B  cap  5  least  8
+BOUNDS
+ UP B toll 8
+ FR B flow
+ENDATA
+"""
+FOLLOWER = "@NUMVARS\n1\n@NUMCONSTRS\n2\n@VARSBEGIN\nflow -1\n@VARSEND\n@CONSTRSBEGIN\nroad\nleast\n@CONSTRSEND\n"
+
+
+@pytest.fixture
+def bilevel_file(tmp_path):
+    (tmp_path / "toll.mps").write_text(BILEVEL)
+    (tmp_path / "toll.aux").write_text(FOLLOWER)
+    return tmp_path / "toll.mps"
+
+
+def test_solve_finds_the_aux_file_next_to_the_mps_file(bilevel_file):
+    result = run("solve", bilevel_file)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0].startswith('Solution of "toll" by exact')
+    assert "6.13333" in result.stdout
+    assert "OPTIMAL, certified" in result.stdout or "PROVED, certified" in result.stdout
+    assert run("solve", bilevel_file.with_suffix(".aux")).stdout.splitlines()[:4] == result.stdout.splitlines()[:4]
+
+
+def test_solve_takes_the_aux_file_from_elsewhere(bilevel_file):
+    elsewhere = bilevel_file.with_name("follower.txt")
+    bilevel_file.with_suffix(".aux").rename(elsewhere)
+    missing = run("solve", bilevel_file)
+    assert missing.exit_code == 2
+    assert "InvalidProgram[aux-missing]" in missing.stderr
+    assert "--aux" in missing.stderr
+    assert run("solve", bilevel_file, "--aux", elsewhere).exit_code == 0
+
+
+def test_solve_tells_a_bilevel_file_from_a_game(bilevel_file, tmp_path):
+    stackopt.write(stackopt.read(bilevel_file), tmp_path / "toll.json")
+    found = json.loads(run("solve", tmp_path / "toll.json", "--json").stdout)
+    assert found["schema"] == "stackopt.solution/1"
+    assert found["solution"]["values"]["leader"] == pytest.approx(92 / 15)
+    assert found["values"] == pytest.approx({"toll": 8 / 15, "flow": 28 / 15})
+    assert found["solution"]["reproduce"]["command"] == f"stackopt solve {tmp_path / 'toll.json'} --method exact --time-limit 60 --seed 0"
+    (tmp_path / "game.json").write_text(json.dumps({"leader_reward": [[[2, 4], [1, 3]]], "follower_reward": [[[1, 0], [0, 1]]]}))
+    assert "policies" in json.loads(run("solve", tmp_path / "game.json", "--json").stdout)
+
+
+def test_solve_a_recorded_bilevel_program():
+    assert run("solve", "bjm_jump_01").exit_code == 0
+    infeasible = run("solve", "bjm_jointc1_part1_infeasible", "--json")
+    assert infeasible.exit_code == 3
+    found = json.loads(infeasible.stdout)
+    assert (found["solution"]["status"], found["values"]) == ("INFEASIBLE", {})
+    near = run("solve", "bjm_jump_0")
+    assert near.exit_code == 2
+    assert "did you mean 'bjm_jump_01'" in near.stderr
+
+
+def test_solve_refuses_with_its_own_exit_code():
+    refused = run("solve", "bjm_conejo2016_dual", "--method", "big-m")
+    assert refused.exit_code == 4
+    assert refused.stderr.startswith("stackopt.Refused[")
+
+
+def test_a_bilevel_limit_is_not_certified():
+    """No time at all: no answer, or one without a proof."""
+    assert run("solve", "bjm_3sat_dempe_3_7", "--time-limit", "0").exit_code == 1
+
+
+@pytest.mark.parametrize("method", ["big-m", "strong-duality", "enumeration"])
+def test_solve_by_other_methods(bilevel_file, method):
+    result = run("solve", bilevel_file, "--method", method, "--json")
+    assert result.exit_code in (0, 4)  # a refusal is an answer; a wrong value is not
+    if result.exit_code == 0:
+        assert json.loads(result.stdout)["solution"]["values"]["leader"] == pytest.approx(92 / 15, rel=1e-6)
+
+
+def test_options_of_games_are_refused_for_bilevel_programs(bilevel_file):
+    wrong = run("solve", bilevel_file, "--method", "softmax")
+    assert wrong.exit_code == 2
+    assert "InvalidMethod[setting]" in wrong.stderr
+    assert "one of exact, big-m" in wrong.stderr
+    for option, value in (("--concept", "weak"), ("--leader", "net"), ("--policies", "found.npz"), ("--set", "a=1")):
+        result = run("solve", bilevel_file, option, value)
+        assert result.exit_code == 2, option
+        assert option in result.stderr

@@ -50,8 +50,8 @@ def read(tmp_path, text):
 
 
 def minimal(bounds="", *, columns="    a  cost  1\n    b  r1  1\n", rhs="", ranges="", head="", rows=" N  cost\n L  r1\n"):
-    parts = [head, f"NAME x\nROWS\n{rows}COLUMNS\n{columns}", f"RHS\n{rhs}", f"RANGES\n{ranges}" if ranges else "", f"BOUNDS\n{bounds}" if bounds else "", "ENDATA\n"]
-    return "".join(parts)
+    more = (f"RANGES\n{ranges}" if ranges else "") + (f"BOUNDS\n{bounds}" if bounds else "")
+    return f"{head}NAME x\nROWS\n{rows}COLUMNS\n{columns}RHS\n{rhs}{more}ENDATA\n"
 
 
 def test_every_section(tmp_path):
