@@ -255,6 +255,7 @@ class Solution(Generic[C]):
         rows: list[tuple[str, str]] = list(summary(self.candidate, self.certificate)) if summary and self.candidate is not None else []
         if self.bound is not None:
             rows.append(("bound", f"{number(self.bound.value)}  [{self.bound.reference}] on the {self.bound.of}"))
+            rows += [] if self.bound.applies else [("", f"does not apply: {self.bound.because}")]
         rows += [("", f"{number(b.value)}  [{b.reference}] on the {b.of}") for b in self.further_bounds if b.applies]
         failed = self.certificate.failures
         passed = len(self.certificate.checks) - len(failed)

@@ -46,6 +46,10 @@ class Kkt:
         n = self.program.size
         return Point(symbols[:n], symbols[n:], claim=self.mpec.sign * self.mpec.value(w))
 
+    def algebra(self) -> str:
+        """The conditions as a person writes them, with the user's names."""
+        return self.mpec.algebra()
+
     def block(self) -> Any:
         """The printed form."""
         return self.mpec.block()

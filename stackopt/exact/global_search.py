@@ -118,16 +118,19 @@ class _Search:
             point = self.lift(found.point)
             better = self.examine(point)
             if not better:
-                return self.found(Status.OPTIMAL, _Incumbent(point, found.value), f"every follower re-solved confirms the relaxation's optimum{self.rounds(rounds)}")
+                said = f"every follower re-solved confirms the relaxation's optimum{self.rounds(rounds)}"
+                return self.found(Status.OPTIMAL, _Incumbent(point, found.value), said)
             if self.closes():
                 return self.found(Status.OPTIMAL, self.best, f"the best answer found attains the relaxation's bound{self.rounds(rounds)}")
             for k, y in better.items():
+                who = f"follower `{self.program.followers[k].name}`"
                 if self.classes[k] == "exact":
-                    return self.found(Status.FAILED, self.best, f"solver fault: follower `{self.program.followers[k].name}` is not optimal at SCIP's optimum")
+                    return self.found(Status.FAILED, self.best, f"solver fault: {who} is not optimal at SCIP's optimum")
                 if y is None:
-                    return self.found(Status.LIMIT, self.best, f"follower `{self.program.followers[k].name}` has no optimum at the relaxation's optimum; {self.shown()}")
+                    return self.found(Status.LIMIT, self.best, f"{who} has no optimum at the relaxation's optimum; {self.shown()}")
                 if any(j == k and _close(y, old) and _close(point.values, at) for j, old, at in seen):
-                    return self.found(Status.LIMIT, self.best, f"the relaxation's optimum comes back although cut off: attained only in the limit, or by rounding; {self.shown()}")
+                    said = f"the relaxation's optimum comes back although cut off, so it is attained only in the limit or by rounding; {self.shown()}"
+                    return self.found(Status.LIMIT, self.best, said)
                 seen.append((k, y, point.values))
                 target = value_cut(self.program, target, k, y)
                 self.cuts += 1

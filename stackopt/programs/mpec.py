@@ -27,6 +27,8 @@ from stackopt.display import Block
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from stackopt.programs.quadratic import QuadraticProgram
+
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -145,6 +147,43 @@ class Mpec:
         what = self.follower_names[row] if row >= 0 else self.names[self.pair_column[p]]
         return f"{what}, {'upper' if self.pair_side[p] > 0 else 'lower'}"
 
+    def without_complementarity(self) -> QuadraticProgram:
+        """Leader rows, follower rows and stationarity over the columns, in the leader's own sense."""
+        from scipy import sparse
+
+        from stackopt.programs.quadratic import QuadraticProgram, distinct, upper_triangle
+
+        width, followers = len(self.names), len(self.follower_names)
+        wide = sparse.csr_array((self.follower_rows.data, self.follower_rows.indices, self.follower_rows.indptr), shape=(followers, width))
+        stationarity = tuple(f"stationarity({self.names[j]})" for j in self.stationarity_column)
+        return QuadraticProgram(
+            names=self.names,
+            lower=self.lower,
+            upper=self.upper,
+            integer=self.integer,
+            linear=self.sign * self.linear,
+            row_names=distinct((*self.leader_names, *self.follower_names, *stationarity)),
+            matrix=sparse.csr_array(sparse.vstack([self.leader_rows, wide, self.stationarity], format="csr")),
+            row_lower=np.concatenate([self.leader_lower, self.follower_lower, self.stationarity_rhs]),
+            row_upper=np.concatenate([self.leader_upper, self.follower_upper, self.stationarity_rhs]),
+            quadratic=upper_triangle(self.sign * self.hessian) if self.curved else None,
+            constant=self.sign * self.constant,
+            sense="min" if self.sign > 0 else "max",
+            row_quadratic={i: upper_triangle(form) for i, form in self.leader_quadratic.items()},
+            name=self.name,
+        )
+
+    def algebra(self) -> str:
+        """The program as a person writes it, with the user's names.
+
+        The LP and MPS formats have no complementarity: a reformulation's `target` is written to them, e.g. that of ``Sos1``.
+        """
+        from stackopt.programs.quadratic_text import algebra
+
+        n = self.variables
+        pairs = [f"{self.names[n + p]} > 0 only if {self.pair_label(p)} side is tight" for p in range(self.pairs)]
+        return algebra(self.without_complementarity(), pairs)
+
     def block(self) -> Block:
         """The printed form."""
         n, m = self.variables, len(self.names)
@@ -152,6 +191,7 @@ class Mpec:
         return Block(title, (
             ("rows", f"{len(self.leader_names)} of the leader, {len(self.follower_names)} of followers, {len(self.stationarity_rhs)} of stationarity"),
             ("integer", str(int(self.integer.sum()))),
+            ("more", ".algebra()"),
         ))
 
     def __repr__(self) -> str:

@@ -212,3 +212,16 @@ def upper_triangle(symmetric: csr_array) -> csr_array:
     keep = (i <= j) & (found.data != 0)
     values = np.where(i == j, 0.5, 1.0)[keep] * found.data[keep]
     return sparse.csr_array((values, (i[keep], j[keep])), shape=symmetric.shape)
+
+
+def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, those that repeat numbered: ``cap``, ``cap (2)``."""
+    used, found = set[str](), []
+    for name in names:
+        count, unique = 1, name
+        while unique in used:
+            count += 1
+            unique = f"{name} ({count})"
+        used.add(unique)
+        found.append(unique)
+    return tuple(found)

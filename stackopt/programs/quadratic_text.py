@@ -19,8 +19,8 @@ _EXPONENT = re.compile(r"[eE]([eE\d]|$)")
 _RESERVED = frozenset({"free", "inf", "infinity", "st", "s.t.", "bin", "binary", "binaries", "gen", "general", "generals", "end", "bounds", "sos", "semi"})
 
 
-def algebra(program: QuadraticProgram) -> str:
-    """The whole program with the user's names: objective, rows, complementary sets, implications, columns."""
+def algebra(program: QuadraticProgram, further: Sequence[str] = ()) -> str:
+    """The whole program with the user's names: objective, rows, implications, SOS1 sets, `further` lines, columns."""
     whole = 10**9
     lines = [f"{program.sense}  {terms(program.names, program.linear, program.quadratic, program.constant, most=whole)}", "subject to"]
     width = max((len(name) for name in program.row_names), default=0)
@@ -34,6 +34,7 @@ def algebra(program: QuadraticProgram) -> str:
         lines.append(f"  {implication.name:<{width}}  {when} -> {terms(program.names, row, most=whole)} <= {number(implication.upper)}")
     for name, members in program.sos1:
         lines.append(f"  {name:<{width}}  at most one of {', '.join(program.names[j] for j in members)} is not 0")
+    lines += [f"  {line}" for line in further]
     lines.append("columns")
     width = max((len(name) for name in program.names), default=0)
     for j, name in enumerate(program.names):

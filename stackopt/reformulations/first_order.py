@@ -14,13 +14,14 @@ So these conditions are a relaxation of the follower's optimality, always, with 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from stackopt.bilevel.kkt import Kkt
 from stackopt.programs.mpec import Mpec
-from stackopt.programs.quadratic import QuadraticProgram, upper_triangle
+from stackopt.programs.quadratic import QuadraticProgram, distinct
 
 
 def first_order(kkt: Kkt, *, fritz_john: Collection[int] = (), without: Collection[int] = ()) -> QuadraticProgram:
@@ -42,40 +43,29 @@ def first_order(kkt: Kkt, *, fritz_john: Collection[int] = (), without: Collecti
     from scipy import sparse
 
     mpec, n, width = kkt.mpec, kkt.mpec.variables, len(kkt.mpec.names)
+    program = mpec.without_complementarity()
     extra, forms = curvature(kkt)
     whose = mpec.owner[mpec.stationarity_column]
+    before = len(mpec.leader_names) + len(mpec.follower_names)
     kept = np.flatnonzero(~np.isin(whose, list(without)))
-    leaders, followers = len(mpec.leader_names), len(mpec.follower_names)
-    row_quadratic = {i: upper_triangle(form) for i, form in mpec.leader_quadratic.items()}
-    row_quadratic |= {leaders + i: _widened(form, width) for i, form in extra.items()}
-    row_quadratic |= {leaders + followers + i: forms[int(j)] for i, j in enumerate(kept) if int(j) in forms}
-    stationarity = sparse.csr_array(mpec.stationarity[kept])
-    wide = sparse.csr_array((mpec.follower_rows.data, mpec.follower_rows.indices, mpec.follower_rows.indptr), shape=(followers, width))
-    names = (*mpec.leader_names, *mpec.follower_names, *(f"stationarity({mpec.names[j]})" for j in mpec.stationarity_column[kept]))
-    rhs = mpec.stationarity_rhs[kept]
-    upper = mpec.upper.copy()
-    owner = multiplier_follower(mpec)
-    lower = mpec.lower.copy()
-    gone = n + np.flatnonzero(np.isin(owner, list(without)))
+    rows = np.concatenate([np.arange(before), before + kept])
+    row_quadratic = dict(program.row_quadratic) | {len(mpec.leader_names) + i: _widened(form, width) for i, form in extra.items()}
+    row_quadratic |= {before + i: forms[int(j)] for i, j in enumerate(kept) if int(j) in forms}
+    lower, upper = mpec.lower.copy(), mpec.upper.copy()
+    gone = n + np.flatnonzero(np.isin(multiplier_follower(mpec), list(without)))
     lower[gone] = upper[gone] = 0.0
-    program = QuadraticProgram(
-        names=mpec.names,
+    program = replace(
+        program,
         lower=lower,
         upper=upper,
-        integer=mpec.integer,
-        linear=mpec.sign * mpec.linear,
-        row_names=distinct(names),
-        matrix=sparse.csr_array(sparse.vstack([mpec.leader_rows, wide, stationarity], format="csr")),
-        row_lower=np.concatenate([mpec.leader_lower, mpec.follower_lower, rhs]),
-        row_upper=np.concatenate([mpec.leader_upper, mpec.follower_upper, rhs]),
-        quadratic=upper_triangle(mpec.sign * mpec.hessian) if mpec.curved else None,
-        constant=mpec.sign * mpec.constant,
-        sense="min" if mpec.sign > 0 else "max",
+        row_names=tuple(program.row_names[i] for i in rows),
+        matrix=sparse.csr_array(program.matrix[rows]),
+        row_lower=program.row_lower[rows],
+        row_upper=program.row_upper[rows],
         row_quadratic=row_quadratic,
-        name=mpec.name,
     )
     for k in fritz_john:
-        program = _with_objective_multiplier(kkt, program, k, leaders + followers + np.flatnonzero(whose[kept] == k))
+        program = _with_objective_multiplier(kkt, program, k, before + np.flatnonzero(whose[kept] == k))
     return program
 
 
@@ -133,23 +123,8 @@ def slack_map(mpec: Mpec) -> tuple[Any, Any]:
     return sparse.csr_array(pick @ mpec.follower_rows + own), side
 
 
-def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, those that repeat numbered: ``cap``, ``cap (2)``."""
-    used, found = set[str](), []
-    for name in names:
-        count, unique = 1, name
-        while unique in used:
-            count += 1
-            unique = f"{name} ({count})"
-        used.add(unique)
-        found.append(unique)
-    return tuple(found)
-
-
 def widened(program: QuadraticProgram, names: list[str], lower: Any, upper: Any, integer: bool = False) -> QuadraticProgram:
     """The program with further columns, in no row and not in the objective."""
-    from dataclasses import replace
-
     from scipy import sparse
 
     extra = len(names)
@@ -176,8 +151,6 @@ def _widened(form: Any, width: int) -> Any:
 
 def _with_objective_multiplier(kkt: Kkt, program: QuadraticProgram, k: int, rows: Any) -> QuadraticProgram:
     """Stationarity of follower k with its objective's gradient multiplied by a further column in [0, 1]."""
-    from dataclasses import replace
-
     from scipy import sparse
 
     mpec, n = kkt.mpec, kkt.mpec.variables

@@ -18,8 +18,8 @@ import numpy as np
 
 from stackopt.bilevel.point import Array
 from stackopt.bilevel.program import BilevelProgram
-from stackopt.programs.quadratic import Implication, QuadraticProgram
-from stackopt.reformulations.first_order import distinct, widened
+from stackopt.programs.quadratic import Implication, QuadraticProgram, distinct
+from stackopt.reformulations.first_order import widened
 
 
 def value_cut(program: BilevelProgram, target: QuadraticProgram, k: int, answer: Array) -> QuadraticProgram:
