@@ -504,6 +504,11 @@ CODES: dict[str, ErrorCode] = {
         'pip install "{package}"',
         "Plots, reports and data frames use optional packages, imported only where they are used.",
     ),
+    "plot": ErrorCode(
+        "a response curve needs {law}",
+        "see `stackopt.plot.response_figure`",
+        "A response curve shows what each follower answers on its own while one leader variable moves.",
+    ),
     # networks
     "network-graph": ErrorCode(
         "a network must be a networkx DiGraph or MultiDiGraph with at least one arc",

@@ -1,4 +1,4 @@
-"""Figures: of a comparison (re-exported), of a solution's iterations, of a policy pair.
+"""Figures: of a comparison (re-exported), of a solution: a learner's iterations or a follower's response, of a policy pair.
 
 Every function returns a Matplotlib `Figure` that belongs to the caller; pyplot is not used and nothing global changes.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stackopt.comparison.drawing import INK, look, panels, plain, title
 from stackopt.comparison.figures import error_figure, performance_figure, regret_figure, residual_figure
 from stackopt.display import number
+from stackopt.plot_response import response_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from stackopt.games.stackelberg import StackelbergGame
     from stackopt.solution import Solution
 
-__all__ = ["error_figure", "performance_figure", "policy_figure", "regret_figure", "residual_figure", "solution_figure"]
+__all__ = ["error_figure", "performance_figure", "policy_figure", "regret_figure", "residual_figure", "response_figure", "solution_figure"]
 
 #: Probabilities are printed in the heat map up to this many rows; above, the colours alone would have to be read.
 PRINTED_ROWS = 60
@@ -86,13 +87,17 @@ def _heat(ax: Axes, policy: Any, rows: list[str], actions: Any, count: int, name
     title(ax, name)
 
 
-def solution_figure(solution: Solution[Any]) -> Figure:
-    """Residual and the leader's two values by iteration: under the method's own follower, and certified where it was kept.
+def solution_figure(solution: Solution[Any], variable: Any = None) -> Figure:
+    """What there is to see of a solution: of a bilevel program the response curve (`response_figure`), else the iterations.
+
+    Iterations are residual and the leader's two values: under the method's own follower, and certified where it was kept.
 
     Parameters
     ----------
     solution : Solution
-        Of a learner; its `history` has one entry per iteration.
+        Of a bilevel program, or of a learner; its `history` has one entry per iteration.
+    variable : str or object, optional
+        Of a bilevel program: the leader variable to move.
 
     Returns
     -------
@@ -106,6 +111,8 @@ def solution_figure(solution: Solution[Any]) -> Figure:
     """
     import numpy as np
 
+    if hasattr(solution.problem, "followers"):
+        return response_figure(solution, variable)
     figure, (left, right) = panels(2, feature="a figure", width=4.4, height=3.4)
     residuals = {k: np.asarray(v, float) for k, v in solution.history.items() if "residual" in k}
     values = {k: np.asarray(v, float) for k, v in solution.history.items() if "residual" not in k and np.ndim(v) == 1}

@@ -233,6 +233,23 @@ class Solution(Generic[C]):
         """A multiplier of a follower's row or variable, with its range if it is not unique; see `BilevelProgram.dual`."""
         return self._of_problem("dual")(self._found(), key)
 
+    def plot(self, variable: Any = None) -> Any:
+        """A Matplotlib figure: of a bilevel program the followers' response as a leader variable moves, else the iterations.
+
+        Parameters
+        ----------
+        variable : str or object, optional
+            The leader variable to move, where there are several.
+
+        Raises
+        ------
+        MissingPackage
+            If Matplotlib is not installed.
+        """
+        from stackopt.plot import solution_figure
+
+        return solution_figure(self, variable)
+
     def _of_problem(self, name: str) -> Any:
         if not hasattr(self.problem, name):
             raise TypeError(f"the solution of a {type(self.problem).__name__} has no variables by name; its policies are in .candidate")
