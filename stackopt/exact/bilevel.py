@@ -11,6 +11,7 @@ from stackopt.bilevel.kkt import kkt, kkt_refusal
 from stackopt.bilevel.point import Point
 from stackopt.bilevel.program import BilevelProgram, convex
 from stackopt.certificate import Bound
+from stackopt.reformulations.pessimistic import pessimistic, pessimistic_refusal
 from stackopt.solution import Refusal, Report, Run, Status
 
 #: What the bound of a search over a bilevel program is a bound of.
@@ -50,6 +51,8 @@ class Found:
 
 def refuses_bilevel(program: BilevelProgram) -> Refusal | None:
     """Why no exact search solves the program, if none does."""
+    if program.ties == "pessimistic":
+        return pessimistic_refusal(program) or refuses_bilevel(pessimistic(program).target)
     return None if route(program) != "scip" or _scip_available() else _no_scip(program)
 
 
@@ -74,8 +77,6 @@ def run_bilevel(program: BilevelProgram, *, time_limit: float, seed: int, report
     """Search by the route that fits; see `Exact`."""
     chosen = route(program)
     if chosen == "pessimistic":
-        from stackopt.reformulations.pessimistic import pessimistic
-
         reduction = pessimistic(program)
         run = run_bilevel(reduction.target, time_limit=time_limit, seed=seed, report=report)
         candidate = None if run.candidate is None else reduction.lift(run.candidate)
