@@ -168,6 +168,17 @@ def dual(program: BilevelProgram, values: Array, follower: str, constraint: str)
     return Dual(value, low, high, because)
 
 
+def dual_of(program: BilevelProgram, values: Array, key: Any) -> Any:
+    """`dual` of a name or of an object of the user's model; an object array of them for one with several rows."""
+    found = None if isinstance(key, str) or program.origin is None else program.origin.row(key)
+    if not isinstance(found, np.ndarray):
+        return dual(program, values, *row_of(program, key))
+    duals = np.empty(found.shape, object)
+    for position, (follower, constraint) in np.ndenumerate(found):
+        duals[position] = dual(program, values, follower, constraint)
+    return duals
+
+
 def _without_multipliers(program: BilevelProgram) -> Any:
     """A leader that wants nothing: multipliers of followers do not depend on it."""
     from scipy import sparse

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackopt.bilevel.draft import Draft, Name, Places, Polynomial
-from stackopt.bilevel.from_cvxpy_epigraphs import READABLE, Rewriter, Tightness
+from stackopt.bilevel.from_cvxpy_epigraphs import READABLE, Rewriter, Tightness, plain
 from stackopt.bilevel.from_cvxpy_terms import Terms
 from stackopt.bilevel.from_cvxpy_variables import bounds, check_attributes, entries, integers, owners
 from stackopt.bilevel.multiplier_symbols import marked
@@ -80,8 +80,8 @@ def from_cvxpy(
     """
     cp = _cvxpy()
     problems, decided = _players(cp, leader, follower, followers, follower_decides)
-    owner = owners(cp, problems, decided, leader_decides)
     names = ["follower"] if len(decided) == 1 else [f"follower[{k}]" for k in range(len(decided))]
+    owner = owners(cp, problems, names, decided, leader_decides)
     reading = _Reading(cp, problems, owner, Draft(names), ties)
     reading.read()
     source = f"CVXPY problems of the leader and {len(decided)} follower{'s' * (len(decided) > 1)}"
@@ -266,7 +266,8 @@ def _players(cp: Any, leader: Any, follower: Any, followers: Sequence[Any], deci
     given = list(decides) if isinstance(decides, list | tuple) else [decides]
     groups = [given] if follower is not None and not any(isinstance(group, list | tuple) for group in given) else given
     if len(groups) != len(listed) or not all(isinstance(group, list | tuple) for group in groups):
-        raise InvalidProgram("follower-problems", where=f"`follower_decides` has {len(groups)} entries for {len(listed)} followers")
+        where = f"`follower_decides` must have {len(listed)} list{'s' * (len(listed) > 1)} of variables, one per follower; got {len(groups)} entries"
+        raise InvalidProgram("follower-problems", where=where)
     for what, problem in (("leader", leader), *(("follower", problem) for problem in listed)):
         if not isinstance(problem, cp.Problem):
             raise InvalidProgram("follower-problems", where=f"`{what}` is {type(problem).__name__}", help="cp.Problem(cp.Minimize(...), [...])")
@@ -283,12 +284,15 @@ def _symbols(problems: list[Any]) -> list[Any]:
 
 def _text(constraint: Any, position: int) -> str:
     label = getattr(constraint, "label", None)
-    text = str(label) if label else constraint.name()
+    text = str(label) if label else plain(str(constraint))
     return text if len(text) <= READABLE and text.isprintable() else f"constraints[{position}]"
 
 
 def _entry(text: str, position: tuple[int, ...]) -> str:
-    return f"{text}[{', '.join(map(str, position))}]" if position else text
+    if not position:
+        return text
+    compared = any(sign in text for sign in ("<=", ">=", "=="))
+    return f"{f'({text})' if compared else text}[{', '.join(map(str, position))}]"
 
 
 def _cvxpy() -> Any:

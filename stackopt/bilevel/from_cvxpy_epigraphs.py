@@ -9,6 +9,7 @@ small is checked where the rewritten expression is read (`Tightness`).
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,7 +107,7 @@ class Rewriter:
         return self._bound(shown(atom), 1, atom.shape, [args[0], -args[0]], nonnegative=True)
 
     def _norm1(self, atom: Any, args: list[Any]) -> Any:
-        sizes = self._bound(shown(atom), 1, args[0].shape, [args[0], -args[0]], nonnegative=True)
+        sizes = self._bound(f"abs({shown(atom.args[0])})", 1, args[0].shape, [args[0], -args[0]], nonnegative=True)
         return self.cp.sum(sizes, axis=atom.axis, keepdims=atom.keepdims)
 
     def _norm_inf(self, atom: Any, args: list[Any]) -> Any:
@@ -129,7 +130,7 @@ class Rewriter:
         if getattr(atom, "axis", None) is not None:
             return atom.copy(args)
         text, cp = shown(atom), self.cp
-        level = cp.Variable()
+        level = cp.Variable(name=f"level of {text}")
         self.epigraphs.append(Epigraph(level, f"level of {text}", 0, np.array(-math.inf), np.array(math.inf), np.array(False)))
         excess = self._bound(f"excess in {text}", 1, args[0].shape, [args[0] - level, cp.Constant(0.0)])
         return atom.k * level + cp.sum(excess)
@@ -165,9 +166,25 @@ def _spread(cp: Any, variable: Any, shape: tuple[int, ...], axis: Any) -> Any:
 
 
 def shown(expression: Any) -> str:
-    """An expression as CVXPY prints it, on one line; long ones by their function alone."""
-    text = str(expression)
+    """An expression as its user wrote it, as far as CVXPY tells; long ones by their function alone."""
+    text = plain(str(expression))
     return text if len(text) <= READABLE and text.isprintable() else f"{type(expression).__name__}(...)"
+
+
+def plain(text: str) -> str:
+    """CVXPY's printed form without what it inserts itself: default arguments and the repetition of scalars."""
+    text = re.sub(r", (\d+), False\)", r", axis=\1)", re.sub(r", None, False\)", ")", text)).replace("Sum(", "sum(").replace("PowerApprox(", "power(")
+    while (start := text.find("Promote(")) >= 0:
+        depth, end, comma = 0, start + len("Promote"), -1
+        for end in range(start + len("Promote"), len(text)):
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            comma = end if depth == 1 and text[end : end + 3] == ", (" else comma  # the last one is before the shape
+            if not depth:
+                break
+        if comma < 0:
+            return text
+        text = text[:start] + text[start + len("Promote(") : comma] + text[end + 1 :]
+    return text
 
 
 @dataclass

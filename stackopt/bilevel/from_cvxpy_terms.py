@@ -26,13 +26,52 @@ class Form:
     ----------
     constant : array [size]
     linear : sparse [size, C]
-    quadratic : sparse [size, C * C] or None
-        Column i * C + j, i <= j: coefficient of the product of columns i and j.
+    quadratic : Products or None
     """
 
     constant: Any
     linear: Any
-    quadratic: Any = None
+    quadratic: Products | None = None
+
+
+@dataclass(frozen=True)
+class Products:
+    """Quadratic parts, over those products of two columns that occur.
+
+    Attributes
+    ----------
+    pairs : int array [P]
+        i * C + j, i <= j, for the product of columns i and j; increasing.
+    matrix : sparse [size, P]
+        Coefficients.
+    """
+
+    pairs: Any
+    matrix: Any
+
+    @classmethod
+    def of(cls, entry: Any, i: Any, j: Any, values: Any, size: int, columns: int) -> Products:
+        """From coefficients of columns i and j in an entry; repeated ones add up."""
+        from scipy import sparse
+
+        pairs, place = np.unique(np.minimum(i, j).astype(np.int64) * columns + np.maximum(i, j), return_inverse=True)
+        return cls(pairs, sparse.csr_array(sparse.coo_array((values, (entry, place)), shape=(size, len(pairs)))))
+
+    def mapped(self, part: Any) -> Products:
+        """`part` [., size] times these."""
+        return Products(self.pairs, part @ self.matrix)
+
+    def __add__(self, other: Products) -> Products:
+        pairs = np.union1d(self.pairs, other.pairs)
+        return Products(pairs, self.over(pairs) + other.over(pairs))
+
+    def over(self, pairs: Any) -> Any:
+        """The coefficients [size, .] over more pairs."""
+        from scipy import sparse
+
+        found = self.matrix.tocoo()
+        place = np.searchsorted(pairs, self.pairs)[found.coords[1]]
+        return sparse.csr_array(sparse.coo_array((found.data, (found.coords[0], place)), shape=(self.matrix.shape[0], len(pairs))))
 
 
 class Terms:
@@ -75,8 +114,9 @@ class Terms:
         for i, j, value in zip(*(c.tolist() for c in entries.coords), entries.data.tolist()):
             bodies[i].linear[self.keys[j]] = value
         if form.quadratic is not None:
-            products = form.quadratic.tocoo()
-            for i, pair, value in zip(*(c.tolist() for c in products.coords), products.data.tolist()):
+            products = form.quadratic.matrix.tocoo()
+            pairs = form.quadratic.pairs[products.coords[1]]
+            for i, pair, value in zip(products.coords[0].tolist(), pairs.tolist(), products.data.tolist()):
                 bodies[i].quadratic[self.keys[pair // self.columns], self.keys[pair % self.columns]] = value
         return bodies
 
@@ -141,7 +181,7 @@ class Terms:
             constant = constant + part @ form.constant
             linear = linear + part @ form.linear
             if form.quadratic is not None:
-                more = part @ form.quadratic
+                more = form.quadratic.mapped(part)
                 quadratic = more if quadratic is None else quadratic + more
         return Form(constant, sparse.csr_array(linear), quadratic)
 
@@ -185,7 +225,7 @@ class Terms:
         scale = 1.0 / float(np.asarray(expression.args[1].value).item())
         if getattr(expression, "axis", None) is None:
             total = self._inner(base, base)
-            return Form(scale * total.constant, scale * total.linear, None if total.quadratic is None else scale * total.quadratic)
+            return Form(scale * total.constant, scale * total.linear, Products(total.quadratic.pairs, scale * total.quadratic.matrix))  # type: ignore[union-attr]
         squares = self._product(base, base)
         shape = expression.args[0]
         return self._mapped(lambda z: scale * self.cp.sum(z, axis=expression.axis, keepdims=expression.keepdims), [shape], [squares])
@@ -195,7 +235,10 @@ class Terms:
         from scipy import sparse
 
         linear = sparse.csr_array(one.constant[None]) @ two.linear + sparse.csr_array(two.constant[None]) @ one.linear
-        return Form(np.array([one.constant @ two.constant]), sparse.csr_array(linear), self._flat(one.linear.T @ two.linear))
+        square = (one.linear.T @ two.linear).tocoo()
+        i, j = square.coords
+        products = Products.of(np.zeros(square.nnz, np.int64), i, j, square.data, 1, self.columns)
+        return Form(np.array([one.constant @ two.constant]), sparse.csr_array(linear), products)
 
     def _matrix_product(self, expression: Any, forms: Sequence[Form]) -> Form:
         from scipy import sparse
@@ -210,8 +253,11 @@ class Terms:
             for i in range(m):
                 one, two = _taken(forms[0], i + m * np.arange(shared)), _taken(forms[1], np.arange(shared) + shared * j)
                 found.append(self._inner(one, two))
-        stacked = [sparse.csr_array(sparse.vstack([getattr(form, part) for form in found], format="csr")) for part in ("linear", "quadratic")]
-        return Form(np.concatenate([form.constant for form in found]), stacked[0], stacked[1])
+        linear = sparse.csr_array(sparse.vstack([form.linear for form in found], format="csr"))
+        each = [form.quadratic for form in found if form.quadratic is not None]
+        pairs = np.unique(np.concatenate([products.pairs for products in each]))
+        matrix = sparse.csr_array(sparse.vstack([products.over(pairs) for products in each], format="csr"))
+        return Form(np.concatenate([form.constant for form in found]), linear, Products(pairs, matrix))
 
     def _product(self, one: Form, two: Form) -> Form:
         """Entry by entry."""
@@ -224,18 +270,8 @@ class Terms:
         first = np.repeat(np.arange(len(row)), count)
         second = np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(b.indptr[row], count)
         i, j = a.indices[first].astype(np.int64), b.indices[second].astype(np.int64)
-        pair = np.minimum(i, j) * self.columns + np.maximum(i, j)
-        quadratic = sparse.coo_array((a.data[first] * b.data[second], (row[first], pair)), shape=(a.shape[0], self.columns**2))
-        return Form(one.constant * two.constant, linear, sparse.csr_array(quadratic))
-
-    def _flat(self, square: Any) -> Any:
-        """A form [C, C] as one row of products."""
-        from scipy import sparse
-
-        found = square.tocoo()
-        i, j = (c.astype(np.int64) for c in found.coords)
-        pair = np.minimum(i, j) * self.columns + np.maximum(i, j)
-        return sparse.csr_array(sparse.coo_array((found.data, (np.zeros(len(pair), np.int64), pair)), shape=(1, self.columns**2)))
+        products = Products.of(row[first], i, j, a.data[first] * b.data[second], a.shape[0], self.columns)
+        return Form(one.constant * two.constant, linear, products)
 
 
 class _Nonlinear(Exception):

@@ -14,7 +14,9 @@ from stackopt.errors import InvalidProgram
 UNREAD = ("complex", "imag", "symmetric", "diag", "PSD", "NSD", "hermitian", "sparsity")
 
 
-def owners(cp: Any, problems: Sequence[Any], decided: Sequence[Sequence[Any]], leader_decides: Sequence[Any]) -> dict[Any, int]:
+def owners(
+    cp: Any, problems: Sequence[Any], names: Sequence[str], decided: Sequence[Sequence[Any]], leader_decides: Sequence[Any]
+) -> dict[Any, int]:
     """Each variable with its player, -1 the leader: the leader's in order of creation, then each follower's as listed.
 
     Raises
@@ -34,10 +36,10 @@ def owners(cp: Any, problems: Sequence[Any], decided: Sequence[Sequence[Any]], l
             listed.append(variable)
     leader = {v.id: v for v in problems[0].variables() if marked(v) is None and v.id not in claimed}
     leader |= {v.id: v for v in listed if claimed[v.id] < 0}
-    for k, problem in enumerate(problems[1:]):
+    for name, problem in zip(names, problems[1:]):
         for variable in problem.variables():
             if marked(variable) is None and variable.id not in claimed and variable.id not in leader:
-                where = f"`{variable.name()}` is in follower {k}'s problem, but neither in `follower_decides` nor in the leader's problem"
+                where = f"`{variable.name()}` is in the problem of `{name}`, but neither in `follower_decides` nor in the leader's problem"
                 raise InvalidProgram("variable-owner", where=where, help="list it in follower_decides, or in leader_decides if the leader decides it")
     found = {v: -1 for _, v in sorted(leader.items())}
     found |= {v: claimed[v.id] for k in range(len(decided)) for v in {v.id: v for v in decided[k]}.values()}

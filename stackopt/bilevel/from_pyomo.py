@@ -141,9 +141,17 @@ class PyomoOrigin:
             raise InvalidProgram("unknown-variable", name=key.name, program=key.model().name, where=where, help=f"`value({key.name})`")
         return self._symbol.get(key.name)
 
-    def row(self, key: Any) -> tuple[str, str] | None:
-        """(follower, row) of a follower's Constraint, (follower, variable) of its Var; None for anything else."""
-        return self._row.get(key.name) if hasattr(key, "ctype") and self._mine(key) else None
+    def row(self, key: Any) -> Any:
+        """(follower, row) of a follower's Constraint, (follower, variable) of its Var, an object array [size of the index set] of such
+        pairs for an indexed one; None for anything else."""
+        if not hasattr(key, "ctype") or not self._mine(key):
+            return None
+        if not key.is_indexed():
+            return self._row.get(key.name)
+        found = np.empty(len(key), object)
+        for place, index in enumerate(key):
+            found[place] = self._row.get(key[index].name)
+        return None if None in found.tolist() or not len(found) else found
 
     def _mine(self, key: Any) -> bool:
         model = None if self._model is None else self._model()
@@ -239,7 +247,7 @@ def _of(kind: Any, home: Any, without: tuple[Any, ...]) -> Iterator[Any]:
 
 def _objectives(pyo: Any, draft: Draft, home: Any, k: int, mine: list[Any]) -> InvalidProgram:
     """The error for a player without an objective, or with several."""
-    asleep = [o.name for o in home.component_data_objects(pyo.Objective, active=False, descend_into=True)] if k >= 0 else []
+    asleep = [o.name for o in home.component_data_objects(pyo.Objective, active=None, descend_into=True) if not o.active] if k >= 0 else []
     code, who, place = ("leader-objective", "the leader", "m") if k < 0 else ("follower-objective", f"block `{home.name}`", f"m.{home.name}")
     variables = draft.called(k)
     if mine:

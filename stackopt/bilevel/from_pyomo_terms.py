@@ -15,7 +15,7 @@ from stackopt.errors import InvalidProgram
 
 def silent() -> AbstractContextManager[Any]:
     """Pyomo logs a missing value before it raises; the error raised here says it once, with the row."""
-    found: AbstractContextManager[Any] = importlib.import_module("pyomo.common.log").LoggingIntercept(io.StringIO(), "pyomo.core")
+    found: AbstractContextManager[Any] = importlib.import_module("pyomo.common.log").LoggingIntercept(io.StringIO(), "pyomo")
     return found
 
 
@@ -81,7 +81,8 @@ class Reader:
         try:
             lower, upper = var.bounds
         except ValueError as error:
-            raise InvalidProgram("missing-value", where=f"bounds of `{var.name}`: {_first(error)}") from None
+            found = next((text for side in (var.lower, var.upper) if side is not None and (text := _without_value(side))), _first(error))
+            raise InvalidProgram("missing-value", where=f"bounds of `{var.name}`: {found}") from None
         self.names[id(var)] = str(var.name)
         self.draft.variable(id(var), self.name(var, owner), owner, _number(lower, -math.inf), _number(upper, math.inf), integer)
 
@@ -93,13 +94,13 @@ class Reader:
         InvalidProgram
             If it is not one, or a value is missing, or a variable is not the model's.
         """
+        self._note_fixed(expression, where)
         try:
             found = self._repn(expression, compute_values=True, quadratic=True)
         except ValueError as error:
             raise InvalidProgram("missing-value", where=f"{where}: {_without_value(expression) or _first(error)}") from None
         if found.nonlinear_expr is not None:
             raise InvalidProgram("nonlinear", where=f"{where} has `{_culprit(found.nonlinear_expr)}`")
-        self._note_fixed(expression)
         body = Polynomial(float(found.constant))
         for var, value in zip(found.linear_vars, found.linear_coefs):
             key = self._key(var, where)
@@ -115,7 +116,8 @@ class Reader:
         try:
             lower, upper = row.lb, row.ub
         except ValueError as error:
-            raise InvalidProgram("missing-value", where=f"{where}: {_first(error)}") from None
+            found = next((text for side in (row.lower, row.upper) if side is not None and (text := _without_value(side))), _first(error))
+            raise InvalidProgram("missing-value", where=f"{where}: {found}") from None
         if lower is None and upper is None:
             return
         if owner >= 0:
@@ -137,8 +139,6 @@ class Reader:
             return id(var)
         of = marked(var)
         if of is not None:
-            if self.player(of) is None:  # the symbol was copied with another model: the same place in this one
-                of = self.model.find_component(of.name) or of
             self.duals[id(var)] = id(of)
             self._targets.append((of, where))
             self.draft.multiplier(id(var), id(of), str(var.name) if var.parent_block() is not None else "")
@@ -148,9 +148,11 @@ class Reader:
         self.variable(var)  # declared in a deactivated block, but used
         return id(var)
 
-    def _note_fixed(self, expression: Any) -> None:
+    def _note_fixed(self, expression: Any, where: str) -> None:
         for var in importlib.import_module("pyomo.core.expr.visitor").identify_variables(expression, include_fixed=True):
             if var.fixed:
+                if var.value is None:
+                    raise InvalidProgram("missing-value", where=f"{where}: `{var.name}` is fixed without a value")
                 self.fixed.setdefault(id(var), (var, float(var.value)))
 
 
@@ -169,12 +171,8 @@ def _first(error: Exception) -> str:
 
 
 def _without_value(expression: Any) -> str:
-    """The Param or fixed variable that has no value."""
-    visitor = importlib.import_module("pyomo.core.expr.visitor")
-    for var in visitor.identify_variables(expression, include_fixed=True):
-        if var.fixed and var.value is None:
-            return f"`{var.name}` is fixed without a value"
-    for param in visitor.identify_mutable_parameters(expression):
+    """The Param that has no value."""
+    for param in importlib.import_module("pyomo.core.expr.visitor").identify_mutable_parameters(expression):
         try:
             importlib.import_module("pyomo.environ").value(param)
         except ValueError:

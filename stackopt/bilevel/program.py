@@ -347,7 +347,7 @@ class BilevelProgram:
         Returns
         -------
         Dual
-            A float; `low` and `high` are the range of optimal values.
+            A float; `low` and `high` are the range of optimal values. An object array of them for a constraint with several rows.
 
         Raises
         ------
@@ -356,9 +356,9 @@ class BilevelProgram:
         Refused
             If optimality conditions do not characterise a follower.
         """
-        from stackopt.bilevel.duals import dual, row_of
+        from stackopt.bilevel.duals import dual_of
 
-        return dual(self, candidate.values, *row_of(self, key))
+        return dual_of(self, candidate.values, key)
 
     def block(self) -> Block:
         """The printed form: who decides what, over which rows."""
