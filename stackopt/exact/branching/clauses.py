@@ -43,37 +43,37 @@ class Clauses:
         self.clauses = np.zeros((64, P), bool)
         self.clause_count = 0
         self.programs = 0
+        self._nothing = np.zeros(P)
 
     def bottleneck(self, z: Array, least: float, cutoff: float, time_limit: float) -> tuple[float, Array | None]:
         r""":math:`\theta` for the bounds `z` [P] (infinite: multiplier zero), at least `least`, and the multipliers [M] that attain it.
 
         Infinite, without multipliers, once it is known to be at least `cutoff`.
         """
-        low = max(least, self._from_clauses(z))
+        low, improved = max(least, self._from_clauses(z)), False
         for _ in range(200):
             if low >= cutoff:
                 return np.inf, None
             high, which = self._from_solutions(z, least)
             if high <= low:
                 return low, self.values[which]
-            below = z < min(high, cutoff)
-            found = self.supported(below, z, time_limit)
+            top = min(high, cutoff)
+            between = np.unique(z[(z > low) & (z < top)])
+            at = float(between[len(between) // 2]) if improved and len(between) else top  # halve once the best solution known was not best
+            below = z <= at if at < top else z < top
+            found = self.supported(below, None, time_limit)
             if found is None:
                 return low, None if which < 0 else self.values[which]
+            improved = True
             if not found:
-                beyond = z[~below]
-                low = max(low, min(high, float(beyond.min(initial=np.inf))))
-                if high >= cutoff:
-                    return np.inf, None
+                low = max(low, float(z[~below].min(initial=np.inf)))
         return low, None if which < 0 else self.values[which]
 
-    def supported(self, allowed: Flags, cost: Array, time_limit: float) -> bool | None:
-        """Whether multipliers exist that vanish outside `allowed`; None if HiGHS does not say."""
+    def supported(self, allowed: Flags, cost: Array | None, time_limit: float) -> bool | None:
+        """Whether multipliers exist that vanish outside `allowed`, of small `cost` [P]; None if HiGHS does not say."""
         self.programs += 1
         self.multipliers.enter(np.where(allowed, 0, ZERO).astype(np.int8))
-        finite = np.where(np.isfinite(cost) & allowed, cost, 0.0)
-        base = float(finite[allowed].min(initial=0.0))
-        status = self.multipliers.fit(np.zeros(0), np.where(allowed, finite - base, 0.0), time_limit)
+        status = self.multipliers.fit(np.zeros(0), self._nothing if cost is None else cost, time_limit)
         if status is Status.OPTIMAL:
             self.remember(self.multipliers.mu)
             return True
@@ -82,28 +82,49 @@ class Clauses:
             return False
         return None
 
-    def forced(self, z: Array, cutoff: float, time_limit: float) -> list[int]:
-        """Pairs without which no multipliers are left among those with z < cutoff: they are tight in the whole cell."""
+    def forced(self, z: Array, cutoff: float, asked: Flags, time_limit: float) -> list[int]:
+        """Pairs among `asked` without which no multipliers are left among those with z < cutoff: they are tight in the whole cell."""
         allowed = z < cutoff
         fits = ~(self.solutions[: self.count] & ~allowed).any(1)
         if not fits.any():
             return []
-        common = self.solutions[: self.count][fits].all(0)
+        common = self.solutions[: self.count][fits].all(0) & asked
+        if not common.any():
+            return []
         single = self.clauses[: self.clause_count] & allowed
         single = single[single.sum(1) == 1]
         known = single.any(0) & common
         found = [int(p) for p in np.flatnonzero(known)]
         common &= ~known
+        if common.sum() > 1:  # one program that avoids as many of them as it can
+            if not self.supported(allowed, common.astype(float), time_limit):
+                return found
+            common &= self.solutions[self.count - 1]
         while common.any():
             p = int(np.argmax(common))
             common[p] = False
             without = allowed.copy()
             without[p] = False
-            answer = self.supported(without, z, time_limit)
+            answer = self.supported(without, None, time_limit)
             if answer:
-                common &= self.solutions[self.count - 1] if self.count else common
+                common &= self.solutions[self.count - 1]
             elif answer is False:
                 found.append(p)
+        return found
+
+    def known(self, allowed: Flags) -> Array | None:
+        """Multipliers [M] found before that vanish outside `allowed`."""
+        fits = np.flatnonzero(~(self.solutions[: self.count] & ~allowed).any(1))
+        return self.values[fits[-1]] if len(fits) else None
+
+    def refuted(self, allowed: Flags) -> bool:
+        """Whether a clause says that none exist."""
+        return bool((~(self.clauses[: self.clause_count] & allowed).any(1)).any())
+
+    @property
+    def latest(self) -> Array:
+        """The solution found last [M]."""
+        found: Array = self.values[self.count - 1]
         return found
 
     def remember(self, mu: Array) -> None:

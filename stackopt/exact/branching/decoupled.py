@@ -17,10 +17,14 @@ relaxation, optimum and z_p: only its multipliers change, so no linear program o
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from stackopt.exact.branching.cell import OPEN, TIGHT, ZERO, Array, Cell
+from stackopt.exact.branching.climbing import Climbing
 from stackopt.exact.branching.clauses import Clauses
+from stackopt.exact.branching.multipliers import Multipliers
 from stackopt.exact.branching.search import CLOSED, ZEROISH, NeedsCoupling, Search, violation
 from stackopt.exact.branching.tableau import Lines, probe, tableau
 from stackopt.programs.mpec import Mpec
@@ -28,6 +32,8 @@ from stackopt.solution import Report, Status
 
 #: Dual simplex steps of a probe.
 STEPS = 6
+#: Share of the time spent on local search.
+CLIMBING = 0.2
 
 
 class Decoupled(Search):
@@ -48,8 +54,10 @@ class Decoupled(Search):
         other = {(int(i), int(s)): p for p, (i, s) in enumerate(zip(line, mpec.pair_side))}
         self.partner = np.array([other.get((int(i), -int(s)), -1) for i, s in zip(line, mpec.pair_side)], dtype=np.int64)
         assert self.multipliers is not None
-        self.clauses = Clauses(mpec, self.multipliers)
+        self.clauses = Clauses(mpec, Multipliers(mpec))
+        self.climbing = Climbing(mpec, self.clauses, self.incumbent)
         self.probes = 0
+        self.climbed = 0.0
 
     def examine(self, cell: Cell) -> Cell | None:
         """Close the cell or split it; see the module."""
@@ -75,13 +83,12 @@ class Decoupled(Search):
                 self.close(cutoff)
                 return None
             cell.bound = max(cell.bound, theta)
-            forced = [p for p in self.clauses.forced(floor, cutoff, self.remaining()) if cell.decisions[p] == OPEN]
+            forced = self.clauses.forced(floor, cutoff, (cell.decisions == OPEN) & (slack > ZEROISH), self.remaining())
             if not forced:
                 return self.split(cell, floor, mu)
             for p in forced:
                 self.tighten(cell, p)
-            if slack[forced].max() > ZEROISH:
-                cell.seen = None
+            cell.seen = None
 
     other: Cell | None = None
 
@@ -115,6 +122,20 @@ class Decoupled(Search):
         cell.seen = (x, slack, value)
         cell.floor = self.probed(cell, floor, slack, x, value)
         return None
+
+    def look_around(self, cell: Cell, x: Array, slack: Array, mu: Array) -> None:
+        """Climb from this cell's multipliers and from the followers' response to its leader decision, within a share of the time."""
+        elapsed = time.perf_counter() - self.begun
+        if self.climbed > CLIMBING * elapsed and self.nodes > 1:
+            return
+        begun = time.perf_counter()
+        whole = np.clip(np.round(x[self.whole]), cell.lower, cell.upper)
+        self.climbing.from_multipliers(mu, whole, self.remaining())
+        assert self.multipliers is not None
+        self.multipliers.enter(np.zeros_like(cell.decisions))
+        if self.multipliers.fit(x, np.maximum(self.mpec.slack(x), 0.0), self.remaining()) is Status.OPTIMAL:
+            self.climbing.from_multipliers(self.multipliers.mu, whole, self.remaining())
+        self.climbed += time.perf_counter() - begun
 
     def probed(self, cell: Cell, floor: Array, slack: Array, x: Array, value: float) -> Array:
         """Lower bounds z_p from the tableau of the relaxation just solved, where they improve on `floor`."""
@@ -155,8 +176,7 @@ class Decoupled(Search):
                 if found <= cell.bound + CLOSED * (1.0 + abs(found)) or not (cell.decisions == OPEN).any():
                     self.close(cell.bound)
                     return None
-        if self.nodes <= 3 or self.nodes % 10 == 0:
-            self.settle(cell, x, mu, slack)
+        self.look_around(cell, x, slack, mu)
         if column >= 0:
             first, second = cell.split(column, float(x[self.whole[column]]))
             for part in (first, second):
