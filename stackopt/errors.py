@@ -394,10 +394,11 @@ CODES: dict[str, ErrorCode] = {
         "the observations alone are wrong. Commitment only asks for the best policy of the class and stays well defined.",
     ),
     "leader-moves-state": ErrorCode(
-        "the exact optimum over randomised leader policies needs transitions that do not depend on the leader's action",
-        'Exact(leader="deterministic"), or Exact(leader="net", grid=4) with a bracket for the rest',
+        "this search over randomised leader policies needs transitions that do not depend on the leader's action",
+        'Exact() on dense arrays searches by branch and bound; or Exact(leader="deterministic"), Exact(leader="net", grid=4)',
         "When the leader's action moves the state, the follower's optimality conditions multiply two unknowns. Pure "
-        "leader policies and nets of mixed actions remain mixed-integer linear (theory D1, D4).",
+        "leader policies and nets of mixed actions remain mixed-integer linear (theory D1, D4); all policies need branch and "
+        "bound over occupancy measures (D8), which Exact does for dense games of a few states.",
     ),
     "too-large": ErrorCode(
         "{what}",

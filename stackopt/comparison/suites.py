@@ -18,7 +18,9 @@ import numpy as np
 
 from stackopt.errors import InvalidMethod
 from stackopt.exact.exact import Exact
+from stackopt.exact.searched import randomised_refusal
 from stackopt.games.file import load_game
+from stackopt.games.stackelberg import StackelbergGame
 from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration
 
 #: What `stackopt compare` solves when no model is named.
@@ -141,10 +143,10 @@ def methods_for(
 
 
 def exact_for(problem: Any, concept: Any, time_limit: float = 60.0) -> Any:
-    """The exact method over randomised policies where there is one, else over a net of them."""
+    """The exact method over randomised policies where there is one that closes its gap, else over a net of them."""
     method = Exact(concept=concept, time_limit=time_limit)
-    refusal = method.refuses(problem)
-    if refusal is not None and refusal.code == "leader-moves-state":
+    refused = method.refuses(problem) is not None
+    if isinstance(problem, StackelbergGame) and not problem.batch and (refused or concept == "weak") and randomised_refusal(problem, concept):
         S, A, B = problem.shape
         fits = [n for n in (32, 16, 8, 4, 2) if S * B * math.comb(n + A - 1, A - 1) <= NET_CHOICES]
         return Exact(concept=concept, leader="net", grid=max(fits, default=1), time_limit=time_limit)

@@ -17,7 +17,8 @@ from stackopt.exact.bracket import upper_bracket
 from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
-from stackopt.exact.searched import Concept, Leader, check_settings, method_name, refusal, searched
+from stackopt.exact.occupancy import refuses_occupancy, run_occupancy
+from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched
 from stackopt.exact.static_games import StaticGame, refuses_static, run_static
 from stackopt.games.profile import Profile
 from stackopt.reformulations.formulation import grid_size, simplex_grid
@@ -41,8 +42,10 @@ class Exact:
         ``"strong"``: the follower breaks ties for the leader. ``"weak"``: against it, and actions worse by less than
         `margin` count as ties; without a margin the weak value need not be attained (theory A.2, D2).
     leader : str
-        Which leader policies to search. ``"randomised"``: all; needs transitions that the leader's action does not change
-        [D3], or a follower that is myopic or cannot change them [P1]. ``"deterministic"``: pure ones [D1]. ``"net"``: mixed
+        Which leader policies to search. ``"randomised"``: all; one mixed-integer program where the leader's action does not
+        change the transitions [D3], one linear program where the follower is myopic or cannot change them [P1], else
+        branch and bound over occupancy measures, for a few states, which returns an interval when time runs out [D8].
+        ``"deterministic"``: pure ones [D1]. ``"net"``: mixed
         actions in multiples of ``1 / grid`` [D1]; ``Run.further_bounds`` then bounds the rest [D4]. ``"auto"``: randomised.
     grid : int
         For ``"net"``.
@@ -92,8 +95,10 @@ class Exact:
             return refuses_bilevel(problem)
         if isinstance(problem, StaticGame):
             return refuses_static(problem, self.name, self.leader)
-        if found := refusal(problem, self.name, self.concept, self.leader):
-            return found
+        found = refusal(problem, self.name, self.concept, self.leader)
+        if found is not None:
+            moved = found.code == "leader-moves-state" and not problem.sparse
+            return refuses_occupancy(problem) if moved else found
         S, A, B = problem.shape
         J = grid_size(A, self._grid())
         per_choice = J if self.leader in ("deterministic", "net") else 1
@@ -114,6 +119,8 @@ class Exact:
             return run_static(
                 problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
             )
+        if self.leader in ("auto", "randomised") and randomised_refusal(problem, self.concept):
+            return run_occupancy(problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, seed=seed, report=report)
         begun = time.perf_counter()
         points = simplex_grid(problem.shape[1], self._grid())
         value = CommitmentValue(problem, self.concept, self.margin)

@@ -26,9 +26,10 @@ def test_the_built_in_study():
         assert about["known"]
 
 
-def test_a_leader_that_moves_the_state_gets_a_net():
-    assert exact_for(build("inspection"), "strong").leader == "net"
-    assert exact_for(build("inspection"), "strong").grid == 32
+def test_a_leader_that_moves_the_state_gets_a_net_where_the_search_would_end_as_an_interval():
+    assert exact_for(build("inspection"), "strong").leader == "auto"
+    assert exact_for(build("inspection"), "weak").leader == "net"
+    assert exact_for(build("inspection"), "weak").grid == 32
     assert exact_for(game(), "weak").leader == "auto"
 
 

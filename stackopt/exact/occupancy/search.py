@@ -1,0 +1,235 @@
+r"""Branch and bound for a randomised leader whose action moves the state  [D8].
+
+Best bound first over boxes of leader policies and sets of allowed responses. A box is closed when its relaxation is infeasible or its bound is within the
+gap of the incumbent. Branching is on the response of the state where the relaxation is least decided, weighted by visits, then on
+the probability whose relaxed products are most wrong: once all responses are fixed and all probability ranges are points, the relaxation is exact, so the bound
+converges. Incumbents are policies of relaxations, polished by sequential linear programming for their response and evaluated by the
+game (theory A1); a box whose relaxation *looks* exact keeps its bound until it is closed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from stackopt.display import number
+from stackopt.exact.commitment import CommitmentValue
+from stackopt.exact.guarded import Worth
+from stackopt.exact.occupancy.box import Box, tighten
+from stackopt.exact.occupancy.polish import polished
+from stackopt.exact.occupancy.relaxation import Relaxation, Relaxed
+from stackopt.games.operators import Array
+from stackopt.games.stackelberg import StackelbergGame
+from stackopt.reformulations.formulation import choices_of
+from stackopt.reformulations.ranges import Choices, value_ranges
+from stackopt.solution import Progress, Report, Status
+
+#: A response is decided when what is left of it, times the visits to its state, is below this.
+DECIDED = 1e-6
+#: Ranges of probabilities narrower than this are not split.
+NARROW = 1e-9
+#: Starts of the local search per response.
+STARTS = 3
+#: Boxes whose value ranges are narrowed by linear programs: the first ones, below which everything inherits.
+NARROWED = 7
+#: Open boxes at most; beyond, the search stops and says so.
+OPEN = 200_000
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """What the search established: an interval that holds the best randomised commitment.
+
+    Attributes
+    ----------
+    status : Status
+        OPTIMAL if the gap was closed, else LIMIT or FAILED.
+    best : Worth or None
+    bound : float
+        Upper bound, in the game's own units.
+    because : str
+    stats : dict
+    """
+
+    status: Status
+    best: Worth | None
+    bound: float
+    because: str
+    stats: dict[str, Any]
+
+
+def occupancy_search(
+    game: StackelbergGame, *, known: list[Array] | None = None, gap: float = 5e-7, time_limit: float = 60.0, report: Report | None = None
+) -> Searched:
+    """The best commitment over all randomised policies, as an interval.
+
+    Parameters
+    ----------
+    game : StackelbergGame
+        A single, dense game; rewards of any size (they are normalised).
+    known : list of array [S, A], optional
+        Policies to begin with.
+    gap : float
+        Relative; the search stops when bound - value is at most ``gap * max(1, |value|)``.
+    time_limit : float
+        Seconds.
+    report : callable, optional
+    """
+    return _Search(game, gap, time.perf_counter() + time_limit, report).run(known or [])
+
+
+class _Search:
+    def __init__(self, game: StackelbergGame, gap: float, deadline: float, report: Report | None) -> None:
+        self.game, self.gap, self.deadline, self.report = game, gap, deadline, report
+        self.time_limit = deadline - time.perf_counter()
+        self.choices: Choices = choices_of(game, np.eye(game.shape[1])).normalised()
+        self.relaxation = Relaxation(self.choices)
+        self.value = CommitmentValue(game, "strong")
+        self.scale, self.offset = self.choices.leader_unit[0], self.choices.leader_offset
+        self.best: Worth | None = None
+        self.order = itertools.count()
+        self.nodes = 0
+        self.polished = Counter[tuple[int, ...]]()
+
+    def run(self, known: list[Array]) -> Searched:
+        for policy in known:
+            self.offer(policy)
+        heap: list[tuple[float, int, Box, Relaxed]] = []
+        closed = self.visit(heap, self.root(), None, np.inf)  # the largest bound among the boxes that were closed
+        while heap:
+            bound = -heap[0][0]
+            if bound <= self.target() or time.perf_counter() > self.deadline or len(heap) > OPEN:
+                break
+            _, _, box, relaxed = heapq.heappop(heap)
+            for child in self.children(box, relaxed):
+                closed = max(closed, self.visit(heap, child, relaxed.basis, bound))
+            if self.report and self.nodes % 50 == 0:
+                self.report(Progress("branch and bound", self.nodes, None, self.real(bound) - self.attained()))
+        open_bound = self.real(max(-heap[0][0] if heap else -np.inf, closed))
+        bound = max(open_bound, self.attained())
+        return self.outcome(bound)
+
+    def outcome(self, bound: float) -> Searched:
+        stats = {"nodes": self.nodes, "linear_programs": self.relaxation.solves, "formulation": "occupancy measures"}
+        attained = self.attained()
+        gap = (bound - attained) / max(1.0, abs(attained))
+        if self.best is None or not np.isfinite(bound):
+            return Searched(Status.LIMIT, self.best, np.inf, "no bound in the time given", stats)
+        done = gap <= self.gap
+        said = f"gap {gap:.2g}{' <=' if done else ' >'} {self.gap:.2g} after {self.nodes} boxes"
+        if not done:
+            said = f"time: {said}; the best commitment lies in [{number(attained, 9)}, {number(bound, 9)}]"
+        return Searched(Status.OPTIMAL if done else Status.LIMIT, self.best, bound, said, stats)
+
+    def root(self) -> Box:
+        S, A, B = self.game.shape
+        ranges = value_ranges(self.choices, mixed=True)
+        most = np.full((S, S), 1.0 / (1.0 - self.choices.leader_discount))
+        return Box(
+            np.zeros((self.choices.classes, A)), np.ones((self.choices.classes, A)), np.ones((S, B), bool), ranges.follower_lower, ranges.follower_upper,
+            np.eye(S), most,
+        )
+
+    def visit(self, heap: list[Any], box: Box, basis: Any, inherited: float) -> float:
+        """Tighten and relax a box and push it if it may hold better; otherwise the bound with which it is closed."""
+        self.nodes += 1
+        box = tighten(self.choices, box, 400 if basis is None else 12)
+        if 1 < self.nodes <= NARROWED and not box.empty and np.isfinite(self.attained()):
+            for _ in range(2):
+                left = min(0.05 * self.time_limit, self.deadline - time.perf_counter())
+                box = tighten(self.choices, self.relaxation.narrowed(box, self.target(), time_limit=max(left, 0.0)))
+                if box.empty:
+                    return self.target()
+        if box.empty:
+            return -np.inf
+        status, relaxed = self.relaxation.solve(box, basis, time_limit=max(self.deadline - time.perf_counter(), 0.01))
+        if status is Status.INFEASIBLE:
+            return -np.inf
+        if relaxed is None:
+            return inherited
+        relaxed = replace(relaxed, bound=min(relaxed.bound, inherited))
+        if relaxed.bound > self.target():
+            self.improve(relaxed)
+        if relaxed.bound <= self.target():
+            return relaxed.bound
+        heapq.heappush(heap, (-relaxed.bound, next(self.order), box, relaxed))
+        return -np.inf
+
+    def improve(self, relaxed: Relaxed) -> None:
+        """Evaluate the policy of a relaxation, and the best one near it for each of two responses."""
+        policy = np.clip(relaxed.policy, 0.0, 1.0)
+        policy /= policy.sum(1, keepdims=True)
+        found = self.offer(policy[self.choices.observations])
+        for response in (relaxed.response.argmax(1), found.response.argmax(1)):
+            key = tuple(response.tolist())
+            if self.polished[key] >= STARTS or time.perf_counter() > self.deadline:
+                continue
+            self.polished[key] += 1
+            better = polished(self.choices, policy, response)
+            if better is not None:
+                self.offer(better[self.choices.observations])
+
+    def children(self, box: Box, relaxed: Relaxed) -> list[Box]:
+        """The parts of a box: a response decided, or a probability's range cut in two."""
+        played = np.where(box.allowed, relaxed.response, -1.0)
+        undecided = relaxed.visits * (1.0 - played.max(1)) * (box.allowed.sum(1) > 1)
+        s = int(undecided.argmax())
+        if undecided[s] > DECIDED:
+            only = np.zeros_like(box.allowed[s])
+            only[played[s].argmax()] = True
+            parts = []
+            for kept in (only, ~only):
+                allowed = box.allowed.copy()
+                allowed[s] &= kept
+                parts.append(replace(box, allowed=allowed))
+            return parts
+        width = box.upper - box.lower
+        error = np.where(width > NARROW, relaxed.product_error, -1.0)
+        if error.max() <= 1e-12:  # nothing looks wrong, yet the bound is open: cut the widest range
+            error = np.where(width > NARROW, width, -1.0)
+        c, a = np.unravel_index(int(error.argmax()), error.shape)
+        if width[c, a] <= NARROW:
+            open_responses = np.flatnonzero(box.allowed.sum(1) > 1)
+            if not len(open_responses):
+                return []  # a point: its policy has been evaluated, its bound is rounding
+            s = int(open_responses[0])
+            return [replace(box, allowed=_only(box.allowed, s, b)) for b in np.flatnonzero(box.allowed[s]).tolist()]
+        at = float(np.clip(relaxed.policy[c, a], box.lower[c, a] + 0.2 * width[c, a], box.upper[c, a] - 0.2 * width[c, a]))
+        below, above = box.upper.copy(), box.lower.copy()
+        below[c, a], above[c, a] = at, at
+        return [replace(box, upper=below), replace(box, lower=above)]
+
+    # --- figures ---------------------------------------------------------------------------------------------------
+
+    def offer(self, policy: Array) -> Worth:
+        found = self.value.worth(policy)
+        if self.best is None or found.value > self.best.value:
+            self.best = found
+        return found
+
+    def attained(self) -> float:
+        return -np.inf if self.best is None else self.best.value
+
+    def real(self, normalised: float) -> float:
+        """A value of the normalised game in the game's own units."""
+        return self.offset + self.scale * normalised
+
+    def target(self) -> float:
+        """Bounds of the normalised game up to this close a box."""
+        attained = self.attained()
+        if not np.isfinite(attained):
+            return -np.inf
+        return (attained + 0.9 * self.gap * max(1.0, abs(attained)) - self.offset) / self.scale
+
+
+def _only(allowed: Any, s: int, b: int) -> Any:
+    found = allowed.copy()
+    found[s] = False
+    found[s, b] = True
+    return found
