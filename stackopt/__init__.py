@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from stackopt.bilevel.from_cvxpy import from_cvxpy as from_cvxpy
     from stackopt.bilevel.from_pyomo import from_pyomo as from_pyomo
     from stackopt.bilevel.multiplier_symbols import dual as dual
+    from stackopt.bilevel.files import read as read
+    from stackopt.bilevel.files import write as write
+    from stackopt.bilevel.from_cvxpy import from_cvxpy as from_cvxpy
+    from stackopt.bilevel.from_pyomo import from_pyomo as from_pyomo
+    from stackopt.bilevel.multiplier_symbols import dual as dual
     from stackopt.bilevel.point import Point as Point
     from stackopt.bilevel.program import BilevelProgram as BilevelProgram
     from stackopt.bilevel.program import Level as Level
@@ -43,6 +48,11 @@ if TYPE_CHECKING:
     from stackopt.errors import UnknownModel as UnknownModel
     from stackopt.exact.enumeration import Enumeration as Enumeration
     from stackopt.exact.exact import Exact as Exact
+    from stackopt.exact.reformulated import BigM as BigM
+    from stackopt.exact.reformulated import Indicator as Indicator
+    from stackopt.exact.reformulated import Scip as Scip
+    from stackopt.exact.reformulated import Sos1 as Sos1
+    from stackopt.exact.reformulated import StrongDuality as StrongDuality
     from stackopt.games.bayesian import BayesianGame as BayesianGame
     from stackopt.games.profile import Profile as Profile
     from stackopt.games.security import Coverage as Coverage
@@ -76,6 +86,16 @@ _HOME = {
     "Multiplier": "bilevel.program",
     "Objective": "bilevel.program",
     "Point": "bilevel.point",
+    "read": "bilevel.files",
+    "write": "bilevel.files",
+    "from_cvxpy": "bilevel.from_cvxpy",
+    "from_pyomo": "bilevel.from_pyomo",
+    "dual": "bilevel.multiplier_symbols",
+    "BigM": "exact.reformulated",
+    "Indicator": "exact.reformulated",
+    "Scip": "exact.reformulated",
+    "Sos1": "exact.reformulated",
+    "StrongDuality": "exact.reformulated",
     "Rows": "bilevel.program",
     "Assumption": "certificate",
     "Bound": "certificate",

@@ -262,12 +262,14 @@ class Solution(Generic[C]):
 
     def _word(self) -> str:
         if self.candidate is None:
-            return "no candidate"
+            return "proved" if self.status in (Status.INFEASIBLE, Status.UNBOUNDED) else "no candidate"
         return "certified" if self.certified else "not certified"
 
     def block(self) -> Block:
         """The printed form; the first line is the verdict."""
-        title = f'Solution of "{self.problem.name}" by {self.method.name}: {self.status}, {self._word()}'
+        named = getattr(self.method, "name_for", None)
+        by = named(self.problem) if named else self.method.name
+        title = f'Solution of "{self.problem.name}" by {by}: {self.status}, {self._word()}'
         summary = getattr(self.problem, "summarize", None)
         rows: list[tuple[str, str]] = list(summary(self.candidate, self.certificate)) if summary and self.candidate is not None else []
         if self.bound is not None:
@@ -276,7 +278,8 @@ class Solution(Generic[C]):
         rows += [("", f"{number(b.value)}  [{b.reference}] on the {b.of}") for b in self.further_bounds if b.applies]
         failed = self.certificate.failures
         passed = len(self.certificate.checks) - len(failed)
-        rows.append(("certificate", f"{passed} of {len(self.certificate.checks)} checks pass"))
+        if self.candidate is not None:
+            rows.append(("certificate", f"{passed} of {len(self.certificate.checks)} checks pass"))
         rows += [("  FAILS", f"{c.name}: {number(c.residual)} > {number(c.tolerance)} ({c.because})") for c in failed]
         rows += [("note", n) for n in self.certificate.notes]
         seconds = self.stats.get("seconds")

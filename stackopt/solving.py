@@ -115,7 +115,7 @@ def _bound_checks(certificate: Certificate, run: Run[Any]) -> tuple[Check, ...]:
     beyond, name = (value - bound, "value <= bound") if run.bound.sense == "upper" else (bound - value, "bound <= value")
     checks = [Check(name, beyond, tolerance, f"{value:.9g} recomputed, bound {bound:.9g}")]
     if run.status in (Status.OPTIMAL, Status.PROVED):
-        checks.append(Check("gap closed", -beyond, tolerance, f"value {value:.9g}, bound {bound:.9g}"))
+        checks.append(Check("gap closed", 0.0 - beyond, tolerance, f"value {value:.9g}, bound {bound:.9g}"))
     return tuple(checks)
 
 

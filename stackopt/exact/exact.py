@@ -87,6 +87,10 @@ class Exact:
         """How it is called in tables."""
         return method_name("exact", self.concept, self.leader, self.grid)
 
+    def name_for(self, problem: Any) -> str:
+        """How it is called for one problem: a bilevel program says itself how ties are broken."""
+        return "exact" if isinstance(problem, BilevelProgram) else self.name
+
     def refuses(self, problem: Any) -> Refusal | None:
         """Batches, programs that would not fit, and searches that are not mixed-integer linear."""
         if isinstance(problem, BilevelProgram):
