@@ -27,7 +27,7 @@ def number(value: Any, digits: int = 6) -> str:
     if hasattr(value, "shape") and getattr(value, "shape", ()) != ():
         low, high = float(value.min()), float(value.max())
         return number(low, digits) if low == high else f"{number(low, digits)} .. {number(high, digits)}"
-    value = float(value)
+    value = float(value) + 0.0  # no minus sign before a zero
     if math.isnan(value):
         return "nan"
     return f"{value:.{digits}g}"

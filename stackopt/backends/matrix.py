@@ -82,16 +82,29 @@ def minimise(
     Solved
         A quadratic optimum is accepted only if its multipliers prove it to 1e-6: HiGHS's active-set method can stop early.
     """
-    import highspy
-
     whole = integer is not None and bool(integer.any())
     curved = hessian is not None and hessian.nnz > 0
     assert not (whole and curved)
+    given = (linear, matrix, row_lower, row_upper, lower, upper, hessian if curved else None, integer if whole else None, constant)
+    found = _solved(*given, time_limit, presolve, REGULARISATION)
+    if curved and found.status is Status.FAILED:  # it cycled, or stopped early: more regularisation, held to the same proof
+        found = _solved(*given, time_limit, presolve, 1e-7)
+    return found
+
+
+def _solved(
+    linear: Array, matrix: csr_array, row_lower: Array, row_upper: Array, lower: Array, upper: Array, hessian: csr_array | None,
+    integer: NDArray[np.bool_] | None, constant: float, time_limit: float, presolve: bool, regularisation: float,
+) -> Solved:
+    import highspy
+
+    whole, curved = integer is not None, hessian is not None
+    iterations = 1000 + 50 * sum(matrix.shape)
     solver = quiet(highspy)
     for option, value in (
         ("time_limit", float(max(time_limit, 0.0))), ("presolve", "on" if presolve else "off"), ("mip_rel_gap", 0.0), ("mip_abs_gap", 1e-9),
         ("mip_feasibility_tolerance", 1e-9), ("primal_feasibility_tolerance", FEASIBILITY), ("dual_feasibility_tolerance", FEASIBILITY),
-        ("qp_regularization_value", REGULARISATION),
+        ("qp_regularization_value", regularisation), ("qp_iteration_limit", iterations),
     ):
         solver.setOptionValue(option, value)
     model = linear_model(highspy, linear, matrix, row_lower, row_upper, lower, upper, integer if whole else None)
@@ -103,6 +116,8 @@ def minimise(
     solver.passModel(model)
     solver.run()
     status, because = _status(highspy, solver)
+    if curved and solver.getModelStatus() == highspy.HighsModelStatus.kIterationLimit:
+        return Solved(Status.FAILED, None, np.nan, -np.inf, None, None, f"the active-set method cycled for {iterations} iterations")
     if status not in (Status.OPTIMAL, Status.LIMIT) or solver.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
         failed = status is Status.OPTIMAL
         return Solved(Status.FAILED if failed else status, None, np.nan, np.inf if status is Status.INFEASIBLE else -np.inf, None, None, because)

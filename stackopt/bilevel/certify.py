@@ -82,7 +82,7 @@ def _rows_check(program: BilevelProgram, symbols: Array, which: int) -> Check:
     outside = np.where(mine, np.maximum(np.maximum(program.lower - x, x - program.upper), 0.0) / (1.0 + np.abs(x)), 0.0)
     if len(outside) and outside.max() > worst:
         worst, where = float(outside.max()), f"; worst at the bounds of {program.names[int(outside.argmax())]}"
-    who = "leader" if which < 0 else "follower" if len(program.followers) == 1 else "followers"
+    who = "leader" if which < 0 else "follower" if len(program.followers) == 1 else "followers'"
     counted = f"{count} row{'s' * (count != 1)}"
     return Check(f"{who} rows", worst, FEASIBLE, f"{counted} and bounds re-evaluated{where if worst > 0 else ''}")
 
@@ -102,7 +102,7 @@ def relative_residuals(rows: Rows, symbols: Array) -> Array:
 
 def _integers_check(program: BilevelProgram, values: Array) -> Check:
     whole = values[program.integer]
-    return Check("whole numbers", float(np.abs(whole - np.round(whole)).max()), FEASIBLE, f"{len(whole)} integer variables")
+    return Check("whole numbers", float(np.abs(whole - np.round(whole)).max()), FEASIBLE, f"{len(whole)} integer variable{'s' * (len(whole) != 1)}")
 
 
 def _optimality_check(program: BilevelProgram, symbols: Array, responses: list[Response]) -> Check:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackopt.backends.matrix import minimise
-from stackopt.bilevel.point import Array
+from stackopt.bilevel.point import Array, Point
 from stackopt.display import number
 from stackopt.errors import InvalidProgram
 from stackopt.solution import Status
@@ -168,14 +168,23 @@ def dual(program: BilevelProgram, values: Array, follower: str, constraint: str)
     return Dual(value, low, high, because)
 
 
-def dual_of(program: BilevelProgram, values: Array, key: Any) -> Any:
-    """`dual` of a name or of an object of the user's model; an object array of them for one with several rows."""
+def dual_of(program: BilevelProgram, candidate: Point, key: Any) -> Any:
+    """`dual` of a name or of an object of the user's model; an object array of them for one with several rows.
+
+    A multiplier that the leader uses has the value that the leader counts on.
+    """
+    used = {(m.follower, m.constraint): float(value) for m, value in zip(program.multipliers, candidate.multipliers)}
+
+    def one(follower: str, constraint: str) -> Dual:
+        found = dual(program, candidate.values, follower, constraint)
+        return Dual(used.get((follower, constraint), float(found)), found.low, found.high, found.because)
+
     found = None if isinstance(key, str) or program.origin is None else program.origin.row(key)
     if not isinstance(found, np.ndarray):
-        return dual(program, values, *row_of(program, key))
+        return one(*row_of(program, key))
     duals = np.empty(found.shape, object)
     for position, (follower, constraint) in np.ndenumerate(found):
-        duals[position] = dual(program, values, follower, constraint)
+        duals[position] = one(follower, constraint)
     return duals
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Sense = Literal["min", "max"]
 Ties = Literal["optimistic", "pessimistic"]
+#: A player whose goal and decisions take fewer characters is printed on one line.
+ONE_LINE = 60
 #: An eigenvalue below minus this, relative to the largest, makes a quadratic form not convex.
 CURVATURE = 1e-9
 
@@ -358,7 +360,7 @@ class BilevelProgram:
         """
         from stackopt.bilevel.duals import dual_of
 
-        return dual_of(self, candidate.values, key)
+        return dual_of(self, candidate, key)
 
     def block(self) -> Block:
         """The printed form: who decides what, over which rows."""
@@ -368,8 +370,9 @@ class BilevelProgram:
         word = {"min": "minimises", "max": "maximises"}
         does = (word if count == 1 else verb)[next(iter(senses))] if len(senses) == 1 else "optimise"
         title = f'BilevelProgram "{self.name}": leader {word[self.leader.objective.sense]}, {count} follower{"s" * (count != 1)} {does}'
-        rows = [("leader", self._described(self.leader, -1))]
-        rows += [(level.name if count > 1 else "follower", f"{self._described(level, k)}, {self._class(k)}") for k, level in enumerate(self.followers[:6])]
+        rows = self._described("leader", self.leader, -1)
+        for k, level in enumerate(self.followers[:6]):
+            rows += self._described(level.name if count > 1 else "follower", level, k)
         rows += [("", f"{count - 6} more followers")] if count > 6 else []
         rows += [("multipliers", ", ".join(f"{m.name} of {m.constraint}" for m in self.multipliers[:6]))] if self.multipliers else []
         whom = {"optimistic": "ties go to the leader", "pessimistic": "ties go against the leader"}
@@ -379,11 +382,14 @@ class BilevelProgram:
         rows += [("from", self.source)] if self.source else []
         return Block(title, tuple(rows))
 
-    def _described(self, level: Level, k: int) -> str:
+    def _described(self, label: str, level: Level, k: int) -> list[tuple[str, str]]:
         mine, objective = self.owned(k), level.objective
         shown = ", ".join(self._variable(int(j)) for j in mine[:4]) + (f" and {len(mine) - 4} more" if len(mine) > 4 else "")
         goal = terms(self.symbols, objective.linear, objective.quadratic, objective.constant)
-        return f"{objective.sense} {goal}    decides {shown or 'nothing'}, {_counted(len(level.rows), 'row')}"
+        decides = f"decides {shown or 'nothing'}, {_counted(len(level.rows), 'row')}" + (f", {self._class(k)}" if k >= 0 else "")
+        if len(goal) + len(decides) < ONE_LINE:
+            return [(label, f"{objective.sense} {goal}    {decides}")]
+        return [(label, f"{objective.sense} {goal}"), ("", decides)]
 
     def _variable(self, j: int) -> str:
         bounds = interval(self.lower[j], self.upper[j])

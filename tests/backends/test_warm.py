@@ -1,5 +1,8 @@
 """HiGHS on plain arrays: warm LPs agree with cold ones, quadratic optima carry multipliers, nothing unchecked passes."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -90,3 +93,18 @@ def test_the_duality_gap_needs_a_side_for_every_multiplier():
     empty = sparse.csr_array((0, 1))
     assert duality_gap(np.array([1.0]), np.zeros(0), np.array([1.0]), empty, np.zeros(0), np.zeros(0), np.array([-np.inf]), np.array([3.0])) == np.inf
     assert duality_gap(np.array([1.0]), np.zeros(0), np.array([1.0]), empty, np.zeros(0), np.zeros(0), np.array([0.0]), np.array([3.0])) == 1.0
+
+
+def test_a_process_that_used_highs_with_more_threads_before():
+    """HiGHS's pool of threads belongs to the process; Pyomo and CVXPY start it with more than one."""
+    code = (
+        "import highspy, numpy as np\n"
+        "from scipy import sparse\n"
+        "other = highspy.Highs(); other.setOptionValue('output_flag', False); other.setOptionValue('threads', 2)\n"
+        "other.addVariable(lb=0, ub=1, obj=-1); other.run()\n"
+        "from stackopt.backends.matrix import minimise\n"
+        "found = minimise(np.ones(2), sparse.csr_array([[1.0, 1.0]]), np.ones(1), np.full(1, 5.0), np.zeros(2), np.ones(2))\n"
+        "print('status', found.status, found.value)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "status OPTIMAL 1.0"

@@ -122,8 +122,8 @@ def test_a_multiplier_is_the_derivative_of_the_followers_value(sense):
     assert abs(derivative) > 0.1
 
 
-def priced(value):
-    """The toll program with the multiplier of rows[3] as a price in the leader's objective."""
+def priced_program(row):
+    """The toll program with the multiplier of a row as a price in the leader's objective."""
     program = toll()
 
     def wide(level, linear=None):
@@ -131,11 +131,14 @@ def priced(value):
         objective = Objective("min", np.append(level.objective.linear, 0.0) if linear is None else linear)
         return Level(level.name, objective, Rows(level.rows.names, matrix, level.rows.lower, level.rows.upper))
 
-    changed = replace(
-        program, multipliers=(Multiplier("price", "follower", "rows[3]"),), leader=wide(program.leader, np.array([1.0, 0.0, 1.0])),
+    return replace(
+        program, multipliers=(Multiplier("price", "follower", row),), leader=wide(program.leader, np.array([1.0, 0.0, 1.0])),
         followers=(wide(program.followers[0]),),
     )
-    return changed.certify(Point(np.array([4.0, 4.0]), np.array([value])))
+
+
+def priced(value):
+    return priced_program("rows[3]").certify(Point(np.array([4.0, 4.0]), np.array([value])))
 
 
 def test_claimed_multipliers_are_checked():
@@ -149,3 +152,12 @@ def test_rounding_at_a_corner_does_not_refute_an_optimum(error):
     """The follower's feasible set is a point at the optimum: a toll too low by `error` leaves it empty."""
     assert toll().certify(Point(np.array([8 / 15 - error, 28 / 15]))).certified
     assert failing(toll(), [8 / 15 - 1e-3, 28 / 15]) == ["follower rows", "follower optimal"]
+
+
+def test_a_multiplier_that_the_leader_uses_has_the_leaders_value():
+    program = priced_program("rows[0]")
+    at = Point(np.array([8 / 15, 28 / 15]), np.array([-2.0]))
+    assert program.certify(at).certified
+    found = program.dual(at, "rows[0]")
+    assert (float(found), found.high) == (-2.0, pytest.approx(-0.5))
+    assert str(found).startswith("-2   (not unique")
