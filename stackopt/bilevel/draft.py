@@ -68,10 +68,13 @@ class Places:
         Place of each variable and multiplier among the program's symbols.
     row : dict of key to (str, str)
         Of each row of a follower and of each of its variables: names of the follower and of the row or variable.
+    multiplier : dict of key to int
+        Place of the multiplier of a follower's row or variable, where the leader uses it.
     """
 
     symbol: dict[Key, int]
     row: dict[Key, tuple[str, str]]
+    multiplier: dict[Key, int]
 
 
 class Draft:
@@ -153,7 +156,7 @@ class Draft:
             ties=ties,
             name=name,
             source=source,
-            origin=origin(Places(symbol, row)),
+            origin=origin(Places(symbol, row, {of: symbol[key] for key, (of, _) in self._multipliers.items()})),
         )
 
     def _symbols(self, row: dict[Key, tuple[str, str]], symbol: dict[Key, int], n: int) -> tuple[Multiplier, ...]:

@@ -112,12 +112,13 @@ class CvxpyOrigin:
                 return None
             found = key.copy([_cvxpy().Constant(inner)]).value
             return int(found) if np.ndim(found) == 0 else np.asarray(found, np.int64)
-        known = self._shapes.get(getattr(key, "id", None) or -1)
+        of, known = marked(key), self._shapes.get(getattr(key, "id", -1))
         if known is not None and known != (key.name(), key.shape):
             return None
         found = np.full(key.shape, -1, np.int64)
         for position, place in entries(key.shape):
-            found[position] = self._places.symbol.get((getattr(key, "id", None), place), -1)
+            symbol, multiplier = self._places.symbol, self._places.multiplier
+            found[position] = symbol.get((getattr(key, "id", -1), place), -1) if of is None else multiplier.get(_key(of, place), -1)
         if (found < 0).any():
             return None
         return int(found) if found.ndim == 0 else found
@@ -127,10 +128,9 @@ class CvxpyOrigin:
         pairs for other shapes; None for anything else."""
         if not hasattr(key, "id") or not hasattr(key, "shape"):
             return None
-        kind = () if hasattr(key, "is_affine") else ("row",)
         found = np.empty(key.shape, object)
         for position, place in entries(key.shape):
-            pair = self._places.row.get((*kind, key.id, place))
+            pair = self._places.row.get(_key(key, place))
             if pair is None:
                 return None
             found[position] = pair
@@ -224,7 +224,7 @@ class _Reading:
             if of is None:
                 continue
             place = key[1]  # type: ignore[index]
-            self.draft.multiplier(key, (of.id, place) if hasattr(of, "is_affine") else ("row", of.id, place))
+            self.draft.multiplier(key, _key(of, place))
             if k >= 0:
                 raise InvalidProgram("multiplier-place", where=f"{where} uses dual(...)")
 
@@ -243,7 +243,7 @@ class _Reading:
                     self.tight.check(body, direction, where)
             self._check_symbols(body, k, where)
             name = Name(_entry(text, at), _entry(f"constraints[{position}]", at))
-            self.draft.row(("row", constraint.id, place), name, k, body, low, high)
+            self.draft.row(_key(constraint, place), name, k, body, low, high)
 
     def _epigraph_row(self, k: int, text: str, position: int, expression: Any, made: Any) -> None:
         for place, body in enumerate(self.terms.polynomials(expression, f"`{text}`")):
@@ -256,6 +256,11 @@ class _Reading:
             at = np.unravel_index(place, expression.shape, order="F") if expression.shape else ()
             name = Name(_entry(text, tuple(map(int, at))), _entry(f"epigraph[{position}]", tuple(map(int, at))))
             self.draft.row(("epigraph", k, position, place), name, k, body, -math.inf, 0.0)
+
+
+def _key(thing: Any, place: int) -> Any:
+    """What an entry of a variable or of a constraint is called in the draft."""
+    return (thing.id, place) if hasattr(thing, "is_affine") else ("row", thing.id, place)
 
 
 def _players(cp: Any, leader: Any, follower: Any, followers: Sequence[Any], decides: Any) -> tuple[list[Any], list[list[Any]]]:

@@ -139,7 +139,7 @@ class Rewriter:
         """A new variable beyond every piece; with `axis`, or a scalar for a larger piece, beyond every entry of it."""
         cp = self.cp
         low, high = np.full(shape, -math.inf), np.full(shape, math.inf)
-        variable = cp.Variable(shape)
+        variable = cp.Variable(shape, name=text)
         made = Epigraph(variable, text, kind, low, high, np.full(shape, nonnegative))
         self.epigraphs.append(made)
         for piece in pieces:

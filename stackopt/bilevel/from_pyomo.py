@@ -116,7 +116,7 @@ class PyomoOrigin:
         self._fixed = {var.name: number(value) for var, value in reader.fixed.values()}
         self._symbol = {name: places.symbol[key] for key, name in reader.names.items() if key in places.symbol}
         self._row = {name: places.row[key] for key, name in reader.names.items() if key in places.row}
-        self._dual = {reader.names[of]: places.symbol[key] for key, of in reader.duals.items()}
+        self._dual = {reader.names[of]: place for of, place in places.multiplier.items()}
 
     def find(self, key: Any) -> Any:
         """Place of a Var among the symbols; an int array [size of the index set] for an indexed one; None if it is not here.
