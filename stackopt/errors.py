@@ -430,7 +430,7 @@ CODES: dict[str, ErrorCode] = {
         "Products of unknowns and continuous variables seen by integer followers are not.",
     ),
     "pessimistic": ErrorCode(
-        "ties against the leader are solved exactly where the worst response is a follower's problem again: {why}",
+        "no exact search takes ties against the leader here: {why}",
         'ties="optimistic" has an exact search; solution.certificate shows what ties would cost there',
         "A pessimistic program becomes an optimistic one with an adversary in place of the follower. That needs a follower whose "
         "rows and objective do not multiply its variables by others'; otherwise its optimal responses jump and the optimum need "

@@ -89,6 +89,8 @@ class Run(Generic[C]):
     further_bounds : tuple of Bound
         Bounds on other quantities that the search proved on its way, e.g. on the best randomised commitment when the
         search itself was over deterministic ones.
+    explanation : tuple of (label, text)
+        Why there is no solution, to be printed: ``why``, ``nearest``, ``note``.
     """
 
     status: Status
@@ -98,6 +100,7 @@ class Run(Generic[C]):
     because: str = ""
     history: Mapping[str, Any] = field(default_factory=dict)
     further_bounds: tuple[Bound, ...] = ()
+    explanation: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,8 +179,8 @@ class Solution(Generic[C]):
         Recomputed from the problem; empty when there is no candidate.
     bound : Bound or None
         What the search proved about the optimum.
-    stats, history, because, further_bounds
-        Work done, residuals by iteration, the stopping rule that fired, what else the search proved.
+    stats, history, because, further_bounds, explanation
+        Work done, residuals by iteration, the stopping rule that fired, what else the search proved, why there is no solution.
     provenance : mapping
         Versions, seed, settings, fingerprint: what is needed to repeat it.
     """
@@ -193,6 +196,7 @@ class Solution(Generic[C]):
     because: str = ""
     history: Mapping[str, Any] = field(default_factory=dict)
     further_bounds: tuple[Bound, ...] = ()
+    explanation: tuple[tuple[str, str], ...] = ()
 
     @property
     def certified(self) -> bool:
@@ -272,6 +276,7 @@ class Solution(Generic[C]):
         title = f'Solution of "{self.problem.name}" by {by}: {self.status}, {self._word()}'
         summary = getattr(self.problem, "summarize", None)
         rows: list[tuple[str, str]] = list(summary(self.candidate, self.certificate)) if summary and self.candidate is not None else []
+        rows += self.explanation
         if self.bound is not None:
             rows.append(("bound", f"{number(self.bound.value)}  [{self.bound.reference}] on the {self.bound.of}"))
             rows += [] if self.bound.applies else [("", f"does not apply: {self.bound.because}")]

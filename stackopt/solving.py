@@ -83,6 +83,7 @@ def solve(
         because=because,
         history=run.history,
         further_bounds=run.further_bounds,
+        explanation=run.explanation,
     )
 
 

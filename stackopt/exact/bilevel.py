@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +18,8 @@ from stackopt.solution import Refusal, Report, Run, Status
 
 #: What the bound of a search over a bilevel program is a bound of.
 OPTIMISTIC_VALUE = "leader's optimal value"
+#: Seconds at most for finding out why a program is infeasible.
+EXPLAINED = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +78,23 @@ def route(program: BilevelProgram) -> str:
 
 
 def run_bilevel(program: BilevelProgram, *, time_limit: float, seed: int, report: Report | None) -> Run[Point]:
-    """Search by the route that fits; see `Exact`."""
+    """Search by the route that fits, and say why if there is no solution; see `Exact`."""
+    begun = time.perf_counter()
+    run = search_bilevel(program, time_limit=time_limit, seed=seed, report=report)
+    if run.status is not Status.INFEASIBLE:
+        return run
+    from stackopt.exact.diagnosis import diagnose
+
+    left = min(time_limit - (time.perf_counter() - begun), EXPLAINED)
+    return dataclasses.replace(run, explanation=diagnose(program, time_limit=max(left, 0.0)).lines)
+
+
+def search_bilevel(program: BilevelProgram, *, time_limit: float, seed: int = 0, report: Report | None = None) -> Run[Point]:
+    """Search by the route that fits."""
     chosen = route(program)
     if chosen == "pessimistic":
         reduction = pessimistic(program)
-        run = run_bilevel(reduction.target, time_limit=time_limit, seed=seed, report=report)
+        run = search_bilevel(reduction.target, time_limit=time_limit, seed=seed, report=report)
         candidate = None if run.candidate is None else reduction.lift(run.candidate)
         return Run(run.status, candidate, run.bound, run.stats, run.because)
     if chosen == "branching":

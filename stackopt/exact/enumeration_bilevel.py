@@ -90,7 +90,7 @@ def _run(program: BilevelProgram, found: Tried, what: str) -> Run[Point]:
     if found.status is Status.INFEASIBLE:
         because += ", none of which leaves a feasible point"
     if found.status is Status.UNBOUNDED:
-        because = f"the leader's objective is unbounded with {found.because}"
+        because = f"the leader's objective improves for ever {found.because}"
     if found.undecided:
         because += f"; the solver could not decide {found.undecided}"
     bound = None

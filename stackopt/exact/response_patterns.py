@@ -206,7 +206,7 @@ def try_patterns(program: BilevelProgram, report: Report | None = None) -> Tried
         tight = np.isin(np.arange(len(form.pairs)), [form.pairs.index(p) for part in pattern for p in part])
         for status, value, w in solver.solve(tight):
             if status is Status.UNBOUNDED:
-                return Tried(status, None, -np.inf * program.leader.objective.sign, tried + 1, undecided, described(program, pattern))
+                return Tried(status, None, -np.inf * program.leader.objective.sign, tried + 1, undecided, _half_line(program, form, tight, pattern))
             undecided += status not in (Status.OPTIMAL, Status.INFEASIBLE)
             if status is Status.OPTIMAL and value < best:
                 best, where = value, w
@@ -226,6 +226,15 @@ def described(program: BilevelProgram, pattern: tuple[tuple[Pair, ...], ...]) ->
         what = program.followers[k].rows.names[i] if i >= 0 else f"bound of {program.names[j]}"
         parts.append(f"{what} ({'upper' if side > 0 else 'lower'})")
     return "tight: " + (", ".join(parts) or "nothing")
+
+
+def _half_line(program: BilevelProgram, form: Conditions, tight: Any, pattern: tuple[tuple[Pair, ...], ...]) -> str:
+    ray = direction(form, tight)
+    if ray is None:
+        return described(program, pattern)
+    symbols = np.concatenate([ray[: form.size], form.meaning @ ray])
+    moved = ", ".join(f"{value:+.4g} {name}" for name, value in zip(program.symbols, symbols) if abs(value) > 1e-9)
+    return f"along ({moved}), {described(program, pattern)}"
 
 
 class _Linear:
@@ -264,7 +273,7 @@ class _General:
             status = found.status
             if status in (Status.UNBOUNDED, Status.FAILED):  # HiGHS does not tell an unbounded quadratic program apart
                 status = _feasibility(form, tight, lower, upper)
-                if status is Status.UNBOUNDED and not _recedes(form, row_lower, row_upper, lower, upper):
+                if status is Status.UNBOUNDED and _recession(form, row_lower, row_upper, lower, upper) is None:
                     status = Status.FAILED
             yield status, found.value, found.x
 
@@ -291,7 +300,12 @@ def _feasibility(form: Conditions, tight: Any, lower: Array | None = None, upper
     return Status.UNBOUNDED if found.status is Status.OPTIMAL else found.status
 
 
-def _recedes(form: Conditions, row_lower: Array, row_upper: Array, lower: Array, upper: Array) -> bool:
+def direction(form: Conditions, tight: Any) -> Array | None:
+    """A direction [n + P + E] along which the case `tight` keeps all rows and bounds and the leader improves for ever, or None."""
+    return _recession(form, *pinned(form, tight))
+
+
+def _recession(form: Conditions, row_lower: Array, row_upper: Array, lower: Array, upper: Array) -> Array | None:
     """Whether a direction keeps all rows and bounds, has no curvature and improves the objective: with a point, a proof that it
     is unbounded (for rational data with integer columns too)."""
     from scipy import sparse
@@ -301,4 +315,4 @@ def _recedes(form: Conditions, row_lower: Array, row_upper: Array, lower: Array,
     low = np.concatenate([np.where(np.isfinite(row_lower), 0.0, -np.inf), np.zeros(flat.shape[0])])
     high = np.concatenate([np.where(np.isfinite(row_upper), 0.0, np.inf), np.zeros(flat.shape[0])])
     found = minimise(form.linear, matrix, low, high, np.where(np.isfinite(lower), 0.0, -1.0), np.where(np.isfinite(upper), 0.0, 1.0))
-    return found.status is Status.OPTIMAL and found.value < -1e-9
+    return found.x if found.status is Status.OPTIMAL and found.value < -1e-9 else None
