@@ -19,8 +19,10 @@ from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
 from stackopt.exact.occupancy import refuses_occupancy, run_occupancy
 from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched
+from stackopt.exact.shaped import run_shaped
 from stackopt.exact.static_games import StaticGame, refuses_static, run_static
 from stackopt.games.profile import Profile
+from stackopt.games.shaping import shaping
 from stackopt.reformulations.formulation import grid_size, simplex_grid
 from stackopt.solution import Refusal, Report, Run, Status
 
@@ -100,6 +102,8 @@ class Exact:
         if isinstance(problem, StaticGame):
             return refuses_static(problem, self.name, self.leader)
         found = refusal(problem, self.name, self.concept, self.leader)
+        if self._may_be_shaped and (found is None or found.code == "leader-moves-state") and shaping(problem) is not None:
+            return None
         if found is not None:
             moved = found.code == "leader-moves-state" and not problem.sparse
             return refuses_occupancy(problem) if moved else found
@@ -112,6 +116,10 @@ class Exact:
             return Refusal("too-large", law={"what": what})
         return None
 
+    @property
+    def _may_be_shaped(self) -> bool:
+        return self.concept == "strong" and self.leader in ("auto", "randomised")
+
     def _grid(self) -> int:
         return self.grid if self.leader == "net" else 1
 
@@ -123,6 +131,8 @@ class Exact:
             return run_static(
                 problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
             )
+        if self._may_be_shaped and (run := run_shaped(problem)) is not None:
+            return run
         if self.leader in ("auto", "randomised") and randomised_refusal(problem, self.concept):
             return run_occupancy(problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, seed=seed, report=report)
         begun = time.perf_counter()

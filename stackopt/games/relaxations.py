@@ -152,7 +152,12 @@ def actions_within(game: StackelbergGame, leader_policy: Array, gaps: Array, eps
 
 
 def guarantee(game: StackelbergGame) -> Array:
-    r"""A lower bound [S] on :math:`V_F^{x,*}` for every leader policy: the follower's value if the leader only harms it  [B8.2].
+    r"""A lower bound [S] on :math:`V_F^{x,*}` for every leader policy: the follower's value if the leader only harms it  [B8.2]."""
+    return hold_down(game)[1]
+
+
+def hold_down(game: StackelbergGame) -> tuple[Array, Array]:
+    r"""The leader policy [S, A] that holds the follower's value lowest, and a lower bound [S] on what any can hold it to  [B8.2].
 
     Hoffman-Karp iteration on the zero-sum game: solve the matrix game of every state at once (one sparse linear program),
     let the follower answer optimally, repeat. The matrix games are bounded from below with the *dual* strategies of the
@@ -161,8 +166,11 @@ def guarantee(game: StackelbergGame) -> Array:
     S, A, B = game.shape
     joint = joint_mdp(game, game.follower_reward, game.follower_discount)
     leader, best = np.full((S, A), 1.0 / A), np.full(S, -np.inf)
+    lowest, least = leader, np.inf
     for _ in range(30):
         value = optimal_value(follower_mdp(game, leader)).value
+        if float(value.sum()) < least:
+            lowest, least = leader, float(value.sum())
         leader, lower = _matrix_games(action_values(joint, value).reshape(S, A, B))
         residual = max(float((value - lower).max()), 0.0)
         bound = value - residual / (1.0 - game.follower_discount)
@@ -171,7 +179,7 @@ def guarantee(game: StackelbergGame) -> Array:
         if min(gained, residual) <= LEVEL * (1.0 + float(np.abs(value).max())):
             break
     guaranteed: Array = best - LEVEL * (1.0 + np.abs(best))
-    return guaranteed
+    return lowest, guaranteed
 
 
 def _matrix_games(payoff: Array) -> tuple[Array, Array]:
