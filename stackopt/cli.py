@@ -75,8 +75,8 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @app.command()
 def compare(
-    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Models or game files to compare on; by default the built-in study.")] = None,
-    method: Annotated[list[str] | None, typer.Option(metavar="KIND", help="exact, weak, softmax, boltzmann, fixed-point; repeatable; all by default.")] = None,
+    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Models, or files; by default the built-in study.")] = None,
+    method: Annotated[list[str] | None, typer.Option(metavar="KIND", help="exact, weak, softmax, boltzmann, fixed-point, big-m, ...; repeatable.")] = None,
     temperatures: Annotated[str | None, typer.Option(metavar="T,T,...", help="The ladder, in units of the follower's reward.")] = None,
     settings: Setting = None,
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="How many seeds.")] = 1,
@@ -93,9 +93,9 @@ def compare(
     """
     from stackopt.comparison.compare import compare as run
     from stackopt.comparison.files import output
-    from stackopt.comparison.suites import DEFAULT_MODELS, KINDS, suite
+    from stackopt.comparison.suites import DEFAULT_MODELS, suite
 
-    study = suite(models or DEFAULT_MODELS, parsed(settings), numbers(temperatures), method or tuple(KINDS), time_limit)
+    study = suite(models or DEFAULT_MODELS, parsed(settings), numbers(temperatures), method or None, time_limit)
     with workers(jobs) as over:
         result = run(study.problems, study.methods, range(seeds), store=store or out / "runs", map=over, retry=retry, about=study.about)
     written = result.save(out)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import stackopt
 from stackopt import catalog
+from stackopt.bilevel.json_file import holds_bilevel
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.errors import InvalidMethod, UnknownModel
 
@@ -49,7 +49,7 @@ def program_of(problem: str, aux: Path | None = None, parameters: Mapping[str, A
     found: BilevelProgram | None = None
     if aux is not None or name.endswith((".mps", ".mps.gz", ".aux")):
         found = stackopt.read(path, aux)
-    elif name.endswith(".json") and _holds_bilevel(path):
+    elif name.endswith(".json") and holds_bilevel(path):
         found = stackopt.read(path)
     elif problem in catalog.cases():
         found = catalog.case(problem).program
@@ -60,17 +60,6 @@ def program_of(problem: str, aux: Path | None = None, parameters: Mapping[str, A
     close = difflib.get_close_matches(problem, [*catalog.names(), *catalog.cases()], n=1, cutoff=0.5)
     where = f"did you mean {close[0]!r}?" if close else f"models: {', '.join(catalog.names())}; and {len(catalog.cases())} recorded bilevel programs"
     raise UnknownModel("model", name=problem, where=where)
-
-
-def _holds_bilevel(path: Path) -> bool:
-    """Whether a JSON file is a bilevel program; a file that cannot be read is left to the reader of games, which says why."""
-    from stackopt.bilevel.json_file import is_bilevel
-
-    try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(record, dict) and is_bilevel(record)
 
 
 def method_of(name: str, time_limit: float) -> Any:

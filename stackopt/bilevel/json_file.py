@@ -53,6 +53,15 @@ def is_bilevel(record: Mapping[str, Any]) -> bool:
     return record.get("schema") == SCHEMA or ("schema" not in record and {"leader", "followers", "variables"} <= set(record))
 
 
+def holds_bilevel(path: str | Path) -> bool:
+    """Whether a JSON file is a bilevel program; a file that cannot be read is left to the reader of games, which says why."""
+    try:
+        record = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and is_bilevel(record)
+
+
 class _Reader:
     """Turns the objects of a file into arrays, and names the place of what does not fit."""
 

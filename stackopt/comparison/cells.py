@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 import stackopt
+from stackopt.bilevel.program import BilevelProgram
 from stackopt.certificate import Bound, Certificate, Examination
 from stackopt.comparison.plain import call, chosen, digest, plain, settings, thinned
 from stackopt.comparison.store import CELL_SCHEMA, Store
 from stackopt.errors import Refused
-from stackopt.solution import Report, Solution, Status
+from stackopt.exact.bilevel import OPTIMISTIC_VALUE
+from stackopt.solution import STRONG_VALUE, Report, Solution, Status
 from stackopt.solving import solve
 
 #: Policies by name; kept out of the JSON.
@@ -32,6 +34,12 @@ Arrays = dict[str, np.ndarray]
 #: Methods that `stackopt solve` has, and the fields it has options for.
 COMMANDS = {
     "stackopt.exact.exact.Exact": ("exact", ("concept", "leader", "grid", "time_limit")),
+    "stackopt.exact.enumeration.Enumeration": ("enumeration", ()),
+    "stackopt.exact.reformulated.BigM": ("big-m", ("time_limit",)),
+    "stackopt.exact.reformulated.StrongDuality": ("strong-duality", ("time_limit",)),
+    "stackopt.exact.reformulated.Sos1": ("sos1", ("time_limit",)),
+    "stackopt.exact.reformulated.Indicator": ("indicator", ("time_limit",)),
+    "stackopt.exact.reformulated.Scip": ("scip", ("time_limit",)),
     "stackopt.learning.softmax_policy_iteration.SoftmaxPolicyIteration": ("softmax", ("temperature", "concept", "response", "damping", "iterations")),
 }
 #: Parts of the package that decide an answer; a change in one of their files is another key.
@@ -115,6 +123,8 @@ def blank(cell: Cell) -> dict[str, Any]:
         "method": cell.method_label,
         "seed": cell.seed,
         "cached": False,
+        "sense": "min" if getattr(cell.problem, "maximises", True) is False else "max",
+        "quantity": OPTIMISTIC_VALUE if isinstance(cell.problem, BilevelProgram) else STRONG_VALUE,
         "settings": chosen,
         "family": " ".join(str(part) for part in (chosen["class"], concept, response if "response" in chosen else "") if part),
         "concept": concept,
@@ -227,9 +237,10 @@ def reproduce(cell: Cell) -> dict[str, str]:
     if model:
         problem = f"stackopt.catalog.build({', '.join([repr(model), *(f'{k}={v!r}' for k, v in parameters.items())])})"
     else:
-        problem = f"load_game({file!r})" if file else f"problems[{cell.problem_name!r}]"
+        loader = "stackopt.read" if isinstance(cell.problem, BilevelProgram) else "load_game"
+        problem = f"{loader}({file!r})" if file else f"problems[{cell.problem_name!r}]"
     python = f"import stackopt; print(stackopt.solve({problem}, {method}, seed={cell.seed}))"
-    if file and not model:
+    if file and not model and not isinstance(cell.problem, BilevelProgram):
         python = "from stackopt.games.file import load_game; " + python
     return {"python": python, "command": _command(cell, str(model or file), parameters) if model or file else ""}
 

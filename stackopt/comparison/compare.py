@@ -7,7 +7,9 @@ are finite or ``null`` (NaN, or not known); an infinite one is the string ``"inf
     verdict     {"text": one sentence, "good": bool}      good is false when a bound is violated
     seeds       [int, ...]
     problems    {name: {"fingerprint", "text": printed form, "lower", "upper", "closed": bool, "reference": one sentence,
-                        "weak_lower", "weak_upper", "weak_closed", "lower_by": method label, "upper_reference": tag,
+                        "weak_lower", "weak_upper", "weak_closed", "sense": "max" | "min" of the leader, "quantity": what the
+                        bounds are of, "attained": lower (upper where the leader minimises), "proved": the other,
+                        "weak_attained", "lower_by": method that attained, "upper_reference": tag of the proof,
                         "about": {"title", "source", "model", "parameters", "known", "unit",      about: what was passed
                                   "assumptions": [[item, value, unit, source, status], ...]}}}
     methods     {label: {"name", "class", ...settings}}   per-problem settings, where they differ, are in the cells
@@ -19,7 +21,7 @@ are finite or ``null`` (NaN, or not known); an infinite one is the string ``"inf
     provenance  {"python", "machine", "packages", "started" (ISO 8601, null under SOURCE_DATE_EPOCH), "command", "cpu_count",
                  "parallel": bool}
 
-    cell        {"key", "problem", "method", "seed", "cached": bool, "settings": {"class", ...}, "family", "concept",
+    cell        {"key", "problem", "method", "seed", "cached": bool, "sense", "quantity", "settings": {"class", ...}, "family", "concept",
                  "response", "temperature", "status", "certified": bool, "because", "verified": the problem's
                  checks all pass, whatever the status (a LIMIT can be verified, never certified),
                  "values": {"strong", "weak", "own_follower", "follower", "follower_regret", "leader_regret", ...},

@@ -8,6 +8,7 @@ from typing import Any
 from stackopt.comparison import figures
 from stackopt.comparison.figures import called, is_number
 from stackopt.display import number
+from stackopt.solution import STRONG_VALUE
 
 Json = Mapping[str, Any]
 
@@ -53,26 +54,30 @@ def unit_of(comparison: Json, name: str) -> str:
 def findings(comparison: Json, name: str) -> list[str]:
     """What was found on one problem: the exact answer, then what each family of soft learners reaches."""
     p, unit = comparison["problems"][name], unit_of(comparison, name)
-    lower, upper = p.get("lower"), p.get("upper")
+    least = p.get("sense") == "min"  # the leader minimises: what was attained is the upper side
+    attained, bound = (p.get("upper"), p.get("lower")) if least else (p.get("lower"), p.get("upper"))
+    game = p.get("quantity", STRONG_VALUE) == STRONG_VALUE
     sentences = []
-    if not is_number(lower):
+    if not is_number(attained):
         sentences.append("No method gave a value here, so there is nothing to compare with.")
     elif p.get("closed"):
         sentences.append(
-            f"The exact strong commitment value is {number(lower, 7)}{unit}: {p.get('lower_by') or 'a method'} attains it, and a proved "
-            f"upper bound [{p.get('upper_reference')}] meets it."
+            f"The {'exact strong commitment value' if game else 'optimal value of the leader'} is {number(attained, 7)}{unit}: "
+            f"{p.get('lower_by') or 'a method'} attains it, and a proved {'lower' if least else 'upper'} bound [{p.get('upper_reference')}] meets it."
         )
     else:
-        proved = f", and no leader policy can exceed {number(upper, 7)}{unit} [{p.get('upper_reference')}]" if is_number(upper) else ""
+        limit = f"no leader {'policy' if game else 'decision'} can {'get below' if least else 'exceed'}"
+        proved = f", and {limit} {number(bound, 7)}{unit} [{p.get('upper_reference')}]" if is_number(bound) else ""
         sentences.append(
-            f"The methods run here leave the exact value open. The best policy found attains {number(lower, 7)}{unit} "
+            f"The methods run here leave the exact value open. The best {'policy' if game else 'decision'} found attains {number(attained, 7)}{unit} "
             f"({p.get('lower_by')}){proved}. Errors below are gaps to the value attained."
         )
     known = (p.get("about") or {}).get("known") or {}
-    if is_number(known.get("strong")) and not p.get("closed"):
+    answer = known.get("strong", known.get("value"))
+    if is_number(answer) and not p.get("closed"):
         source = f" ({known['reference']})" if known.get("reference") else ""
-        sentences.append(f"Known from elsewhere: {number(known['strong'], 7)}{unit}{source}.")
-    if is_number(p.get("weak_lower")):
+        sentences.append(f"Known from elsewhere: {number(answer, 7)}{unit}{source}.")
+    if game and is_number(p.get("weak_lower")):
         how = "is exactly" if p.get("weak_closed") else "found is"
         sentences.append(f"If ties go against the leader (weak), the best value {how} {number(p['weak_lower'], 7)}{unit}.")
     return sentences + [_of_family(comparison, name, family, rows) for family, rows in figures.ladder(comparison, name).items()]

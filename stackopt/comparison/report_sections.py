@@ -318,7 +318,8 @@ def _about(comparison: Json, name: str) -> list[tuple[str, str]]:
         pairs.append(("model", about["model"] + (f" with {given}" if given else "")))
     pairs.append(("reference", p.get("reference")))
     for key, value in (about.get("known") or {}).items():
-        found = p.get("weak_lower" if key.startswith("weak") else "lower") if key in ("strong", "weak", "value") else None
+        side = "upper" if p.get("sense") == "min" else "lower"
+        found = p.get("weak_lower" if key.startswith("weak") else side) if key in ("strong", "weak", "value") else None
         agrees = f"; found here {number(found, 9)}" if is_number(found) else ""
         pairs.append((f"known {key.replace('_', ' ')}", f"{number(value, 9) if is_number(value) else value}{agrees}"))
     pairs.append(("fingerprint", f"SHA-256 {p['fingerprint']}"))

@@ -1,8 +1,9 @@
 """From finished cells to the table: exact values per problem, errors against them, bounds on the errors, violations.
 
-Pure functions of plain JSON data. The exact value of a problem is bracketed by what the cells themselves established: from
-below by the best commitment any cell attained and its problem verified, from above by the least applicable bound a search
-proved on all commitments. An error is measured against that bracket; it is exact when the bracket is closed.
+Pure functions of plain JSON data. The exact value of a problem is bracketed by what the cells themselves established: on one
+side the best value that any cell attained and its problem verified, on the other the sharpest applicable bound that a search proved
+on all leader decisions. An error is measured against that bracket; it is exact when the bracket is closed. The leader of a game
+maximises; that of a bilevel program may minimise (`sense` of its cells), and then the attained value is the upper side.
 """
 
 from __future__ import annotations
@@ -50,24 +51,38 @@ def reference(cells: Sequence[Record]) -> Record:
     Returns
     -------
     dict
-        `lower`, `upper` (None if nothing was proved), `closed`, the same with prefix ``weak_``, `lower_by`,
-        `upper_reference` and one sentence, `reference`.
+        `lower`, `upper` (None if nothing was proved), `closed`, the same with prefix ``weak_``; which of the two was `attained`, by
+        what method (`lower_by`), and which `proved`, by what (`upper_reference`); `sense`; and one sentence, `reference`.
     """
     usable = [c for c in cells if trusted(c)]
-    strong, weak = _best(usable, "strong"), _best(usable, "weak")
-    upper = min((pair for c in usable for pair in _upper(c)), default=(None, ""))
-    found: Record = {"lower": strong[0], "lower_by": strong[1], "upper": upper[0], "upper_reference": upper[1],
-                     "weak_lower": weak[0], "weak_upper": upper[0]}  # a weak value is at most the strong one
-    found["closed"] = _closed(strong[0], upper[0])
-    found["weak_closed"] = _closed(weak[0], upper[0])
+    strong, weak, sign = _best(usable, "strong"), _best(usable, "weak"), _sign(cells[0])
+    proved = min((pair for c in usable for pair in _proved(c)), key=lambda pair: (sign * pair[0], pair[1]), default=(None, ""))
+    found: Record = {"sense": "max" if sign > 0 else "min", "quantity": _quantity(cells[0]), "attained": strong[0], "lower_by": strong[1],
+                     "proved": proved[0], "upper_reference": proved[1], "weak_attained": weak[0]}  # fmt: skip
+    below, above = ("attained", "proved") if sign > 0 else ("proved", "attained")
+    found |= {"lower": found[below], "upper": found[above]}
+    sides = (weak[0], proved[0])  # a weak value is no better than the strong one
+    found["weak_lower"], found["weak_upper"] = sides if sign > 0 else sides[::-1]
+    found["closed"] = _closed(strong[0], proved[0])
+    found["weak_closed"] = _closed(weak[0], proved[0])
     found["reference"] = _sentence(found)
     return found
 
 
-def _upper(cell: Mapping[str, Any]) -> list[tuple[float, str]]:
-    """Upper bounds on the exact value: of the search, and value plus gap of the certificate  [B8]."""
+def _sign(cell: Mapping[str, Any]) -> float:
+    """+1 where the leader maximises, -1 where it minimises."""
+    return -1.0 if cell.get("sense") == "min" else 1.0
+
+
+def _quantity(cell: Mapping[str, Any]) -> str:
+    """What a bound on the exact value is a bound of, in the words of `Bound.of`."""
+    return str(cell.get("quantity", STRONG_VALUE))
+
+
+def _proved(cell: Mapping[str, Any]) -> list[tuple[float, str]]:
+    """Bounds on the exact value: of the search, and value plus gap of the certificate  [B8]."""
     strong = value_of(cell, "strong")
-    found = [(figure(b["value"]), b["reference"]) for b in cell["bounds"] if b["applies"] and b["of"] == STRONG_VALUE]
+    found = [(figure(b["value"]), b["reference"]) for b in cell["bounds"] if b["applies"] and b["of"] == _quantity(cell)]
     if strong is not None:
         found += [(strong + figure(b["value"]), b["reference"]) for b in cell["bounds"] if b["applies"] and _is_gap(b)]
     return found
@@ -79,9 +94,10 @@ def _is_gap(bound: Mapping[str, Any]) -> bool:
 
 
 def _best(cells: Sequence[Record], target: str) -> tuple[float | None, str]:
-    """The greatest certified value and the first method that attained it."""
+    """The best certified value and the first method that attained it."""
     attained = [(v, c["method"]) for c in cells if (v := value_of(c, target)) is not None]
-    value = max((v for v, _ in attained), default=None)
+    sign = _sign(cells[0]) if cells else 1.0
+    value = max((v for v, _ in attained), key=lambda v: sign * v, default=None)
     return value, next((method for v, method in attained if v == value), "")
 
 
@@ -90,14 +106,15 @@ def _closed(lower: float | None, upper: float | None) -> bool:
 
 
 def _sentence(found: Record) -> str:
-    lower, upper = found["lower"], found["upper"]
+    attained, proved = found["attained"], found["proved"]
+    most, side = ("at most", "upper") if found["sense"] == "max" else ("at least", "lower")
     if found["closed"]:
-        return f"exact value {number(lower, 7)}, attained by {found['lower_by']} and bounded [{found['upper_reference']}]"
-    if lower is None:
-        return "no value was attained" + ("" if upper is None else f"; at most {number(upper, 7)} [{found['upper_reference']}]")
-    if upper is None:
-        return f"best value known {number(lower, 7)}, by {found['lower_by']}; no upper bound was proved"
-    return f"exact value between {number(lower, 7)} (by {found['lower_by']}) and {number(upper, 7)} [{found['upper_reference']}]"
+        return f"exact value {number(attained, 7)}, attained by {found['lower_by']} and bounded [{found['upper_reference']}]"
+    if attained is None:
+        return "no value was attained" + ("" if proved is None else f"; {most} {number(proved, 7)} [{found['upper_reference']}]")
+    if proved is None:
+        return f"best value known {number(attained, 7)}, by {found['lower_by']}; no {side} bound was proved"
+    return f"exact value between {number(attained, 7)} (by {found['lower_by']}) and {number(proved, 7)} [{found['upper_reference']}]"
 
 
 def gap_bound(cell: Mapping[str, Any]) -> tuple[float | None, str]:
@@ -112,8 +129,8 @@ def gap_bound(cell: Mapping[str, Any]) -> tuple[float | None, str]:
         return None, ""
     found = [(figure(b["value"]) + strong - value, b["reference"]) for b in cell["bounds"]
              if b["applies"] and _is_gap(b)]
-    found += [(max(figure(b["value"]) - value, 0.0), b["reference"]) for b in cell["bounds"]
-              if b["applies"] and b["origin"] == "search" and b["of"] == STRONG_VALUE]
+    found += [(max(_sign(cell) * (figure(b["value"]) - value), 0.0), b["reference"]) for b in cell["bounds"]
+              if b["applies"] and b["origin"] == "search" and b["of"] == _quantity(cell)]
     return min(found, default=(None, ""))
 
 
@@ -142,9 +159,9 @@ def _row(problem: str, method: str, group: list[Record], exact: Record, broken: 
     answered = [c for c in group if value_of(c, target) is not None]
     values = [v for c in answered if (v := value_of(c, target)) is not None]
     mean = statistics.fmean(values) if values else None
-    lower, upper = exact[prefix + "lower"], exact[prefix + "upper"]
-    above = None if mean is None or upper is None else max(upper - mean, 0.0)
-    below = None if mean is None or lower is None else max(lower - mean, 0.0)
+    sign, attained, known = _sign(first), exact[prefix + "attained"], exact["proved"]
+    above = None if mean is None or known is None else max(sign * (known - mean), 0.0)
+    below = None if mean is None or attained is None else max(sign * (attained - mean), 0.0)
     bounds = [gap_bound(c) for c in group]
     proved = max(((v, tag) for v, tag in bounds if v is not None), default=(None, ""))
     error = above if exact[prefix + "closed"] else below
@@ -199,18 +216,19 @@ def _measured(cell: Record, bound: Record, exact: Record) -> Record:
 
     For a gap that is the best value attained by any cell less this cell's; for a bound on the exact value, the best value.
     """
-    strong, best = value_of(cell, "strong"), exact["lower"]
+    strong, best = value_of(cell, "strong"), exact["attained"]
     if bound["verdict"] != "not measured" or not trusted(cell) or strong is None or best is None:
         return bound
-    if bound["of"] == STRONG_VALUE:
+    if bound["of"] == _quantity(cell):
         measured = best
     elif _is_gap(bound):
         measured = max(best - strong, 0.0)
     else:
         return bound
     limit = figure(bound["value"])
-    holds = measured <= limit + slack(best, strong, limit)  # false for NaN
-    tightness = measured / limit if bound["of"] != STRONG_VALUE and limit > 0 else None
+    sign = 1.0 if bound["sense"] == "upper" else -1.0
+    holds = sign * (measured - limit) <= slack(best, strong, limit)  # false for NaN
+    tightness = measured / limit if bound["of"] != _quantity(cell) and limit > 0 else None
     return {**bound, "measured": measured, "verdict": "holds" if holds else "violated", "tightness": tightness}
 
 

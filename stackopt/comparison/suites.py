@@ -16,8 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.bilevel.files import read
+from stackopt.bilevel.json_file import holds_bilevel
+from stackopt.bilevel.program import BilevelProgram
 from stackopt.errors import InvalidMethod
+from stackopt.exact.enumeration import Enumeration
 from stackopt.exact.exact import Exact
+from stackopt.exact.reformulated import BigM, Indicator, Scip, Sos1, StrongDuality
 from stackopt.exact.searched import randomised_refusal
 from stackopt.games.file import load_game
 from stackopt.games.stackelberg import StackelbergGame
@@ -33,12 +38,24 @@ FIXED_POINT_LADDER = (0.5, 0.2, 0.1, 0.05)
 NET_CHOICES = 500
 #: What `--method` takes.
 KINDS = {
-    "exact": "exact strong commitment",
+    "exact": "exact strong commitment; of a bilevel program, its optimum",
     "weak": "exact weak commitment: ties go against the leader",
     "softmax": "commitment to a max-ent follower, by hypergradient ascent",
     "boltzmann": "commitment to a Boltzmann follower",
     "fixed-point": "softmax policy iteration: each side answers the other's fixed policy",
+    "big-m": "bilevel programs: optimality conditions, with proved bounds on multipliers",
+    "strong-duality": "bilevel programs: equal values of the follower's primal and dual",
+    "sos1": "bilevel programs: optimality conditions with SOS1 sets, by SCIP",
+    "indicator": "bilevel programs: optimality conditions with implications, by SCIP",
+    "scip": "bilevel programs: global search by SCIP",
+    "enumeration": "everything tried, on tiny problems",
 }
+#: What is compared when no kind is named.
+GAME_KINDS = ("exact", "weak", "softmax", "boltzmann", "fixed-point")
+PROGRAM_KINDS = ("exact", "strong-duality", "big-m", "sos1", "enumeration")
+
+
+REFORMULATED: Mapping[str, Any] = {"big-m": BigM, "strong-duality": StrongDuality, "sos1": Sos1, "indicator": Indicator, "scip": Scip}
 
 
 @dataclass(frozen=True)
@@ -66,7 +83,7 @@ def suite(
     models: Iterable[str],
     parameters: Mapping[str, Any] | None = None,
     temperatures: Sequence[float] | None = None,
-    kinds: Iterable[str] = tuple(KINDS),
+    kinds: Iterable[str] | None = None,
     time_limit: float = 60.0,
 ) -> Suite:
     """Models of the catalogue, each with the methods of `kinds` over a ladder of temperatures.
@@ -74,13 +91,13 @@ def suite(
     Parameters
     ----------
     models : iterable of str
-        Names in the catalogue, or game files (.npz, .json).
+        Names in the catalogue, game files (.npz, .json) or bilevel programs (.mps with .aux, .json).
     parameters : mapping, optional
         Changed parameters; each goes to the models that have one of that name.
     temperatures : sequence of float, optional
         In the units of the follower's reward; by default a ladder that fits the problem.
-    kinds : iterable of str
-        Keys of `KINDS`.
+    kinds : iterable of str, optional
+        Keys of `KINDS`; by default `GAME_KINDS` for games and `PROGRAM_KINDS` for bilevel programs.
     time_limit : float
         Seconds for each exact method.
 
@@ -99,14 +116,14 @@ def suite(
         raise InvalidMethod("model-parameter", name=orphan, model=names[0], where="a game file has no parameters", help="change the file")
     if orphan is not None:
         catalog.build(next(iter(entries)), **{orphan: given[orphan]})  # raises, with the nearest name
-    problems: dict[str, Any] = {name: load_game(path) for name, path in files.items()}
+    problems: dict[str, Any] = {name: _loaded(path) for name, path in files.items()}
     about: dict[str, Any] = {name: {"title": name, "source": path, "file": path, "parameters": {}, "known": {}, "unit": ""} for name, path in files.items()}
     for name, entry in entries.items():
         own = {k: v for k, v in given.items() if k in entry.parameters}
         problems[name] = catalog.build(name, **own)
         about[name] = {"title": entry.title, "source": entry.source, "model": name, "parameters": own, "unit": entry.unit,
                        "known": dict(entry.known) if not own else {}, "assumptions": [list(a) for a in entry.assumptions]}
-    methods = {name: methods_for(problem, temperatures, tuple(kinds), time_limit) for name, problem in problems.items()}
+    methods = {name: methods_for(problem, temperatures, None if kinds is None else tuple(kinds), time_limit) for name, problem in problems.items()}
     return Suite(problems, methods, about)
 
 
@@ -118,19 +135,38 @@ def _files(paths: Sequence[str], taken: Iterable[str]) -> dict[str, str]:
 
 
 def is_file(name: str) -> bool:
-    """Whether a name means a game file rather than a model of the catalogue."""
-    return name.endswith((".npz", ".json")) or os.sep in name
+    """Whether a name means a file rather than a model of the catalogue."""
+    return name.lower().endswith((".npz", ".json", ".mps", ".mps.gz", ".aux")) or os.sep in name
+
+
+def _loaded(path: str) -> Any:
+    """The game or the bilevel program of a file; a JSON file says itself what it is."""
+    if path.lower().endswith((".mps", ".mps.gz", ".aux")) or holds_bilevel(path):
+        return read(path)
+    return load_game(path)
 
 
 def methods_for(
-    problem: Any, temperatures: Sequence[float] | None = None, kinds: Sequence[str] = tuple(KINDS), time_limit: float = 60.0
+    problem: Any, temperatures: Sequence[float] | None = None, kinds: Sequence[str] | None = None, time_limit: float = 60.0
 ) -> dict[str, Any]:
     """Methods by label. Where a ladder is refused, one of its rungs is kept to show the reason."""
+    program = isinstance(problem, BilevelProgram)
+    kinds = (PROGRAM_KINDS if program else GAME_KINDS) if kinds is None else kinds
     unknown = next((kind for kind in kinds if kind not in KINDS), None)
     if unknown is not None:
         raise InvalidMethod("setting", name="method", law=f"one of {', '.join(KINDS)}", got=repr(unknown))
     found: dict[str, Any] = {}
     for kind in kinds:
+        if kind == "enumeration":
+            found["enumeration"] = Enumeration()
+            continue
+        if kind in REFORMULATED:
+            method = REFORMULATED[kind](time_limit=time_limit)
+            found[method.name] = method
+            continue
+        if program and kind in ("exact", "weak"):
+            found[kind] = Exact(concept="weak" if kind == "weak" else "strong", time_limit=time_limit)  # weak is refused, with what to do instead
+            continue
         if kind in ("exact", "weak"):
             method = exact_for(problem, "strong" if kind == "exact" else "weak", time_limit)
             found[f"exact {method.concept}" + (f" net/{method.grid}" if method.leader == "net" else "")] = method

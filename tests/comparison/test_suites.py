@@ -7,7 +7,7 @@ import pytest
 
 from stackopt import compare
 from stackopt.catalog import build
-from stackopt.comparison.suites import FIXED_POINT_LADDER, KINDS, LADDER, default_suite, exact_for, ladder, methods_for, suite
+from stackopt.comparison.suites import FIXED_POINT_LADDER, GAME_KINDS, KINDS, LADDER, PROGRAM_KINDS, default_suite, exact_for, ladder, methods_for, suite
 from stackopt.errors import InvalidMethod, UnknownModel
 from tests.comparison.toys import game
 
@@ -45,7 +45,8 @@ def test_ladders_follow_the_scale_of_the_rewards():
 
 def test_temperatures_and_kinds_can_be_chosen():
     assert list(methods_for(game(), (0.3,), ("softmax", "exact"))) == ["softmax tau=0.3", "exact strong"]
-    assert set(KINDS) == {"exact", "weak", "softmax", "boltzmann", "fixed-point"}
+    assert set(GAME_KINDS) | set(PROGRAM_KINDS) | {"indicator", "scip"} == set(KINDS)
+    assert [label.split()[0] for label in methods_for(game(), (0.3,))] == ["exact", "exact", "softmax", "boltzmann", "fixed"]
     with pytest.raises(InvalidMethod, match=r"\[setting\].*'magic'"):
         methods_for(game(), None, ("magic",))
     with pytest.raises(InvalidMethod, match=r"\[temperature\]"):
