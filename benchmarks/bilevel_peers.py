@@ -197,7 +197,9 @@ def scip_sos1(instance: Instance, limit: float, moments: Sequence[float] = ()) -
     rows = form.matrix.tocsr()
     for r in range(rows.shape[0]):
         part = slice(rows.indptr[r], rows.indptr[r + 1])
-        if rows.indptr[r] == rows.indptr[r + 1]:
+        if rows.indptr[r] == rows.indptr[r + 1]:  # SCIP takes no row without variables
+            if not form.low[r] <= 0.0 <= form.high[r]:
+                return Answer("infeasible")
             continue
         total = pyscipopt.quicksum(float(a) * v[j] for j, a in zip(rows.indices[part], rows.data[part]))
         if form.low[r] == form.high[r]:

@@ -1,4 +1,4 @@
-"""Programs with integer followers, small enough to enumerate: the search against every integer point, one after another."""
+"""Programs with integer followers, small enough to enumerate: every search that applies against every integer point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from stackopt.bilevel.program import BilevelProgram, Level, Objective, Rows
+from stackopt.exact.bilevel import Found
 from stackopt.exact.integer import integer_followers
+from stackopt.exact.integer.form import formed, linking_box
+from stackopt.exact.integer.portfolio import searches
+from stackopt.exact.integer.state import State
 from stackopt.solution import Status
 
 Array = Any
@@ -203,8 +207,22 @@ def _span(program: BilevelProgram, j: int) -> Array:
 
 
 def disagreement(program: BilevelProgram, time_limit: float = 20.0) -> str:
-    """What the search and the enumeration disagree on; empty if nothing."""
-    wanted, found = enumerated(program), integer_followers(program, time_limit=time_limit)
+    """What the searches that apply and the enumeration disagree on; empty if nothing."""
+    wanted = enumerated(program)
+    for name in ("", *applicable(program)):
+        if said := _disagreement(program, wanted, integer_followers(program, time_limit=time_limit, search=name)):
+            return f"{name or 'default'}: {said}"
+    return ""
+
+
+def applicable(program: BilevelProgram) -> list[str]:
+    """All searches that apply to a program."""
+    form = formed(program)
+    box = linking_box(form)
+    return [] if box is None else list(searches(State(form, np.inf, None), *box))
+
+
+def _disagreement(program: BilevelProgram, wanted: float, found: Found) -> str:
     if np.isnan(wanted):
         return "" if found.status is Status.INFEASIBLE else f"{found.status} where there is no point"
     if np.isinf(wanted):
