@@ -111,16 +111,14 @@ def lower(program: BilevelProgram) -> Kkt:
         at = np.searchsorted(columns, mine)
         sign = level.objective.sign
         rhs[at] = -sign * level.objective.linear[mine]
-        blocks.append((mine, at, sign * _hessian(level.objective, n)[mine]))
-    second = sparse.lil_array((len(columns), n))
-    for _, at, part in blocks:
-        second[at] = part.tolil()
+        blocks.append((at, sparse.csr_array(sign * _hessian(level.objective, n)[mine])))
+    second = _stacked(blocks, (len(columns), n))
     owner_of = np.array([f for _, _, _, f in (*pairs, *free)], dtype=np.int64)
     multiplier_part = gradients[:, columns].T.tocoo()
     i, j = multiplier_part.coords
     keep = program.owner[columns[i]] == owner_of[j]  # a follower's rows constrain its own variables only
     first = sparse.csr_array((multiplier_part.data[keep], (i[keep], j[keep])), shape=(len(columns), count))
-    stationarity = sparse.csr_array(sparse.hstack([sparse.csr_array(second), first], format="csr"))
+    stationarity = sparse.csr_array(sparse.hstack([second, first], format="csr"))
     symbol_of = _symbols(program, pairs, free, row_offset(rows))
     sign = program.leader.objective.sign
     leader = program.leader
@@ -182,6 +180,15 @@ def _sides(lower: Array, upper: Array, of_row: Any, program: BilevelProgram, col
         if np.isfinite(low):
             pairs.append((row, column, -1, follower))
     return pairs, free
+
+
+def _stacked(blocks: list[tuple[Any, Any]], shape: tuple[int, int]) -> Any:
+    """Each block's rows at their places in one matrix."""
+    from scipy import sparse
+
+    parts = [(at[found.coords[0]], found.coords[1], found.data) for at, block in blocks for found in [block.tocoo()]]
+    rows, columns, values = (np.concatenate(column) for column in zip(*parts))
+    return sparse.csr_array((values, (rows, columns)), shape=shape)
 
 
 def _constraint_gradients(follower_rows: Any, pairs: list[Side], free: list[Side], n: int) -> Any:
