@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -236,14 +237,15 @@ class _Reading:
         low, high = (0.0, 0.0) if equal else (0.0, math.inf) if flipped else (-math.inf, 0.0)
         for at, place in entries(constraint.shape):
             body = bodies[place]
-            if math.isinf(body.constant) and not equal:
-                continue  # an infinite right-hand side
-            for direction, side in ((1, high), (-1, low)):
+            sides = low, high
+            if body.constant == (math.inf if flipped else -math.inf) and not equal:
+                body, sides = replace(body, constant=0.0), (-math.inf, math.inf)  # an infinite right-hand side restricts nothing
+            for direction, side in ((-1, sides[0]), (1, sides[1])):
                 if math.isfinite(side):
                     self.tight.check(body, direction, where)
             self._check_symbols(body, k, where)
             name = Name(_entry(text, at), _entry(f"constraints[{position}]", at))
-            self.draft.row(_key(constraint, place), name, k, body, low, high)
+            self.draft.row(_key(constraint, place), name, k, body, *sides)
 
     def _epigraph_row(self, k: int, text: str, position: int, expression: Any, made: Any) -> None:
         for place, body in enumerate(self.terms.polynomials(expression, f"`{text}`")):

@@ -20,6 +20,8 @@ from stackopt.errors import InvalidProgram
 
 #: Longer expressions are cut in names.
 READABLE = 48
+#: What CVXPY's versions call x**p.
+POWERS = ("power", "Power", "PowerApprox")
 
 
 @dataclass
@@ -98,6 +100,10 @@ class Rewriter:
             if value is None:
                 raise InvalidProgram("missing-value", where=f"`{shown(expression)}` has no value")
             return cp.Constant(value)
+        if type(expression).__name__ in ("real", "conj") and args[0].is_real():
+            return args[0]
+        if type(expression).__name__ in POWERS and (power := exponent(expression)) in (0.0, 1.0):
+            return args[0] if power else cp.Constant(np.ones(expression.shape))
         make = getattr(self, f"_{type(expression).__name__}", None) if type(expression).__module__.startswith("cvxpy.atoms.") else None
         return expression.copy(args) if make is None else make(expression, args)
 
@@ -163,6 +169,11 @@ def _spread(cp: Any, variable: Any, shape: tuple[int, ...], axis: Any) -> Any:
         raise InvalidProgram("nonlinear", where=f"a maximum over axis {axis} of shape {shape}", help="take it over one axis of a matrix, or over everything")
     m, n = shape
     return np.ones((m, 1)) @ cp.reshape(variable, (1, n), order="F") if axis % 2 == 0 else cp.reshape(variable, (m, 1), order="F") @ np.ones((1, n))
+
+
+def exponent(power: Any) -> float:
+    """Of an atom of `POWERS`."""
+    return float(np.asarray(getattr(power.p, "value", power.p)))
 
 
 def shown(expression: Any) -> str:

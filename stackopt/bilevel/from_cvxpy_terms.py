@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from stackopt.bilevel.draft import Key, Polynomial
-from stackopt.bilevel.from_cvxpy_epigraphs import shown
+from stackopt.bilevel.from_cvxpy_epigraphs import POWERS, exponent, shown
 from stackopt.errors import InvalidProgram
 
 
@@ -122,7 +122,7 @@ class Terms:
 
     def _form(self, expression: Any) -> Form:
         cp, name = self.cp, type(expression).__name__
-        if name in ("power", "Power", "PowerApprox"):
+        if name in POWERS:
             return self._power(expression)
         if name == "quad_over_lin" and isinstance(expression.args[1], cp.Constant):
             return self._sum_of_squares(expression)
@@ -192,7 +192,11 @@ class Terms:
         if isinstance(expression, self.cp.Variable):
             return [(expression, sparse.eye_array(expression.size, format="csr"))]
         found = []
-        for variable, part in expression.grad.items():
+        try:
+            gradient = expression.grad
+        except NotImplementedError:
+            raise _Nonlinear(expression) from None
+        for variable, part in gradient.items():
             block = sparse.csr_array(part) if sparse.issparse(part) else sparse.csr_array(np.reshape(np.asarray(part, float), (variable.size, expression.size)))
             found.append((variable, sparse.csr_array(block.T)))
         return found
@@ -211,11 +215,7 @@ class Terms:
     # --- degree 2 ------------------------------------------------------------------------------------------------
 
     def _power(self, expression: Any) -> Form:
-        given = expression.p
-        power = float(np.asarray(getattr(given, "value", given)))
-        if power == 1:
-            return self._form(expression.args[0])
-        if power != 2:
+        if exponent(expression) != 2:
             raise _Nonlinear(expression)
         base = self._first_degree(expression.args[0], expression)
         return self._product(base, base)

@@ -8,6 +8,7 @@ from bilevel.programs import toll as toll_in_matrices
 from bilevel.statements import described, in_cvxpy, without
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 import stackopt as so
 from stackopt import catalog
@@ -101,6 +102,9 @@ EXPRESSIONS = {
     "product of affine": lambda x, y, z, p: (2 * z - x[1] + 1) * (z - 3) + 4,
     "outer": lambda x, y, z, p: cp.sum(cp.upper_tri(cp.outer(y[0], y[0]))),
     "scalar times vector": lambda x, y, z, p: cp.sum(z * x) + cp.sum(cp.kron(np.eye(2), y)) + cp.mean(y),
+    "powers": lambda x, y, z, p: cp.power(z, 1) + cp.power(z, 0) + cp.sum(cp.power(x, 2)) + cp.real(z) + cp.vdot(x, y[:, 0]),
+    "indices": lambda x, y, z, p: cp.sum(y[[0, 1], [2, 0]] ** 2) + x[np.array([False, True])] @ y[:, ::-2][0][:1] + y[-1, -1] * x[-2],
+    "sparse": lambda x, y, z, p: cp.sum_squares(sparse.csr_array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]) @ x - 1) + cp.quad_form(x, sparse.eye_array(2)),
     "blocks": lambda x, y, z, p: cp.sum(cp.bmat([[y, 2 * y], [y, -y]])[:, 1:4]) + cp.max(cp.Constant([1.0, 2.0])) * z,
 }
 
@@ -185,8 +189,8 @@ def test_rows_of_every_relation():
     rows = [y >= 3, y == x, cp.Constant(2) == y[0], cp.constraints.NonNeg(y - 1), cp.constraints.Zero(y[1] - 4)]
     rows += [cp.square(y[0]) + x * y[1] <= 9 - x, y <= np.inf]
     level = read(cp.Minimize(cp.sum(y)), rows, owned=[y]).followers[0]
-    assert level.rows.lower.tolist() == [3.0, 3.0, 0.0, 0.0, 2.0, 1.0, 1.0, 4.0, -np.inf]
-    assert level.rows.upper.tolist() == [np.inf, np.inf, 0.0, 0.0, 2.0, np.inf, np.inf, 4.0, 9.0]
+    assert level.rows.lower.tolist() == [3.0, 3.0, 0.0, 0.0, 2.0, 1.0, 1.0, 4.0, -np.inf, -np.inf, -np.inf]
+    assert level.rows.upper.tolist() == [np.inf, np.inf, 0.0, 0.0, 2.0, np.inf, np.inf, 4.0, 9.0, np.inf, np.inf]
     dense = level.rows.matrix.toarray()
     assert dense[[0, 2, 4, 7]].tolist() == [[0, 1, 0], [-1, 1, 0], [0, 1, 0], [0, 0, 1]]
     assert dense[8].tolist() == [1, 0, 0]
@@ -395,6 +399,10 @@ def test_numbers_and_names_are_checked():
     error = refused("bilevel-names", cp.Minimize(x + y), owned=[x, y], leader=cp.Minimize(0))
     assert error.where == "`follower.x` is used twice"
     assert refused("bilevel-data", cp.Minimize(np.nan * y), owned=[y], leader=cp.Minimize(0)).code == "bilevel-data"
+    for row in (y >= np.inf, y == -np.inf, y <= cp.Constant(np.nan)):
+        assert refused("bilevel-bounds", cp.Minimize(y), [row], owned=[y]).where.startswith("row `")
+    never = read(cp.Minimize(y), [False, True], owned=[y]).followers[0].rows
+    assert never.upper.tolist() == [-1.0, 1.0]
 
 
 def test_an_unknown_key_is_refused():
