@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -11,9 +13,28 @@ from stackopt.bilevel.program import BilevelProgram
 from stackopt.display import number
 from stackopt.exact.bilevel import Found
 from stackopt.exact.integer.activity import ActivityBranching
+from stackopt.exact.integer.covering import CoveringInterdiction
+from stackopt.exact.integer.directions import DirectionBranching
 from stackopt.exact.integer.form import Form, formed, linking_box, refusal
+from stackopt.exact.integer.high_point import HighPoint
+from stackopt.exact.integer.packing import PackingInterdiction
+from stackopt.exact.integer.pool import Sides
 from stackopt.exact.integer.state import FollowerUnbounded, LeaderUnbounded, OutOfTime, SolverFault, State
+from stackopt.exact.integer.structure import interdiction
 from stackopt.solution import Refusal, Report, Status
+
+#: Followers with more columns than this are first tried as one program with the leader.
+WIDE = 30
+
+
+class Search(Protocol):
+    """Closes the whole tree in `run`, or raises; `bound` is what the open nodes leave possible."""
+
+    bound: float
+
+    def run(self) -> None:
+        """Search."""
+        ...
 
 
 def refuses(program: BilevelProgram) -> Refusal | None:
@@ -21,7 +42,7 @@ def refuses(program: BilevelProgram) -> Refusal | None:
     return refusal(program)
 
 
-def integer_followers(program: BilevelProgram, *, time_limit: float, report: Report | None = None, seed: int = 0) -> Found:
+def integer_followers(program: BilevelProgram, *, time_limit: float, report: Report | None = None, seed: int = 0, search: str = "") -> Found:
     """Search the program; see the package's modules for each rule and why it is valid.
 
     Parameters
@@ -33,6 +54,8 @@ def integer_followers(program: BilevelProgram, *, time_limit: float, report: Rep
     report : callable, optional
     seed : int
         Not used: the search is deterministic.
+    search : str
+        One of `SEARCHES`, for comparisons; by default the one that fits.
 
     Returns
     -------
@@ -55,12 +78,12 @@ def integer_followers(program: BilevelProgram, *, time_limit: float, report: Rep
     if found := linking_refusal(form, *box):
         raise found.error()
     state = State(form, begun + time_limit, report)
-    search = ActivityBranching(state, *box)
-    name = "activity branching"
+    name = search or fitting(state)
+    tree = searches(state, *box)[name]()
     try:
-        search.run()
+        tree.run()
     except OutOfTime:
-        return limited(state, search.bound, name)
+        return limited(state, tree.bound, name)
     except FollowerUnbounded:
         why = f"{followers(program)} improves for ever wherever it has an answer"
         return Found(Status.INFEASIBLE, None, np.nan, why, name, state.stats())
@@ -69,6 +92,65 @@ def integer_followers(program: BilevelProgram, *, time_limit: float, report: Rep
     except SolverFault as fault:
         return Found(Status.FAILED, None, np.nan, str(fault), name, state.stats())
     return finished(state, name)
+
+
+def fitting(state: State) -> str:
+    """The name of the search that fits the program's structure."""
+    structure = interdiction(state.form)
+    if structure is not None and structure.packing:
+        return "interdiction branch-and-cut"
+    if structure is not None and CoveringInterdiction.usable(state, structure):
+        return "covering branch-and-cut"
+    if len(state.form.mine) > WIDE:
+        return "high-point relaxation"
+    return branching(state)
+
+
+def branching(state: State) -> str:
+    """Direction branching where the follower and what it sees are whole, activity branching elsewhere."""
+    return "direction branching" if Sides.usable(state.form, state.replies) else "activity branching"
+
+
+def searches(state: State, lower: Array, upper: Array) -> dict[str, Callable[[], Search]]:
+    """Each search by name, those that apply."""
+    found: dict[str, Callable[[], Search]] = {
+        "activity branching": lambda: ActivityBranching(state, lower, upper),
+        "high-point relaxation": lambda: Wide(state, lower, upper),
+    }
+    if Sides.usable(state.form, state.replies):
+        found["direction branching"] = lambda: DirectionBranching(state, lower, upper)
+    structure = interdiction(state.form)
+    if structure is not None and CoveringInterdiction.usable(state, structure):
+        found["covering branch-and-cut"] = lambda: CoveringInterdiction(state, structure)
+    if structure is not None and structure.packing:
+        found["interdiction branch-and-cut"] = lambda: PackingInterdiction(state, structure, lower, upper)
+    return found
+
+
+class Wide:
+    """The high-point probe, then branching with what it learnt."""
+
+    def __init__(self, state: State, lower: Array, upper: Array) -> None:
+        self.state, self.box, self.bound = state, (lower, upper), -np.inf
+
+    def run(self) -> None:
+        """Search; see `high_point` and `branching`."""
+        probe = HighPoint(self.state, *self.box)
+        try:
+            closed = probe.run()
+        finally:
+            self.bound = probe.bound
+        if closed:
+            return
+        search: Search
+        if branching(self.state) == "direction branching":
+            search = DirectionBranching(self.state, *self.box, rows=probe.cuts() if probe.rows else None, bound=probe.bound)
+        else:
+            search = ActivityBranching(self.state, *self.box)
+        try:
+            search.run()
+        finally:
+            self.bound = max(self.bound, search.bound)
 
 
 def linking_refusal(form: Form, lower: Array, upper: Array) -> Refusal | None:
