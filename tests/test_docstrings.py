@@ -8,6 +8,7 @@ import pytest
 import stackopt as so
 
 NAMES = [name for name in so.__all__ if name != "__version__"]
+FRONT_ENDS = ["BilevelProgram", "from_pyomo", "from_cvxpy", "dual"]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -29,6 +30,6 @@ def test_a_public_name_has_a_docstring_whose_examples_run(name):
         assert not said, "".join(said)
 
 
-@pytest.mark.parametrize("name", ["StackelbergGame", "BayesianGame", "Exact", "SoftmaxPolicyIteration", "solve", "compare", "catalog"])
+@pytest.mark.parametrize("name", ["StackelbergGame", "BayesianGame", "Exact", "SoftmaxPolicyIteration", "solve", "compare", "catalog", *FRONT_ENDS])
 def test_what_a_user_begins_with_has_an_example(name):
     assert examples(getattr(so, name), name)
