@@ -81,8 +81,7 @@ class Reader:
         try:
             lower, upper = var.bounds
         except ValueError as error:
-            found = next((text for side in (var.lower, var.upper) if side is not None and (text := _without_value(side))), _first(error))
-            raise InvalidProgram("missing-value", where=f"bounds of `{var.name}`: {found}") from None
+            raise _unusable(error, f"bounds of `{var.name}`", var.lower, var.upper) from None
         self.names[id(var)] = str(var.name)
         self.draft.variable(id(var), self.name(var, owner), owner, _number(lower, -math.inf), _number(upper, math.inf), integer)
 
@@ -94,11 +93,13 @@ class Reader:
         InvalidProgram
             If it is not one, or a value is missing, or a variable is not the model's.
         """
-        self._note_fixed(expression, where)
         try:
+            self._note_fixed(expression, where)
             found = self._repn(expression, compute_values=True, quadratic=True)
         except ValueError as error:
-            raise InvalidProgram("missing-value", where=f"{where}: {_without_value(expression) or _first(error)}") from None
+            raise _unusable(error, where, expression) from None
+        except AttributeError:  # a named Expression that holds None
+            raise InvalidProgram("missing-value", where=f"{where}: a part of `{expression}` has no value") from None
         if found.nonlinear_expr is not None:
             raise InvalidProgram("nonlinear", where=f"{where} has `{_culprit(found.nonlinear_expr)}`")
         body = Polynomial(float(found.constant))
@@ -116,8 +117,7 @@ class Reader:
         try:
             lower, upper = row.lb, row.ub
         except ValueError as error:
-            found = next((text for side in (row.lower, row.upper) if side is not None and (text := _without_value(side))), _first(error))
-            raise InvalidProgram("missing-value", where=f"{where}: {found}") from None
+            raise _unusable(error, where, row.lower, row.upper) from None
         if lower is None and upper is None:
             return
         if owner >= 0:
@@ -166,18 +166,16 @@ def _number(value: Any, missing: float) -> float:
     return missing if value is None else float(value)
 
 
-def _first(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".: ")
-
-
-def _without_value(expression: Any) -> str:
-    """The Param that has no value."""
-    for param in importlib.import_module("pyomo.core.expr.visitor").identify_mutable_parameters(expression):
+def _unusable(error: ValueError, where: str, *expressions: Any) -> InvalidProgram:
+    """The error for the Param that has no value; without one, for what Pyomo objects to."""
+    pyo = importlib.import_module("pyomo.environ")
+    visitor = importlib.import_module("pyomo.core.expr.visitor")
+    for param in (param for expression in expressions if expression is not None for param in visitor.identify_mutable_parameters(expression)):
         try:
-            importlib.import_module("pyomo.environ").value(param)
+            pyo.value(param)
         except ValueError:
-            return f"Param `{param.name}` has no value"
-    return ""
+            return InvalidProgram("missing-value", where=f"{where}: Param `{param.name}` has no value")
+    return InvalidProgram("bilevel-data", law="numbers as coefficients, sides and bounds", where=f"{where}: {str(error).strip().splitlines()[0]}")
 
 
 def _culprit(expression: Any) -> str:

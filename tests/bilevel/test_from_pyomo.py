@@ -464,6 +464,13 @@ def test_numbers_that_are_none():
     m = toll()
     m.cost.set_value(float("nan") * m.toll)
     refused("bilevel-data", m)
+    m = toll()
+    m.odd = pyo.Constraint(expr=m.toll >= np.inf)
+    assert refused("bilevel-data", m).where.startswith("constraint `odd`: ")
+    m = toll()
+    m.part = pyo.Expression()
+    m.odd = pyo.Constraint(expr=m.part + m.toll <= 1)
+    assert refused("missing-value", m).where.startswith("constraint `odd`: a part of `part")
 
 
 def test_domains_and_components_that_cannot_be_read():
