@@ -78,8 +78,10 @@ def response_figure(solution: Solution[Any], variable: Any = None) -> Figure:
     left = axes[0]
     if len(followers) == 1 and not program.followers[0].rows.quadratic:
         _band(left, program, j, int(followers[0]), x, at)
-    for i, k in enumerate(shown):
-        _curve(left, x, answers[:, k], excluded, program.names[k] if len(shown) > 1 else "response", look(i), bool(program.integer[j]))
+    for i, together in enumerate(_alike(answers[:, shown])):
+        names = [program.names[shown[k]] for k in together]
+        label = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        _curve(left, x, answers[:, shown[together[0]]], excluded, label if len(shown) > 1 else "response", look(i), bool(program.integer[j]))
     left.plot([at[j]] * len(shown), at[shown], label="solution", **_MARK)
     left.set_ylabel(plain(program.names[shown[0]]) if len(shown) == 1 else "followers")
     title(left, "response" if len(shown) == len(followers) else f"response, {len(shown)} of {len(followers)} variables")
@@ -200,6 +202,15 @@ def _excluded(program: BilevelProgram, symbols: Array) -> bool:
     return bool((activity < rows.lower - slack).any() or (activity > rows.upper + slack).any())
 
 
+def _alike(answers: Array) -> list[list[int]]:
+    """Columns in groups that are equal at every point: one curve each, which would otherwise hide each other."""
+    groups: list[list[int]] = []
+    for k in range(answers.shape[1]):
+        same = next((g for g in groups if np.allclose(answers[:, k], answers[:, g[0]], rtol=1e-6, atol=1e-7, equal_nan=True)), None)
+        groups.append([k]) if same is None else same.append(k)
+    return groups
+
+
 def _reach(values: Array) -> float:
     found = values[np.isfinite(values)]
     return float(np.ptp(found)) if found.size else 0.0
@@ -209,7 +220,7 @@ def _curve(ax: Axes, x: Array, y: Array, excluded: NDArray[np.bool_], name: str,
     if whole:
         ax.plot(x, np.where(excluded, np.nan, y), linestyle="none", marker=style["marker"], markersize=5, color=style["color"], label=name)
     else:
-        ax.plot(x, np.where(excluded, np.nan, y), linestyle=style["linestyle"], linewidth=2.0, color=style["color"], label=name)
+        ax.plot(x, np.where(excluded, np.nan, y), linewidth=2.0, markersize=4.5, markevery=max(1, len(x) // 6), label=name, **style)
     if (excluded & np.isfinite(y)).any():
         kept = excluded | np.roll(excluded, 1) | np.roll(excluded, -1)
         kept[[0, -1]] = excluded[[0, -1]]

@@ -72,6 +72,13 @@ def test_several_follower_variables_and_a_multiplier_in_the_objective():
     assert len(drawn["solution"][0]) == 3
 
 
+def test_equal_curves_are_one_curve():
+    drawn = lines(so.solve(catalog.build("braess_toll")).plot().axes[0])
+    assert set(drawn) == {"flow[s->a], flow[b->t]", "flow[s->b], flow[a->t]", "flow[a->b]", "solution"}
+    x, y = drawn["flow[a->b]"]
+    assert y == pytest.approx(np.maximum(2 - 2 * x / 13, 0.0), abs=1e-5)
+
+
 def test_one_of_several_leader_variables_is_named():
     program = so.BilevelProgram.from_matrices(
         leader_cost=([1.0, 1.0], [-4.0]), leader_bounds=(0.0, 3.0), leader_names=["price", "rebate"],
