@@ -27,6 +27,7 @@ from stackopt.solution import Status
 SUPPORT = 1e-9
 #: How many solutions and clauses are kept.
 KEPT = 3000
+FORCELP = False
 
 
 class Clauses:
@@ -37,10 +38,10 @@ class Clauses:
         n, P = mpec.variables, mpec.pairs
         dense = mpec.stationarity[:, n:].toarray()
         self.of_pairs, self.of_free = dense[:, :P], dense[:, P:]
-        self.solutions = np.zeros((64, P), bool)
+        self.solutions = np.zeros((64, P), np.float32)  # 0 and 1: products with masks are what is asked of them
         self.values = np.zeros((64, dense.shape[1]))
         self.count = 0
-        self.clauses = np.zeros((64, P), bool)
+        self.clauses = np.zeros((64, P), np.float32)
         self.clause_count = 0
         self.programs = 0
         self._nothing = np.zeros(P)
@@ -85,41 +86,40 @@ class Clauses:
     def forced(self, z: Array, cutoff: float, asked: Flags, time_limit: float) -> list[int]:
         """Pairs among `asked` without which no multipliers are left among those with z < cutoff: they are tight in the whole cell."""
         allowed = z < cutoff
-        fits = ~(self.solutions[: self.count] & ~allowed).any(1)
+        fits = (self.solutions[: self.count] @ (~allowed).astype(np.float32)) == 0.0
         if not fits.any():
             return []
-        common = self.solutions[: self.count][fits].all(0) & asked
+        common = (self.solutions[: self.count][fits].min(0) > 0) & asked
         if not common.any():
             return []
-        single = self.clauses[: self.clause_count] & allowed
-        single = single[single.sum(1) == 1]
-        known = single.any(0) & common
+        single = (self.clauses[: self.clause_count] @ allowed.astype(np.float32)) == 1.0
+        known = (self.clauses[: self.clause_count][single] > 0).any(0) & common
         found = [int(p) for p in np.flatnonzero(known)]
         common &= ~known
-        if common.sum() > 1:  # one program that avoids as many of them as it can
+        if FORCELP and common.sum() > 1:  # one program that avoids as many of them as it can
             if not self.supported(allowed, common.astype(float), time_limit):
                 return found
-            common &= self.solutions[self.count - 1]
-        while common.any():
+            common &= self.solutions[self.count - 1] > 0
+        while FORCELP and common.any():
             p = int(np.argmax(common))
             common[p] = False
             without = allowed.copy()
             without[p] = False
             answer = self.supported(without, None, time_limit)
             if answer:
-                common &= self.solutions[self.count - 1]
+                common &= self.solutions[self.count - 1] > 0
             elif answer is False:
                 found.append(p)
         return found
 
     def known(self, allowed: Flags) -> Array | None:
         """Multipliers [M] found before that vanish outside `allowed`."""
-        fits = np.flatnonzero(~(self.solutions[: self.count] & ~allowed).any(1))
+        fits = np.flatnonzero((self.solutions[: self.count] @ (~allowed).astype(np.float32)) == 0.0)
         return self.values[fits[-1]] if len(fits) else None
 
     def refuted(self, allowed: Flags) -> bool:
         """Whether a clause says that none exist."""
-        return bool((~(self.clauses[: self.clause_count] & allowed).any(1)).any())
+        return bool(((self.clauses[: self.clause_count] @ allowed.astype(np.float32)) == 0.0).any())
 
     @property
     def latest(self) -> Array:
@@ -166,13 +166,31 @@ class Clauses:
         self.clause_count += 1
 
     def _from_clauses(self, z: Array) -> float:
+        """The largest value of min of z_p over a clause: bisection over the values of z, whether some clause has all of its z_p at least that."""
         if not self.clause_count:
             return -np.inf
-        return float(np.where(self.clauses[: self.clause_count], z, np.inf).min(1).max())
+        clauses, values = self.clauses[: self.clause_count], np.unique(z)
+        low, high = 0, len(values)  # a clause exists with all z >= values[low]; none with all z >= values[high]
+        while high - low > 1:
+            middle = (low + high) // 2
+            if (clauses @ (z < values[middle]).astype(np.float32)).min() == 0.0:
+                low = middle
+            else:
+                high = middle
+        return float(values[low])
 
     def _from_solutions(self, z: Array, least: float) -> tuple[float, int]:
+        """The smallest value of max of z_p over a solution, at least `least`, and which attains it; (infinity, -1) without one."""
         if not self.count:
             return np.inf, -1
-        most = np.where(self.solutions[: self.count], z, -np.inf).max(1)
-        which = int(np.argmin(most))
-        return max(least, float(most[which])), which
+        solutions, values = self.solutions[: self.count], np.unique(z[np.isfinite(z)])
+        low, high, which = -1, len(values), -1  # no solution has all z <= values[low]; one has all z <= values[high], unless high is the end
+        while high - low > 1:
+            middle = (low + high) // 2
+            outside = solutions @ (z > values[middle]).astype(np.float32)
+            best = int(np.argmin(outside))
+            if outside[best] == 0.0:
+                high, which = middle, best
+            else:
+                low = middle
+        return (max(least, float(values[high])), which) if which >= 0 else (np.inf, -1)

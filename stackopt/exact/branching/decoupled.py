@@ -17,8 +17,6 @@ relaxation, optimum and z_p: only its multipliers change, so no linear program o
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from stackopt.exact.branching.cell import OPEN, TIGHT, ZERO, Array, Cell
@@ -31,8 +29,8 @@ from stackopt.programs.mpec import Mpec
 from stackopt.solution import Report, Status
 
 #: Dual simplex steps of a probe.
-STEPS = 6
-#: Share of the time spent on local search.
+STEPS = 12
+#: Share of the linear programs spent on local search.
 CLIMBING = 0.2
 
 
@@ -57,7 +55,7 @@ class Decoupled(Search):
         self.clauses = Clauses(mpec, Multipliers(mpec))
         self.climbing = Climbing(mpec, self.clauses, self.incumbent)
         self.probes = 0
-        self.climbed = 0.0
+        self.climbed = 0
 
     def examine(self, cell: Cell) -> Cell | None:
         """Close the cell or split it; see the module."""
@@ -124,18 +122,22 @@ class Decoupled(Search):
         return None
 
     def look_around(self, cell: Cell, x: Array, slack: Array, mu: Array) -> None:
-        """Climb from this cell's multipliers and from the followers' response to its leader decision, within a share of the time."""
-        elapsed = time.perf_counter() - self.begun
-        if self.climbed > CLIMBING * elapsed and self.nodes > 1:
+        """Climb from this cell's multipliers and from the followers' response to its leader decision, within a share of the work."""
+        if self.climbed > CLIMBING * self.programs() and self.nodes > 1:
             return
-        begun = time.perf_counter()
+        before = self.programs()
         whole = np.clip(np.round(x[self.whole]), cell.lower, cell.upper)
         self.climbing.from_multipliers(mu, whole, self.remaining())
         assert self.multipliers is not None
         self.multipliers.enter(np.zeros_like(cell.decisions))
         if self.multipliers.fit(x, np.maximum(self.mpec.slack(x), 0.0), self.remaining()) is Status.OPTIMAL:
             self.climbing.from_multipliers(self.multipliers.mu, whole, self.remaining())
-        self.climbed += time.perf_counter() - begun
+        self.climbed += self.programs() - before
+
+    def programs(self) -> int:
+        """Linear programs solved so far."""
+        assert self.multipliers is not None
+        return self.relaxation.lp.solves + self.multipliers.lp.solves + self.clauses.programs + self.climbing.relaxation.lp.solves
 
     def probed(self, cell: Cell, floor: Array, slack: Array, x: Array, value: float) -> Array:
         """Lower bounds z_p from the tableau of the relaxation just solved, where they improve on `floor`."""
