@@ -77,10 +77,14 @@ class _Reader:
         variables, followers = self._list("variables", record["variables"]), self._list("followers", record["followers"])
         for at, level in enumerate(followers):
             self._keys(f"followers[{at}]", level, ("name", "objective"), ("constraints",))
-        owners = {"leader": -1, **{str(level["name"]): k for k, level in enumerate(followers)}}
+        owners = {"leader": -1}
+        for k, level in enumerate(followers):
+            if level["name"] in owners:
+                self._fail(f"followers[{k}] is called {level['name']!r}", help="another player has that name; leader is the leader's")
+            owners[level["name"]] = k
         multipliers = tuple(self._multiplier(at, one) for at, one in enumerate(self._list("duals", record.get("duals", []))))
         parsed = [self._variable(at, one, owners) for at, one in enumerate(variables)]
-        names = [str(one["name"]) for one in variables]
+        names = [one["name"] for one in variables]
         for name in (*names, *(m.name for m in multipliers)):
             if name in self.symbols:
                 self._fail(f"two symbols are called {name!r}", help="variables and duals share one set of names")
@@ -96,11 +100,11 @@ class _Reader:
             lower=lower.astype(float),
             upper=upper.astype(float),
             integer=integer.astype(bool),
-            leader=self._level("leader", record["leader"], "leader"),
-            followers=tuple(self._level(f"followers[{k}]", level, str(level["name"])) for k, level in enumerate(followers)),
+            leader=self._level("leader", record["leader"], record["leader"].get("name", "leader")),
+            followers=tuple(self._level(f"followers[{k}]", level, level["name"]) for k, level in enumerate(followers)),
             multipliers=multipliers,
             ties="optimistic" if optimistic else "pessimistic",
-            name=str(record.get("name") or self.path.stem),
+            name=record.get("name") or self.path.stem,
             source=f"JSON file {self.path.name}",
         )
 
@@ -108,7 +112,7 @@ class _Reader:
         where = f"variables[{at}]"
         self._keys(where, one, ("name", "owner"), ("lb", "ub", "type"))
         where = f"variable `{one['name']}`"
-        if str(one["owner"]) not in owners:
+        if one["owner"] not in owners:
             self._fail(f"{where} is owned by {one['owner']!r}", help=f"owners are {', '.join(owners)}")
         kind = one.get("type", "continuous")
         if kind not in ("continuous", "integer", "binary"):
@@ -117,11 +121,11 @@ class _Reader:
         high = math.inf if one.get("ub") is None else self._number(one["ub"], f"ub of {where}")
         if kind == "binary":
             low, high = max(low, 0.0), min(high, 1.0)
-        return owners[str(one["owner"])], low, high, kind != "continuous"
+        return owners[one["owner"]], low, high, kind != "continuous"
 
     def _multiplier(self, at: int, one: Any) -> Multiplier:
         self._keys(f"duals[{at}]", one, ("name", "follower", "constraint"), ("convention",))
-        return Multiplier(str(one["name"]), str(one["follower"]), str(one["constraint"]))
+        return Multiplier(one["name"], one["follower"], one["constraint"])
 
     def _level(self, where: str, level: Mapping[str, Any], name: str) -> Level:
         objective = level["objective"]
@@ -142,7 +146,7 @@ class _Reader:
         for i, row in enumerate(self._list(f"{where}.constraints", constraints)):
             place = f"{where}.constraints[{i}]"
             self._keys(place, row, (), ("name", "linear", "quadratic", "op", "rhs", "lower", "upper"))
-            names.append(str(row.get("name", f"row[{i}]")))
+            names.append(row.get("name", f"row[{i}]"))
             place += f" `{names[-1]}`"
             below, above = self._sides(place, row)
             low.append(below)
@@ -158,7 +162,7 @@ class _Reader:
 
     def _sides(self, place: str, row: Mapping[str, Any]) -> tuple[float, float]:
         if "op" in row:
-            if row["op"] not in OPERATORS or "rhs" not in row or "lower" in row or "upper" in row:
+            if str(row["op"]) not in OPERATORS or "rhs" not in row or "lower" in row or "upper" in row:
                 self._fail(f"{place} has op {row['op']!r}" + ("" if "rhs" in row else " and no rhs"), help='op "<=", ">=" or "==" with rhs, or lower and upper')
             rhs = self._number(row["rhs"], f"rhs of {place}")
             below, above = OPERATORS[row["op"]]
@@ -198,8 +202,13 @@ class _Reader:
         return self.symbols[name]
 
     def _number(self, value: Any, what: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            self._fail(f"{what} is {value!r}", help="a finite number; null or nothing where a bound is infinite")
+        try:
+            fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        except OverflowError:  # an integer beyond the range of floating point
+            fits = False
+        if not fits:
+            shown = repr(value)
+            self._fail(f"{what} is {shown if len(shown) < 40 else shown[:20] + '...'}", help="a finite number; null or nothing where a bound is infinite")
         return float(value)
 
     def _list(self, where: str, given: Any) -> list[Any]:
@@ -216,6 +225,9 @@ class _Reader:
         for key in given:
             if key not in needed and key not in allowed:
                 self._fail(f"{where} has the unknown key {key!r}", help=f"keys are {', '.join((*needed, *allowed))}")
+        for key in ("name", "owner", "follower", "constraint"):
+            if not isinstance(given.get(key, ""), str):
+                self._fail(f"{where} has the {key} {given[key]!r}", help="a text")
 
     def _fail(self, where: str, help: str = "") -> NoReturn:
         raise InvalidProgram("bilevel-json", path=self.path, where=where, help=help)
@@ -225,9 +237,17 @@ class _Reader:
 
 
 def to_record(program: BilevelProgram) -> dict[str, Any]:
-    """A program as plain data in the schema; numbers read back exactly."""
+    """A program as plain data in the schema; numbers read back exactly.
+
+    Raises
+    ------
+    InvalidProgram
+        [not-writable] if a follower is called "leader".
+    """
     names = program.symbols
     owners = ["leader", *(level.name for level in program.followers)]
+    if "leader" in owners[1:]:
+        raise InvalidProgram("not-writable", format="JSON", what="a follower called leader", help="rename it: that name is the leader's in the file")
     record: dict[str, Any] = {"schema": SCHEMA, "name": program.name, "optimistic": program.ties == "optimistic"}
     record["variables"] = [
         {
@@ -241,7 +261,8 @@ def to_record(program: BilevelProgram) -> dict[str, Any]:
     ]
     if program.multipliers:
         record["duals"] = [{"name": m.name, "follower": m.follower, "constraint": m.constraint} for m in program.multipliers]
-    record["leader"] = _player(program.leader, names)
+    named = {} if program.leader.name == "leader" else {"name": program.leader.name}
+    record["leader"] = {**named, **_player(program.leader, names)}
     record["followers"] = [{"name": level.name, **_player(level, names)} for level in program.followers]
     return record
 

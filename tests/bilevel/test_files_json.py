@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,15 @@ def test_every_key(tmp_path):
     assert program.followers[0].rows.lower.tolist() == program.followers[0].rows.upper.tolist() == [2]
     assert [level.objective.sense for level in program.followers] == ["min", "max"]
     assert so.read(so.write(program, tmp_path / "again.json")[0]).fingerprint() == program.fingerprint()
+
+
+def test_the_leader_may_have_a_name_of_its_own(tmp_path):
+    program = read(tmp_path, change("leader", "name", value="state"))
+    assert program.leader.name == "state"
+    assert so.read(so.write(program, tmp_path / "again.json")[0]).leader.name == "state"
+    follower = replace(program.followers[1], name="leader")
+    with pytest.raises(InvalidProgram, match=r"\[not-writable\].*a follower called leader"):
+        so.write(replace(program, followers=(program.followers[0], follower)), tmp_path / "again.json")
 
 
 def test_what_is_written_can_be_read_by_people(tmp_path):
@@ -125,6 +135,10 @@ def change(*path, value=None, drop=False):
         (change("followers", 0, "constraints", 0, "op", drop=True), "followers[0].constraints[0] `balance` has no op"),
         (change("followers", 0, "constraints", 0, "rhs", value=None), "rhs of followers[0].constraints[0] `balance` is None"),
         (change("followers", 0, "name", drop=True), "followers[0] has no 'name'"),
+        (change("followers", 1, "name", value="firm"), "followers[1] is called 'firm'"),
+        (change("followers", 0, "name", value="leader"), "followers[0] is called 'leader'"),
+        (change("followers", 0, "name", value=7), "followers[0] has the name 7"),
+        (change("leader", "objective", "constant", value=10**400), "leader.objective.constant is 10000000000000000000..."),
         (change("followers", 0, "decides", value=["y"]), "followers[0] has the unknown key 'decides'"),
         (change("duals", 0, "constraint", drop=True), "duals[0] has no 'constraint'"),
         ("[1, 2]", "it is not an object with keys"),
@@ -146,7 +160,6 @@ def test_what_breaks_the_schema_is_named_with_its_place(record, where, tmp_path)
         (change("followers", 0, "objective", "linear", value={"price": 1}), "multiplier-place"),
         (change("variables", 0, "ub", value=-8), "bilevel-bounds"),
         (change("variables", 2, "owner", value="leader"), "variable-owner"),  # a follower that decides nothing
-        (change("followers", 1, "name", value="firm"), "bilevel-json"),
     ],
 )
 def test_laws_of_programs_hold_for_files_too(record, code, tmp_path):
