@@ -96,7 +96,8 @@ class Answers:
             self.fixed.append(whole)
             self.free.append(mine[~program.integer[mine]])
             self.sees.append(seen(program, k))
-            self.grids.append(np.array(list(itertools.product(*(range(span[int(j)][0], span[int(j)][1] + 1) for j in whole))), float).reshape(-1, len(whole)))
+            points = list(itertools.product(*(range(span[int(j)][0], span[int(j)][1] + 1) for j in whole)))
+            self.grids.append(np.array(points, float).reshape(len(points), len(whole)))
         self.optimal = functools.cache(self._optimal)
 
     def at(self, k: int, values: Array) -> tuple[float, Array]:
