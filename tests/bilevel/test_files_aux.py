@@ -264,7 +264,7 @@ def test_published_instances_have_their_published_optima(instance, optimum):
     assert brute_force(program) == optimum
 
 
-@pytest.mark.parametrize("path", sorted(INSTANCES.glob("*.mps")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [p for p in sorted(INSTANCES.glob("*.mps")) if p.stat().st_size < 1e6], ids=lambda path: path.stem)
 def test_published_instances_survive_writing(path, tmp_path):
     assert_highs_agrees(path)
     program = so.read(path)
