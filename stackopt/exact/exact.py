@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +19,13 @@ from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
 from stackopt.exact.occupancy import refuses_occupancy, run_occupancy
-from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched
+from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched, stagewise
 from stackopt.exact.shaped import run_shaped
+from stackopt.exact.stagewise_iteration import TRIPLES, run_stagewise
 from stackopt.exact.static_games import StaticGame, refuses_static, run_static
 from stackopt.games.profile import Profile
 from stackopt.games.shaping import shaping
+from stackopt.games.stackelberg import StackelbergGame
 from stackopt.reformulations.formulation import grid_size, simplex_grid
 from stackopt.solution import Refusal, Report, Run, Status
 
@@ -102,11 +105,13 @@ class Exact:
         if isinstance(problem, StaticGame):
             return refuses_static(problem, self.name, self.leader)
         found = refusal(problem, self.name, self.concept, self.leader)
-        if self._may_be_shaped and (found is None or found.code == "leader-moves-state") and shaping(problem) is not None:
+        if self._strong_over_all and (found is None or found.code == "leader-moves-state") and shaping(problem) is not None:
             return None
         if found is not None:
             moved = found.code == "leader-moves-state" and not problem.sparse
             return refuses_occupancy(problem) if moved else found
+        if self._strong_over_all and self._is_long_stagewise(problem):
+            return None
         S, A, B = problem.shape
         J = grid_size(A, self._grid())
         per_choice = J if self.leader in ("deterministic", "net") else 1
@@ -116,8 +121,12 @@ class Exact:
             return Refusal("too-large", law={"what": what})
         return None
 
+    @staticmethod
+    def _is_long_stagewise(game: StackelbergGame) -> bool:
+        return math.prod(game.shape) > TRIPLES and game.leader_sees_state and stagewise(game)
+
     @property
-    def _may_be_shaped(self) -> bool:
+    def _strong_over_all(self) -> bool:
         return self.concept == "strong" and self.leader in ("auto", "randomised")
 
     def _grid(self) -> int:
@@ -131,7 +140,9 @@ class Exact:
             return run_static(
                 problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
             )
-        if self._may_be_shaped and (run := run_shaped(problem)) is not None:
+        if self._strong_over_all and (run := run_shaped(problem)) is not None:
+            return run
+        if self._strong_over_all and self._is_long_stagewise(problem) and (run := run_stagewise(problem)) is not None:
             return run
         if self.leader in ("auto", "randomised") and randomised_refusal(problem, self.concept):
             return run_occupancy(problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, seed=seed, report=report)
