@@ -72,8 +72,10 @@ def solve_program(program: QuadraticProgram, *, time_limit: float = 60.0, seed: 
 
     model = pyscipopt.Model(program.name)
     model.hideOutput()
-    # presolving on small programs often solves them; a limit on memory protects a machine shared with others
+    # SCIP 10 was seen to lose the optimum of small programs with implications by strong dual reductions (tests/reformulations/test_forms.py)
+    settings = [("misc/allowstrongdualreds", False)] if program.implications or program.sos1 else []
     for option, value in (
+        *settings,
         ("limits/time", float(time_limit)), ("limits/gap", 0.0), ("limits/absgap", 0.0),
         ("numerics/feastol", feasibility), ("numerics/dualfeastol", feasibility),
         ("randomization/randomseedshift", int(seed) % (2**31)), ("parallel/maxnthreads", 1),
@@ -85,10 +87,10 @@ def solve_program(program: QuadraticProgram, *, time_limit: float = 60.0, seed: 
     if fault:
         return Answer(Status.FAILED, None, np.nan, none, np.nan, 0, time.perf_counter() - begun, fault)
     status = _STATUSES.get(model.getStatus(), Status.FAILED)
-    point = None
+    point: Array | None = None
     if status in (Status.OPTIMAL, Status.LIMIT) and model.getNSols() > 0:
-        best = model.getBestSol()
-        point = np.array([best[column] for column in columns], float)
+        best: Any = model.getBestSol()
+        point = np.array([float(best[column]) for column in columns])
     bound = float(model.getDualbound())
     bound = none if abs(bound) >= model.infinity() else bound
     found = answer(program, status, point, bound, int(model.getNNodes()), time.perf_counter() - begun, f"SCIP: {model.getStatus()}")

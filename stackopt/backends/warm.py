@@ -127,6 +127,15 @@ def quiet(highspy: Any) -> Any:
             self.setOptionValue("output_flag", False)
             super().enableCallbacks()
 
+        def run(self) -> Any:
+            status = super().run()
+            if status == highspy.HighsStatus.kError:
+                # HiGHS has one pool of threads for the process. Where someone started it with more, it refuses to run with one: work in it, serially.
+                self.setOptionValue("threads", 0)
+                self.setOptionValue("parallel", "off")
+                status = super().run()
+            return status
+
     solver = Quiet()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)

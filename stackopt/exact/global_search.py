@@ -120,6 +120,8 @@ class _Search:
             if not better:
                 said = f"every follower re-solved confirms the relaxation's optimum{self.rounds(rounds)}"
                 return self.found(Status.OPTIMAL, _Incumbent(point, found.value), said)
+            if self.refuted():
+                return self.found(Status.FAILED, self.best, f"solver fault: {found.because}, but {self.shown()}")
             if self.closes():
                 return self.found(Status.OPTIMAL, self.best, f"the best answer found attains the relaxation's bound{self.rounds(rounds)}")
             for k, y in better.items():
@@ -194,6 +196,10 @@ class _Search:
         if self.best is None or not np.isfinite(self.bound):
             return False
         return self.sense * (self.best.value - self.bound) <= 5e-7 * max(1.0, abs(self.bound))
+
+    def refuted(self) -> bool:
+        """Whether a point found is better than the bound."""
+        return self.best is not None and bool(self.sense * (self.best.value - self.bound) < -1e-6 * max(1.0, abs(self.bound)))
 
     def closed(self, because: str) -> Found:
         """The relaxation, with what was cut off, has no point."""

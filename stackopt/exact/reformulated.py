@@ -20,6 +20,7 @@ from stackopt.bilevel.program import BilevelProgram
 from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.errors import InvalidMethod, Refused
+from stackopt.exact.attained import attained
 from stackopt.exact.bilevel import OPTIMISTIC_VALUE, Found
 from stackopt.exact.global_search import conditions, scip_global
 from stackopt.exact.polish import polished
@@ -324,7 +325,7 @@ def _solved(target: QuadraticProgram, solver: str, time_limit: float, seed: int)
     if solver == "highs":
         from stackopt.backends.highs_program import solve_program
 
-        return solve_program(target, time_limit=time_limit)
+        return solve_program(target, time_limit=time_limit, seed=seed)
     from stackopt.backends.pyomo_solver import solve_program as by_pyomo
 
     return by_pyomo(target, solver, time_limit=time_limit)
@@ -346,14 +347,28 @@ def _run(
         report(Progress("solving", 1))
     target = reduction.target
     found = _solved(target, solver, time_limit - (time.perf_counter() - begun), seed)
-    point = None if found.point is None else accurate(reduction.kkt, found.point, problem.leader.objective.sign)
+    point = None if found.point is None else accurate(reduction.kkt, found.point)
     stats: dict[str, Any] = {"nodes": found.nodes, "columns": len(target.names), "rows": len(target.row_names), "formulation": reduction.form}
     reference = f"{reduction.form}, {found.because.split(':')[0]}"
+    known = attained(reduction.kkt) if reduction.proved else None
+    if known is not None and _refutes(problem, known, found):
+        because = f"solver fault: {found.because}, {found.status} {number(found.bound, 9)}, but {number(known.claim, 9)} is attained"
+        return Found(Status.FAILED, known, np.nan, because, reference, stats).run(problem)
+    if found.status is Status.LIMIT and point is None:
+        point = known
     outcome = Found(found.status, point, found.bound, found.because, reference, stats).run(problem)
     return outcome if reduction.proved else _conditional(reduction, found, outcome, problem.maximises)
 
 
-def accurate(form: Kkt, v: Any, sign: float) -> Point:
+def _refutes(problem: BilevelProgram, known: Point, found: Answer) -> bool:
+    """Whether a point that is attained contradicts a solver's bound."""
+    if found.status is Status.INFEASIBLE:
+        return True
+    sign = problem.leader.objective.sign
+    return bool(np.isfinite(found.bound) and sign * known.claim < sign * found.bound - 1e-6 * (1.0 + abs(found.bound)))
+
+
+def accurate(form: Kkt, v: Any) -> Point:
     """The point of a solution vector, polished where that loses nothing."""
     w = v[: len(form.mpec.names)]
     better = polished(form, w)

@@ -32,7 +32,8 @@ def terms(names: Sequence[str], linear: Any, quadratic: Any = None, constant: fl
     shown, rest = (parts, 0) if len(parts) <= most else (parts[:most], len(parts) - most)
     text = ""
     for coefficient, symbol in shown:
-        size = number(abs(coefficient)) if abs(coefficient) != 1 or not symbol else ""
+        size = number(abs(coefficient))
+        size = "" if size == "1" and symbol else size
         piece = " ".join(part for part in (size, symbol) if part)
         text += (" - " if coefficient < 0 else " + ") + piece if text else ("-" if coefficient < 0 else "") + piece
     return text + (f" + {rest} more terms" if rest else "")
@@ -62,6 +63,7 @@ def interval(lower: float, upper: float) -> str:
 
 def relation(expression: str, lower: float, upper: float) -> str:
     """A row: ``2 flow - 7 toll <= 0``; ranges as ``1 <= x + y <= 3``."""
+    lower, upper = lower + 0.0, upper + 0.0  # no -0
     if lower == upper:
         return f"{expression} = {number(lower)}"
     if np.isinf(lower):

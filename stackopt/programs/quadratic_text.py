@@ -31,7 +31,7 @@ def algebra(program: QuadraticProgram, further: Sequence[str] = ()) -> str:
         row = np.zeros(len(program.names))
         row[implication.columns] = implication.values
         when = f"{program.names[implication.binary]} = {int(implication.active)}"
-        lines.append(f"  {implication.name:<{width}}  {when} -> {terms(program.names, row, most=whole)} <= {number(implication.upper)}")
+        lines.append(f"  {implication.name:<{width}}  {when} -> {terms(program.names, row, most=whole)} <= {number(implication.upper + 0.0)}")
     for name, members in program.sos1:
         lines.append(f"  {name:<{width}}  at most one of {', '.join(program.names[j] for j in members)} is not 0")
     lines += [f"  {line}" for line in further]
@@ -194,8 +194,10 @@ def _mps_columns(program: QuadraticProgram, names: Sequence[str], rows: Sequence
 
 def _mps_bounds(program: QuadraticProgram, names: Sequence[str]) -> Iterable[str]:
     lines = []
-    for name, low, high in zip(names, program.lower, program.upper):
-        if low == high:
+    for name, low, high, whole in zip(names, program.lower, program.upper, program.integer):
+        if whole and (low, high) == (0.0, 1.0):
+            lines.append(f" BV bound {name}")
+        elif low == high:
             lines.append(f" FX bound {name} {_figure(low)}")
         elif np.isinf(low) and np.isinf(high):
             lines.append(f" FR bound {name}")

@@ -296,7 +296,7 @@ def hadamard(matrix: Array) -> float:
 
 def _multiplier_bound(kkt: Kkt, p: int, every: float, one: float, how: str) -> Bound:
     of = multiplier_label(kkt, p)
-    if np.isfinite(every) and every <= one:
+    if np.isfinite(every) and every <= one * (1.0 + 1e-9) + 1e-9:
         return Bound(_up(max(every, 0.0)), of, "every multiplier: largest over the linear part of the optimality conditions, by duality")
     if np.isfinite(one):
         return Bound(_up(one), of, f"one multiplier for each answer: {how}")
@@ -325,9 +325,5 @@ def constraint_of(kkt: Kkt, p: int) -> str:
 
 
 def _up(value: float) -> float:
-    """Rounded up to seven digits, after an allowance of 1e-7 for the arithmetic behind it."""
-    if not np.isfinite(value) or value == 0.0:
-        return value
-    padded = value * (1.0 + 1e-7)
-    unit = 10.0 ** (math.floor(math.log10(padded)) - 6)
-    return float(math.ceil(padded / unit) * unit)
+    """With an allowance of 1e-9 for the arithmetic behind it."""
+    return float(value * (1.0 + 1e-9))

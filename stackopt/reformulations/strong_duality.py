@@ -194,8 +194,8 @@ class _Builder:
             dense[j] = a
         self.target = self.target.with_rows((name,), dense[None], np.array([lower]), np.array([upper]))
         if own:
-            i, j, a = zip(*own)
-            form = sparse.csr_array((a, (i, j)), shape=(width, width))
+            where = ([i for i, _, _ in own], [j for _, j, _ in own])
+            form = sparse.csr_array(([a for *_, a in own], where), shape=(width, width))
             self.target = replace(self.target, row_quadratic={**self.target.row_quadratic, at: form})
 
 
