@@ -31,7 +31,7 @@ ONLY = {
     "backends": {"backends", "programs", "errors", "display", "certificate", "solution"},
 }
 #: Imported inside the function that needs them, never at the top of a file.
-LATE = {"highspy", "pandas", "matplotlib", "jinja2", "typer", "rich", "pyomo", "cvxpy", "networkx", "pyarrow", "scipy", "numba", "pyscipopt"}
+LATE = {"highspy", "pandas", "matplotlib", "jinja2", "typer", "rich", "pyomo", "cvxpy", "networkx", "pyarrow", "scipy", "numba", "pyscipopt", "clarabel"}
 #: The exceptions: the CLI is loaded only to be run; the progress bar only when there is a terminal.
 MAY_IMPORT_EARLY = {"cli.py", "__main__.py"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,9 +87,56 @@ def minimise(
     assert not (whole and curved)
     given = (linear, matrix, row_lower, row_upper, lower, upper, hessian if curved else None, integer if whole else None, constant)
     found = _solved(*given, time_limit, presolve, REGULARISATION)
-    if curved and found.status is Status.FAILED:  # it cycled, or stopped early: more regularisation, held to the same proof
+    if curved and _doubtful(found, given):  # it cycled, stopped early, or saw a ray that is none: more regularisation, held to the same proof
         found = _solved(*given, time_limit, presolve, 1e-7)
+        if _doubtful(found, given):
+            found = _by_interior_point(found, given, time_limit)
     return found
+
+
+def _by_interior_point(found: Solved, given: tuple[Any, ...], time_limit: float) -> Solved:
+    """Another method's answer, accepted if its multipliers prove it; else the failure."""
+    from stackopt.backends.interior_point import interior_point
+
+    linear, matrix, row_lower, row_upper, lower, upper, hessian, _, constant = given
+    answer = interior_point(linear, matrix, row_lower, row_upper, lower, upper, hessian, time_limit=time_limit)
+    failed = replace(found, status=Status.FAILED, x=None, value=np.nan, bound=-np.inf)
+    if answer is None:
+        return failed
+    x, duals = np.clip(answer[0], lower, upper), answer[1]
+    broken = violation(x, matrix, row_lower, row_upper, lower, upper)
+    value = constant + float(linear @ x) + 0.5 * float(x @ (hessian @ x))
+    reduced = np.asarray(linear + hessian @ x - matrix.T @ duals, float)
+    # multipliers of sides that are missing are rounding; what they stand for is in the gap of the reduced costs
+    duals = np.where((duals > 0) & np.isinf(row_lower), 0.0, np.where((duals < 0) & np.isinf(row_upper), 0.0, duals))
+    gap = duality_gap(x, duals, reduced, matrix, row_lower, row_upper, lower, upper)
+    if not (broken <= ACCEPTED * (1.0 + np.abs(x).max(initial=0.0)) and gap <= ACCEPTED * (1.0 + abs(value))):
+        return failed
+    return Solved(Status.OPTIMAL, x, value, value - gap, duals, reduced, "interior point, proved by its multipliers")
+
+
+def _doubtful(found: Solved, given: tuple[Any, ...]) -> bool:
+    """Whether a quadratic answer is not to be believed: a failure, or "unbounded" without a direction that shows it."""
+    return found.status is Status.FAILED or (found.status is Status.UNBOUNDED and descent(*given[:7]) is None)
+
+
+def descent(
+    linear: Array, matrix: csr_array, row_lower: Array, row_upper: Array, lower: Array, upper: Array, hessian: csr_array | None = None
+) -> Array | None:
+    """A direction [n] of largest entry 1 along which a feasible convex program falls for ever, or None: every finite side is kept, the
+    objective falls linearly and has no curvature.
+    """
+    from scipy import sparse
+
+    low, high = np.where(np.isfinite(row_lower), 0.0, -np.inf), np.where(np.isfinite(row_upper), 0.0, np.inf)
+    if hessian is not None:
+        flat = np.zeros(hessian.shape[0])
+        matrix = sparse.csr_array(sparse.vstack([matrix, hessian], format="csr"))
+        low, high = np.concatenate([low, flat]), np.concatenate([high, flat])
+    found = minimise(linear, matrix, low, high, np.where(np.isfinite(lower), 0.0, -1.0), np.where(np.isfinite(upper), 0.0, 1.0))
+    if found.x is None or not found.value < -1e-9 * max(1.0, float(np.abs(linear).max(initial=0.0))):
+        return None
+    return np.asarray(found.x / np.abs(found.x).max(), float)
 
 
 def _solved(

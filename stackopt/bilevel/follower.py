@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stackopt.backends.matrix import Solved, minimise
+from stackopt.backends.matrix import Solved, descent, minimise
 from stackopt.bilevel.point import Array
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.errors import MissingPackage
@@ -196,19 +196,7 @@ def _by_scip(p: FollowerProgram, time_limit: float) -> Solved | None:
 
 
 def recession(p: FollowerProgram) -> Array | None:
-    """A direction [n_k] of largest entry 1 along which the follower improves for ever, or None.
-
-    Feasible directions keep every finite side; the objective must fall linearly and have no curvature along them.
-    """
-    from scipy import sparse
-
+    """A direction [n_k] of largest entry 1 along which the follower improves for ever, or None."""
     if p.quadratic:
         return None
-    matrix = sparse.csr_array(sparse.vstack([p.matrix, p.hessian], format="csr"))
-    flat = np.zeros(len(p.columns))
-    low = np.concatenate([np.where(np.isfinite(p.row_lower), 0.0, -np.inf), flat])
-    high = np.concatenate([np.where(np.isfinite(p.row_upper), 0.0, np.inf), flat])
-    found = minimise(p.linear, matrix, low, high, np.where(np.isfinite(p.lower), 0.0, -1.0), np.where(np.isfinite(p.upper), 0.0, 1.0))
-    if found.x is None or not found.value < -1e-9:
-        return None
-    return np.asarray(found.x / np.abs(found.x).max(), float)
+    return descent(p.linear, p.matrix, p.row_lower, p.row_upper, p.lower, p.upper, p.hessian)

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 from scipy.optimize import linprog
 
-from stackopt.backends.matrix import duality_gap, minimise
+from stackopt.backends.matrix import descent, duality_gap, minimise
 from stackopt.backends.warm import WarmLp
 from stackopt.solution import Status
 
@@ -108,3 +108,37 @@ def test_a_process_that_used_highs_with_more_threads_before():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "status OPTIMAL 1.0"
+
+
+def test_a_bounded_quadratic_program_is_not_called_unbounded():
+    """min 5 a + b + (a - b)^2 over a >= -2, b <= 3: -12.25 at (-2, -2.5), which HiGHS's active-set method was seen to miss."""
+    hessian = sparse.csr_array([[2.0, -2.0], [-2.0, 2.0]])
+    found = minimise(
+        np.array([5.0, 1.0]), sparse.csr_array((0, 2)), np.zeros(0), np.zeros(0), np.array([-2.0, -np.inf]), np.array([np.inf, 3.0]), hessian=hessian
+    )
+    assert found.status is Status.OPTIMAL
+    assert found.value == pytest.approx(-12.25, abs=1e-6)
+    falls = minimise(
+        np.array([-1.0, -1.0]), sparse.csr_array((0, 2)), np.zeros(0), np.zeros(0), np.full(2, -np.inf), np.full(2, np.inf), hessian=hessian
+    )
+    assert falls.status in (Status.UNBOUNDED, Status.FAILED)
+    direction = descent(np.array([-1.0, -1.0]), sparse.csr_array((0, 2)), np.zeros(0), np.zeros(0), np.full(2, -np.inf), np.full(2, np.inf), hessian)
+    assert direction == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_interior_points_and_active_sets_agree(seed):
+    from stackopt.backends.interior_point import interior_point
+
+    cost, matrix, rhs = program(seed)
+    root = np.random.default_rng(seed).normal(size=(2, 3))
+    hessian = sparse.csr_array(root.T @ root)
+    low = np.where(np.arange(4) == 1, rhs, -np.inf) if seed % 2 else np.full(4, -np.inf)
+    found = minimise(cost, matrix, low, rhs, *BOX, hessian=hessian)
+    other = interior_point(cost, matrix, low, rhs, *BOX, hessian)
+    if found.status is Status.INFEASIBLE:
+        assert other is None
+        return
+    x, duals = other
+    assert cost @ x + 0.5 * x @ (hessian @ x) == pytest.approx(found.value, abs=1e-6)
+    assert duals[rhs - matrix @ x > 1e-3] == pytest.approx(0.0, abs=1e-6)
