@@ -220,20 +220,18 @@ class _Reading:
 
     def _check_symbols(self, body: Polynomial, k: int, where: str) -> None:
         """Notes the multipliers that a polynomial uses; only the leader may."""
-        for key in [*body.linear, *(key for pair in body.quadratic for key in pair)]:
-            of = self.targets.get(key[0])  # type: ignore[index]
-            if of is None:
-                continue
-            place = key[1]  # type: ignore[index]
-            self.draft.multiplier(key, _key(of, place))
-            if k >= 0:
-                raise InvalidProgram("multiplier-place", where=f"{where} uses dual(...)")
+        for key in _keys(body):
+            of = self.targets.get(key[0])
+            if of is not None:
+                self.draft.multiplier(key, _key(of, key[1]))
+                if k >= 0:
+                    raise InvalidProgram("multiplier-place", where=f"{where} uses dual(...)")
 
     def _row(self, k: int, text: str, position: int, constraint: Any, expression: Any) -> None:
         kind, where = type(constraint).__name__, f"constraint `{text}`"
         flipped = kind == "NonNeg" or (len(constraint.args) == 2 and not constraint.args[0].variables() and bool(constraint.args[1].variables()))
         equal = kind in ("Equality", "Zero")
-        bodies = self.terms.polynomials(-expression if flipped else expression, where) if kind != "NonNeg" else self.terms.polynomials(expression, where)
+        bodies = self.terms.polynomials(-expression if flipped and kind != "NonNeg" else expression, where)
         low, high = (0.0, 0.0) if equal else (0.0, math.inf) if flipped else (-math.inf, 0.0)
         for at, place in entries(constraint.shape):
             body = bodies[place]
@@ -251,8 +249,7 @@ class _Reading:
         for place, body in enumerate(self.terms.polynomials(expression, f"`{text}`")):
             self.tight.check(body, 1, f"`{text}`", own=made.variable.id)
             self._check_symbols(body, k, f"`{text}`")
-            used = {key for key in body.linear if self.draft.owner.get(key, 0) >= 0}
-            if k < 0 and used and self.ties == "pessimistic":
+            if k < 0 and self.ties == "pessimistic" and any(self.draft.owner.get(key, 0) >= 0 for key in _keys(body)):
                 where = f"`{made.text}` in the leader's problem contains decisions of a follower"
                 raise InvalidProgram("piecewise", where=where, help='the worst optimum of the follower is not found term by term; use ties="optimistic"')
             at = np.unravel_index(place, expression.shape, order="F") if expression.shape else ()
@@ -263,6 +260,11 @@ class _Reading:
 def _key(thing: Any, place: int) -> Any:
     """What an entry of a variable or of a constraint is called in the draft."""
     return (thing.id, place) if hasattr(thing, "is_affine") else ("row", thing.id, place)
+
+
+def _keys(body: Polynomial) -> list[Any]:
+    """Everything that a polynomial uses."""
+    return [*body.linear, *(key for pair in body.quadratic for key in pair)]
 
 
 def _players(cp: Any, leader: Any, follower: Any, followers: Sequence[Any], decides: Any) -> tuple[list[Any], list[list[Any]]]:

@@ -166,7 +166,8 @@ def _spread(cp: Any, variable: Any, shape: tuple[int, ...], axis: Any) -> Any:
     if len(shape) == 1:
         return variable if variable.size == 1 and variable.shape == () else cp.reshape(variable, (), order="F")
     if len(shape) != 2 or not isinstance(axis, int | np.integer):
-        raise InvalidProgram("nonlinear", where=f"a maximum over axis {axis} of shape {shape}", help="take it over one axis of a matrix, or over everything")
+        where = f"`{variable.name()}` over axis {axis} of shape {shape}"
+        raise InvalidProgram("nonlinear", where=where, help="take it over one axis of a matrix, or over everything")
     m, n = shape
     return np.ones((m, 1)) @ cp.reshape(variable, (1, n), order="F") if axis % 2 == 0 else cp.reshape(variable, (m, 1), order="F") @ np.ones((1, n))
 

@@ -91,6 +91,7 @@ class Terms:
         self.cp, self.keys = cp, tuple(keys)
         self.columns = len(self.keys)
         self._start: dict[int, int] = {}
+        self._seen: dict[int, tuple[Any, Form]] = {}
         at = 0
         for variable in variables:
             self._start[variable.id] = at
@@ -121,6 +122,11 @@ class Terms:
         return bodies
 
     def _form(self, expression: Any) -> Form:
+        if id(expression) not in self._seen:  # a sub-expression may be used many times
+            self._seen[id(expression)] = (expression, self._formed(expression))
+        return self._seen[id(expression)][1]
+
+    def _formed(self, expression: Any) -> Form:
         cp, name = self.cp, type(expression).__name__
         if name in POWERS:
             return self._power(expression)

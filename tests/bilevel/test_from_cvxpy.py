@@ -430,6 +430,24 @@ def test_without_cvxpy(monkeypatch):
 # --- the same program however it is stated ----------------------------------------------------------------------------
 
 
+def test_one_program_from_cvxpy_pyomo_matrices_and_files(tmp_path):
+    pyo = pytest.importorskip("pyomo.environ")
+    m = pyo.ConcreteModel(name="toll")
+    m.toll = pyo.Var(bounds=(0, 8))
+    m.follower = pyo.Block()
+    m.follower.flow = pyo.Var()
+    m.follower.cost = pyo.Objective(expr=-m.follower.flow)
+    m.follower.rows = pyo.ConstraintList()
+    for row in (2 * m.follower.flow <= 7 * m.toll, 4 * m.follower.flow + m.toll >= 8, 2 * m.follower.flow + m.toll <= 13, m.follower.flow + m.toll <= 8):
+        m.follower.rows.add(row)
+    m.cap = pyo.Constraint(expr=m.follower.flow <= 5)
+    m.cost = pyo.Objective(expr=3 * m.follower.flow + m.toll)
+    program = so.from_pyomo(m, follower=m.follower)
+    so.write(program, tmp_path / "toll.mps"), so.write(program, tmp_path / "toll.json")
+    programs = [program, toll()[2], toll_in_matrices(), so.read(tmp_path / "toll.mps"), so.read(tmp_path / "toll.json")]
+    assert len({p.fingerprint() for p in programs}) == 1
+
+
 @pytest.mark.parametrize("name", catalog.cases())
 def test_recorded_cases_stated_in_cvxpy_are_the_same_programs(name):
     case = catalog.case(name)
