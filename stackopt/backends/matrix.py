@@ -106,9 +106,9 @@ def _by_interior_point(found: Solved, given: tuple[Any, ...], time_limit: float)
     x, duals = np.clip(answer[0], lower, upper), answer[1]
     broken = violation(x, matrix, row_lower, row_upper, lower, upper)
     value = constant + float(linear @ x) + 0.5 * float(x @ (hessian @ x))
-    reduced = np.asarray(linear + hessian @ x - matrix.T @ duals, float)
     # multipliers of sides that are missing are rounding; what they stand for is in the gap of the reduced costs
     duals = np.where((duals > 0) & np.isinf(row_lower), 0.0, np.where((duals < 0) & np.isinf(row_upper), 0.0, duals))
+    reduced = np.asarray(linear + hessian @ x - matrix.T @ duals, float)
     gap = duality_gap(x, duals, reduced, matrix, row_lower, row_upper, lower, upper)
     if not (broken <= ACCEPTED * (1.0 + np.abs(x).max(initial=0.0)) and gap <= ACCEPTED * (1.0 + abs(value))):
         return failed
