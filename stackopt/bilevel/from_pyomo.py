@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +111,7 @@ class PyomoOrigin:
     """
 
     def __init__(self, model: Any, reader: Reader, places: Places) -> None:
-        self._model: Any = weakref.ref(model)
+        self._model: Any = model  # alive, so that a variable of another model with the same names is told apart
         self._fixed = {var.name: number(value) for var, value in reader.fixed.values()}
         self._symbol = {name: places.symbol[key] for key, name in reader.names.items() if key in places.symbol}
         self._row = {name: places.row[key] for key, name in reader.names.items() if key in places.row}
@@ -154,8 +153,7 @@ class PyomoOrigin:
         return None if None in found.tolist() or not len(found) else found
 
     def _mine(self, key: Any) -> bool:
-        model = None if self._model is None else self._model()
-        return model is None or _within(key, model)
+        return self._model is None or _within(key, self._model)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_model": None}

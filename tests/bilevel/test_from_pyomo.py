@@ -31,6 +31,9 @@ def toll():
     return m
 
 
+OTHER = toll()  # kept: Pyomo components do not keep their model
+
+
 def read(m, **settings):
     return so.from_pyomo(m, **({} if "follower" in settings else {"follower": m.follower}), **settings)
 
@@ -294,7 +297,7 @@ def test_published_programs_with_multipliers_have_their_published_values(name):
         (lambda m: m.cap, "`cap` is the leader's"),
         (lambda m: m.toll, "`toll` is the leader's"),
         (lambda m: m.follower.off, "`follower.off` is deactivated, fixed or without a bound"),
-        (lambda m: toll().follower.road, "`follower.road` is not in the model"),
+        (lambda m: OTHER.follower.road, "`follower.road` is not in the model"),
     ],
 )
 def test_only_followers_rows_and_variables_have_multipliers(of, reason):
@@ -327,7 +330,7 @@ def test_a_program_survives_pickling_and_still_finds_variables():
     assert program.origin.row(m.firm["b"].store.level) == ("firm[b]", "firm[b].store.level")
 
 
-@pytest.mark.parametrize("stranger", [lambda m: toll().toll, lambda m: m.late, lambda m: m.cap, lambda m: 3, lambda m: m.cost, lambda m: m.none])
+@pytest.mark.parametrize("stranger", [lambda m: OTHER.toll, lambda m: m.late, lambda m: m.cap, lambda m: 3, lambda m: m.cost, lambda m: m.none])
 def test_an_unknown_key_is_refused(stranger):
     m = toll()
     program = read(m)
