@@ -76,15 +76,18 @@ def coupling_rows(program: BilevelProgram, search: Search | None, time_limit: fl
     """An irreducible set of coupling rows that excludes every optimal response, and how near responses come; or no response at all."""
     rows, budget = coupling(program), _Budget(search, time_limit)
     others = [i for i in range(len(program.leader.rows)) if i not in rows]
-    if not rows or budget.feasible(_keeping(program, others)) is False:
+    answered = budget.feasible(_keeping(program, others))
+    if answered is False:
         who = f"follower `{program.followers[0].name}` has" if len(program.followers) == 1 else "all followers have"
         what = "an optimal response" if len(program.followers) == 1 else "optimal responses to each other"
         return Diagnosis("no response", f"no leader decision within its own rows at which {who} {what}")
+    if not rows:
+        return Diagnosis("unknown", "no reason was found" + (": a search found a feasible point" if answered else " in the time"))
     core = _core(program, rows, others, budget)
     if core is None:
         names = tuple(program.leader.rows.names[i] for i in rows)
         more = "" if len(rows) > MOST else "; which of them could not be settled in the time"
-        return Diagnosis("coupling rows" if len(rows) == 1 else "unknown", f"among the leader rows that contain follower variables{more}", names)
+        return Diagnosis("unknown", f"among the leader rows that contain follower variables{more}", names)
     named = [f"`{program.leader.rows.names[i]}` ({_row_text(program, i)})" for i in core]
     rows_named = f"leader row{'s' * (len(core) > 1)} {joined(named)}"
     if program.ties == "optimistic":
@@ -92,6 +95,8 @@ def coupling_rows(program: BilevelProgram, search: Search | None, time_limit: fl
     else:
         because = f"{rows_named}: at every decision some optimal response breaks {'it' if len(core) == 1 else 'one of them'}"
     nearest, point = _nearest(program, core, others, rows, budget)
+    if point is not None and not nearest:
+        return Diagnosis("unknown", f"no reason was found: optimal responses that keep {named[0]} exist", nearest_point=point)
     return Diagnosis("coupling rows", because, tuple(program.leader.rows.names[i] for i in core), nearest, point)
 
 
@@ -119,9 +124,12 @@ def _row_text(program: BilevelProgram, i: int) -> str:
 
 
 def _nearest(program: BilevelProgram, core: list[int], others: list[int], rows: list[int], budget: _Budget) -> tuple[str, Point | None]:
-    """How near optimal responses come to the first row of `core`, all other rows kept, or those of `core` if that is not possible."""
+    """How near optimal responses come to the first row of `core`, all other rows kept, or those of `core` if that is not possible.
+
+    Without words, but with a point, if they keep it.
+    """
     row, old = core[0], program.leader.rows
-    best: tuple[float, str, Point] | None = None
+    best: tuple[float, str, Point, float] | None = None
     for rest in (sorted(set(others + rows) - {row}), sorted(set(others + core) - {row})):
         if best is not None:
             break
@@ -135,18 +143,23 @@ def _nearest(program: BilevelProgram, core: list[int], others: list[int], rows: 
                 continue
             reached = float(old.activity(run.candidate.symbols)[row])
             if best is None or abs(reached - limit) < best[0]:
-                best = (abs(reached - limit), _reached(program, row, reached, word, run.candidate), run.candidate)
-    return ("", None) if best is None else best[1:]
+                best = (abs(reached - limit), _reached(program, row, reached, word, run.candidate), run.candidate, float(limit))
+    if best is None:
+        return "", None
+    met = program.ties == "optimistic" and best[0] <= 1e-7 * (1.0 + abs(best[3]))
+    return ("" if met else best[1]), best[2]
 
 
 def _aimed(program: BilevelProgram, kept: BilevelProgram, row: int, sense: Sense, limit: float) -> BilevelProgram:
-    """`kept` with the row's left-hand side as objective, towards its side and not beyond it."""
+    """`kept` with the row's left-hand side as objective, towards its side and not beyond it; with ties against the leader its worst."""
     from scipy import sparse
 
     old = program.leader.rows
     goal = Objective(sense, np.asarray(old.matrix[[row]].toarray()[0], float), old.quadratic.get(row))
-    low, high = (-np.inf, limit) if sense == "max" else (limit, np.inf)
     rows = kept.leader.rows
+    if program.ties == "pessimistic":
+        return replace(kept, leader=Level(kept.leader.name, goal, rows))
+    low, high = (-np.inf, limit) if sense == "max" else (limit, np.inf)
     quadratic = dict(rows.quadratic) | ({len(rows): old.quadratic[row]} if row in old.quadratic else {})
     more = Rows(
         (*rows.names, old.names[row]), sparse.csr_array(sparse.vstack([rows.matrix, old.matrix[[row]]], format="csr")),
@@ -163,7 +176,8 @@ def _reached(program: BilevelProgram, row: int, value: float, word: str, point: 
     if len(used) == 1 and row not in rows.quadratic:
         coefficient, name = entries[used[0]], program.symbols[used[0]]
         word = word if coefficient > 0 else {"largest": "smallest", "smallest": "largest"}[word]
-        what = "response" if used[0] < program.size else "multiplier"
+        what = "multiplier" if used[0] >= program.size else "worst response" if program.ties == "pessimistic" else "response"
         return f"{word} {what} is {name} = {number(value / coefficient)}, at {values_shown(program, point.values, others)}"
     expression = terms(program.symbols, rows.matrix[[row]], rows.quadratic.get(row))
-    return f"{word} value of {expression} is {number(value)}, at {values_shown(program, point.values, np.arange(program.size))}"
+    worst = "worst " if program.ties == "pessimistic" else ""
+    return f"{word} {worst}value of {expression} is {number(value)}, at {values_shown(program, point.values, np.arange(program.size))}"

@@ -58,7 +58,8 @@ class System:
 
     def shown(self, rows: list[int]) -> str:
         """Rows as a person reads them."""
-        named = [f"`{self.names[i]}`{self._whose(i)} ({self.text(i)})" for i in rows[:SHOWN]]
+        several = len(set(self.level[rows].tolist())) > 1
+        named = [f"`{self.names[i]}`{self._whose(i) if several else ''} ({self.text(i)})" for i in rows[:SHOWN]]
         rest = [f"{len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
         return joined([*named, *rest]) if rows else "the bounds alone"
 
