@@ -4,6 +4,7 @@ import functools
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import stackopt as so
@@ -60,16 +61,14 @@ def test_the_recorded_solution_is_certified():
         values = found.record["verification"].get("solution")
         if values is None or (not SCIP and found.program.kind(0) not in ("LP", "QP", "MILP")):
             continue
-        point = so.Point(*(symbols(found.program, values)))
+        point = so.Point(*symbols(found.program, values))
         certificate = found.program.certify(point)
-        if not found.agrees(float(certificate.value)):
-            failed[name] = (float(certificate.value), found.value)
+        if not certificate.certified or not found.agrees(float(certificate.value)):
+            failed[name] = (float(certificate.value), found.value, [(check.name, check.residual) for check in certificate.failures])
     assert not failed
 
 
 def symbols(program, values):
-    import numpy as np
-
     every = np.array([values[name] for name in program.symbols], float)
     return every[: program.size], every[program.size :]
 
