@@ -246,10 +246,23 @@ def save_policies(path: Path, found: dict[str, Any]) -> None:
 
 
 @app.command()
-def models(name: Annotated[str | None, typer.Argument(help="Show one model: algebra, source, parameters, known answers.")] = None) -> None:
-    """The catalogue: games that ship with the package."""
+def models(
+    name: Annotated[str | None, typer.Argument(help="Show one: algebra, source, parameters, known answers.")] = None,
+    cases: Annotated[bool, typer.Option("--cases", help="List the recorded bilevel programs.")] = False,
+) -> None:
+    """The catalogue: models that ship with the package, and recorded bilevel programs."""
     from stackopt import catalog
 
+    if name in catalog.cases():
+        typer.echo(str(catalog.case(name)))
+        return
+    if cases:
+        listed = [catalog.case(one) for one in catalog.cases()]
+        typer.echo(f"{len(listed)} recorded bilevel programs; `stackopt models NAME` shows one, `stackopt solve NAME` solves it")
+        width, kinds = max(len(case.name) for case in listed), max(len(case.kind) for case in listed)
+        for case in listed:
+            typer.echo(f"  {case.name:<{width}}  {case.kind:<{kinds}}  {'infeasible' if case.value is None else f'{case.value:.6g}'}")
+        return
     if name is not None:
         entry = catalog.model(name)
         typer.echo(f"{entry}\n\n{entry.text}")
@@ -261,6 +274,7 @@ def models(name: Annotated[str | None, typer.Argument(help="Show one model: alge
         head = f"  {entry.name:<{names}}  {entry.kind:<{kinds}}  "
         width = max(shutil.get_terminal_size((81, 24)).columns, len(head) + 30)
         typer.echo(textwrap.fill(entry.title, width, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False))
+    typer.echo(f"and {len(catalog.cases())} recorded bilevel programs; `stackopt models --cases` lists them")
 
 
 @app.command()

@@ -455,6 +455,20 @@ def test_solve_a_recorded_bilevel_program():
     assert "did you mean 'bjm_jump_01'" in near.stderr
 
 
+def test_models_lists_and_shows_recorded_bilevel_programs():
+    assert "and 94 recorded bilevel programs" in run("models").stdout.splitlines()[-1]
+    listed = run("models", "--cases").stdout.splitlines()
+    assert len(listed) == 95
+    assert listed[1].split() == ["basblib_as_2013_01", "LP-LP", "0"]
+    assert any(line.split() == ["bjm_jointc1_part1_infeasible", "LP-LP", "infeasible"] for line in listed)
+    shown = run("models", "bjm_moshirvaziri1996").stdout
+    assert shown.startswith("Case bjm_moshirvaziri1996")
+    assert "known   15.40007129   (published: 15.4)" in shown
+    assert 'BilevelProgram "bjm_moshirvaziri1996"' in shown
+    assert str(stackopt.catalog.case("bjm_jump_01")) in repr(stackopt.catalog.case("bjm_jump_01"))
+    assert "BilevelProgram" in stackopt.catalog.case("bjm_jump_01")._repr_html_()
+
+
 def test_solve_refuses_with_its_own_exit_code():
     refused = run("solve", "bjm_conejo2016_dual", "--method", "big-m")
     assert refused.exit_code == 4

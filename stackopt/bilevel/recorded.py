@@ -12,6 +12,7 @@ from typing import Any
 
 from stackopt.bilevel.json_file import SCHEMA, from_record, load
 from stackopt.bilevel.program import BilevelProgram
+from stackopt.display import Block, number
 from stackopt.errors import InvalidProgram
 
 
@@ -49,6 +50,23 @@ class Case:
     tolerance: float
     record: Mapping[str, Any]
     program: BilevelProgram
+
+    def block(self) -> Block:
+        """The printed form: title, class, source, known answers, then the program."""
+        rows = [("class", self.kind), ("source", self.source), ("status", self.status)]
+        if self.value is not None:
+            published = "" if self.published is None else f"   (published: {number(self.published)})"
+            rows.append(("known", f"{number(self.value, 10)}{published}"))
+        rows += [("notes", str(self.record["notes"]))] if self.record.get("notes") else []
+        return Block(f"Case {self.name}: {self.title}", tuple(rows), (self.program.block(),))
+
+    def __str__(self) -> str:
+        return self.block().text()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.block().html()
 
     def agrees(self, value: float) -> bool:
         """Whether a leader's value is the known optimum, within the tolerance."""
