@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from stackopt import catalog
-from stackopt.errors import CODES
+from stackopt.codes import CODES
 
 HEADER = """# Error index
 
-Made from `stackopt.errors.CODES` by `python docs/generate.py`. Every error prints the law that was broken, the first
+Made from `stackopt.codes` by `python docs/generate.py`. Every error prints the law that was broken, the first
 witness, the remedy, and the name of its section here. Braces stand for figures of the case at hand.
 """
 

@@ -110,7 +110,7 @@ class Refusal:
     Attributes
     ----------
     code : str
-        A key of `stackopt.errors.CODES`.
+        A key of `stackopt.codes.CODES`.
     because : str
         The witness, e.g. where the transitions depend on the leader's action.
     remedy : str

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from stackopt.certificate import Certificate
-from stackopt.errors import CODES, InvalidInput, Refused
+from stackopt.codes import CODES
+from stackopt.errors import InvalidInput, Refused
 from stackopt.games.profile import Profile
 from stackopt.games.stackelberg import StackelbergGame, stay
 from stackopt.solution import Refusal, Run, Status

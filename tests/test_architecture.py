@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "stackopt"
 
 #: Layer of each top-level part of the package. A part may import its own layer's files and those below.
 LAYERS = {
-    "errors": 0, "display": 0, "certificate": 0, "solution": 0,
+    "codes": 0, "errors": 0, "display": 0, "certificate": 0, "solution": 0,
     "bounds": 1,
     "programs": 2, "games": 2,
     "backends": 3, "bilevel": 3,
@@ -27,8 +27,8 @@ STRANGERS = {("exact", "learning"), ("learning", "exact"), ("programs", "games")
 UPWARDS = {("solving", "exact"), ("solution", "plot")}
 #: `learning` stands at layer 5 but sees only layer 2: a learner knows nothing of programs and solvers.
 ONLY = {
-    "learning": {"learning", "games", "bounds", "errors", "display", "certificate", "solution"},
-    "backends": {"backends", "programs", "errors", "display", "certificate", "solution"},
+    "learning": {"learning", "games", "bounds", "codes", "errors", "display", "certificate", "solution"},
+    "backends": {"backends", "programs", "codes", "errors", "display", "certificate", "solution"},
 }
 #: Imported inside the function that needs them, never at the top of a file.
 LATE = {"highspy", "pandas", "matplotlib", "jinja2", "typer", "rich", "pyomo", "cvxpy", "networkx", "pyarrow", "scipy", "numba", "pyscipopt", "clarabel"}

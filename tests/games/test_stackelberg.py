@@ -7,7 +7,8 @@ import pytest
 from scipy import sparse
 
 import stackopt as so
-from stackopt.errors import CODES, InvalidGame
+from stackopt.codes import CODES
+from stackopt.errors import InvalidGame
 
 S, A, B = 2, 2, 3
 

@@ -1,0 +1,13 @@
+"""The error index as data: every code with its law, its remedy and why the law exists."""
+
+from __future__ import annotations
+
+from stackopt.codes.bilevel import CODES as _BILEVEL
+from stackopt.codes.code import ErrorCode
+from stackopt.codes.front_ends import CODES as _FRONT_ENDS
+from stackopt.codes.games import CODES as _GAMES
+from stackopt.codes.methods import CODES as _METHODS
+
+CODES: dict[str, ErrorCode] = _GAMES | _BILEVEL | _FRONT_ENDS | _METHODS
+
+__all__ = ["CODES", "ErrorCode"]
