@@ -117,5 +117,15 @@ def _scip_available() -> bool:
 
 
 def _no_scip(program: BilevelProgram) -> Refusal:
-    what = ", ".join(sorted({program.kind(k) for k in range(len(program.followers))}))
-    return Refusal("needs-scip", law={"what": f"followers: {what}; leader: {'rows' if program.leader.rows.quadratic else 'objective'} not convex"})
+    """Names what keeps the program from the searches that need no optional package."""
+    leader, reasons = program.leader, list[str]()
+    form = kkt_refusal(program)
+    if form is not None:
+        reasons.append(str(form.law["why"]))
+    if leader.rows.quadratic:
+        reasons.append(f"leader row `{leader.rows.names[next(iter(leader.rows.quadratic))]}` is quadratic")
+    if not convex(leader.objective, np.arange(len(program.symbols))):
+        reasons.append("the leader's objective is not convex")
+    elif leader.objective.quadratic is not None and any(program.kind(k) == "MILP" for k in range(len(program.followers))):
+        reasons.append("the leader's objective is quadratic")
+    return Refusal("needs-scip", law={"what": "; ".join(reasons)})

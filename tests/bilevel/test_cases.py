@@ -11,7 +11,7 @@ import stackopt as so
 from stackopt import catalog
 from stackopt.bilevel.recorded import read_case
 from stackopt.cli_bilevel import METHODS
-from stackopt.errors import InvalidProgram, UnknownModel
+from stackopt.errors import InvalidProgram, Refused, UnknownModel
 
 ROOT = Path(__file__).parents[2]
 CASES = catalog.cases()
@@ -79,9 +79,27 @@ def test_exact(name):
     ended, found = outcome(name, "exact")
     if ended == "refused":
         assert not SCIP, "with SCIP installed nothing is refused"
-        assert "pyscipopt" in str(found)
+        assert found.code == "needs-scip"
         return
     assert ended == "correct", f"{found}\nknown {case(name).value}, published {case(name).published}"
+
+
+def test_without_scip_what_is_not_convex_is_refused(monkeypatch):
+    """Everything with linear or convex quadratic followers and a convex leader, and every integer follower, needs no optional package."""
+    monkeypatch.setattr("stackopt.exact.bilevel._scip_available", lambda: False)
+    refused = {}
+    for name in CASES:
+        refusal = so.Exact().refuses(case(name).program)
+        if refusal is not None:
+            assert refusal.code == "needs-scip"
+            refused[name] = refusal.error().law.partition("SCIP (")[2]
+    assert refused["bolib_AnEtal2009"] == "follower `follower` is a nonconvex QP; the leader's objective is not convex)"
+    assert refused["pao_barguel"] == "row `f1_1` of `follower` multiplies its variables by others')"
+    assert refused["bjm_conejo2016_dual"] == "the leader's objective is not convex)"
+    assert refused["basblib_d_1992_01"] == "follower `follower` is quadratically constrained)"
+    assert len(refused) == 14
+    with pytest.raises(Refused, match=r"\[needs-scip\]"):
+        so.solve(case("bolib_AnEtal2009").program)
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "exact"])
