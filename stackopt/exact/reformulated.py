@@ -5,32 +5,26 @@ The bilevel problem certifies whatever comes back: each follower is solved again
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from stackopt.backends import scip
-from stackopt.backends.answer import Answer
-from stackopt.bilevel.kkt import Kkt, kkt, kkt_refusal
+from stackopt.bilevel.kkt import kkt
 from stackopt.bilevel.point import Point
 from stackopt.bilevel.program import BilevelProgram
-from stackopt.certificate import Bound
-from stackopt.display import number
 from stackopt.errors import InvalidMethod, Refused
 from stackopt.exact.attained import attained
-from stackopt.exact.bilevel import OPTIMISTIC_VALUE, Found
 from stackopt.exact.global_search import conditions, scip_global
-from stackopt.exact.polish import polished
-from stackopt.programs.quadratic import QuadraticProgram
-from stackopt.reformulations.big_m import big_m, on_their_bound
+from stackopt.exact.handed_over import missing, refuses, run
+from stackopt.reformulations.big_m import big_m
 from stackopt.reformulations.indicator import indicator
+from stackopt.reformulations.multiplier_bounds import multiplier_bounds
 from stackopt.reformulations.reduction import Reduction
 from stackopt.reformulations.sos1 import sos1
 from stackopt.reformulations.strong_duality import strong_duality
-from stackopt.solution import Progress, Refusal, Report, Run, Status
+from stackopt.solution import Refusal, Report, Run
 
 Bounds = Mapping[str, float] | tuple[tuple[str, float], ...] | None
 
@@ -94,20 +88,30 @@ class BigM:
     def reformulate(self, problem: BilevelProgram) -> Reduction:
         """The mixed-integer program, to be read, written or edited.
 
+        Constants hold for every decision of the leader where that can be proved, else for those at least as good as one that is attained:
+        `Reduction.bounds` says so. The latter do not survive edits that make the optimum worse.
+
         Raises
         ------
         Refused
             ``kkt-form`` or ``big-m-unproven``.
         """
-        return big_m(kkt(problem), dict(self.bounds or ()), slacks=dict(self.slacks or ()))
+        form, given, slacks = kkt(problem), dict(self.bounds or ()), dict(self.slacks or ())
+        try:
+            return big_m(form, given, slacks=slacks)
+        except Refused:
+            known = attained(form)
+            if known is None:
+                raise
+            return big_m(form, given, slacks=slacks, proved=multiplier_bounds(form, cutoff=known.claim))
 
     def refuses(self, problem: Any) -> Refusal | None:
         """Followers without optimality conditions, multipliers without a proved or given constant."""
-        return _refuses(problem, self.name, self.solver, self.reformulate)
+        return refuses(problem, self.name, self.solver, self.reformulate)
 
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
         """Search; see the class for what each status means."""
-        return _run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
+        return run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
 
 
 @dataclass(frozen=True)
@@ -150,11 +154,11 @@ class StrongDuality:
 
     def refuses(self, problem: Any) -> Refusal | None:
         """Followers without optimality conditions, and products that are not exact in linear rows."""
-        return _refuses(problem, self.name, self.solver, self.reformulate)
+        return refuses(problem, self.name, self.solver, self.reformulate)
 
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
         """Search; see the class for what each status means."""
-        return _run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
+        return run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
 
 
 @dataclass(frozen=True)
@@ -186,11 +190,11 @@ class Sos1:
 
     def refuses(self, problem: Any) -> Refusal | None:
         """Followers without optimality conditions, and solvers that are absent or do not take SOS1 sets."""
-        return _refuses(problem, self.name, self.solver, self.reformulate)
+        return refuses(problem, self.name, self.solver, self.reformulate)
 
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
         """Search; see the class for what each status means."""
-        return _run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
+        return run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
 
 
 @dataclass(frozen=True)
@@ -222,11 +226,11 @@ class Indicator:
 
     def refuses(self, problem: Any) -> Refusal | None:
         """Followers without optimality conditions, and solvers that are absent or do not take implications."""
-        return _refuses(problem, self.name, self.solver, self.reformulate)
+        return refuses(problem, self.name, self.solver, self.reformulate)
 
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
         """Search; see the class for what each status means."""
-        return _run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
+        return run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
 
 
 @dataclass(frozen=True)
@@ -265,131 +269,13 @@ class Scip:
             if level.name in used and conditions(problem, k) != "exact":
                 why = f"`{used[level.name]}` is a multiplier of `{level.name}`, whose optimality multipliers do not characterise"
                 return Refusal("kkt-form", law={"why": why}, remedy="leave the multiplier out of the leader's program")
-        return _missing("scip")
+        return missing("scip")
 
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
         """Search; see the class for what each status means."""
         return scip_global(problem, time_limit=self.time_limit, seed=seed, report=report).run(problem)
 
 
-# --- shared --------------------------------------------------------------------------------------------------------------
-
-
 def _check_time(limit: float) -> None:
     if not limit >= 0:
         raise InvalidMethod("setting", name="time_limit", law="a number of seconds, not negative", got=repr(limit))
-
-
-def _missing(solver: str) -> Refusal | None:
-    if solver == "scip" and not scip.available():
-        return Refusal("package", law={"feature": "SCIP", "package": "pyscipopt"})
-    return None
-
-
-def _refuses(problem: Any, name: str, solver: str, reformulate: Callable[[BilevelProgram], Reduction]) -> Refusal | None:
-    if not isinstance(problem, BilevelProgram):
-        return Refusal("wrong-problem", law={"method": name, "problem": type(problem).__name__})
-    found = kkt_refusal(problem)
-    if found is not None:
-        return found
-    try:
-        target = reformulate(problem).target
-    except Refused as error:
-        return Refusal(error.code, because=error.where, remedy=error.help, law=error.placeholders)
-    return _solver_refuses(target, solver)
-
-
-def _solver_refuses(target: QuadraticProgram, solver: str) -> Refusal | None:
-    """Why a solver does not take a program."""
-    solver = _chosen(target, solver)
-    if solver == "highs":
-        odd = "SOS1 sets" if target.sos1 else "implications" if target.implications else "" if target.linear_only else "quadratic terms beside integers"
-        return Refusal("solver-features", law={"solver": "HiGHS", "what": odd}, remedy='solver="scip"') if odd else None
-    if solver == "scip":
-        return _missing("scip")
-    from stackopt.backends.pyomo_solver import refusal
-
-    return refusal(target, solver)
-
-
-def _chosen(target: QuadraticProgram, solver: str) -> str:
-    if solver != "auto":
-        return solver
-    return "highs" if target.linear_only else "scip"
-
-
-def _solved(target: QuadraticProgram, solver: str, time_limit: float, seed: int) -> Answer:
-    solver = _chosen(target, solver)
-    if solver == "scip":
-        return scip.solve_program(target, time_limit=time_limit, seed=seed)
-    if solver == "highs":
-        from stackopt.backends.highs_program import solve_program
-
-        return solve_program(target, time_limit=time_limit, seed=seed)
-    from stackopt.backends.pyomo_solver import solve_program as by_pyomo
-
-    return by_pyomo(target, solver, time_limit=time_limit)
-
-
-def _run(
-    problem: BilevelProgram,
-    reformulate: Callable[[BilevelProgram], Reduction],
-    solver: str,
-    time_limit: float,
-    seed: int,
-    report: Report | None,
-) -> Run[Point]:
-    begun = time.perf_counter()
-    if report:
-        report(Progress("reformulating", 0))
-    reduction = reformulate(problem)
-    if report:
-        report(Progress("solving", 1))
-    target = reduction.target
-    found = _solved(target, solver, time_limit - (time.perf_counter() - begun), seed)
-    point = None if found.point is None else accurate(reduction.kkt, found.point)
-    stats: dict[str, Any] = {"nodes": found.nodes, "columns": len(target.names), "rows": len(target.row_names), "formulation": reduction.form}
-    reference = f"{reduction.form}, {found.because.split(':')[0]}"
-    known = attained(reduction.kkt) if reduction.proved else None
-    if known is not None and _refutes(problem, known, found):
-        because = f"solver fault: {found.because}, {found.status} {number(found.bound, 9)}, but {number(known.claim, 9)} is attained"
-        return Found(Status.FAILED, known, np.nan, because, reference, stats).run(problem)
-    if found.status is Status.LIMIT and point is None:
-        point = known
-    outcome = Found(found.status, point, found.bound, found.because, reference, stats).run(problem)
-    return outcome if reduction.proved else _conditional(reduction, found, outcome, problem.maximises)
-
-
-def _refutes(problem: BilevelProgram, known: Point, found: Answer) -> bool:
-    """Whether a point that is attained contradicts a solver's bound."""
-    if found.status is Status.INFEASIBLE:
-        return True
-    sign = problem.leader.objective.sign
-    return bool(np.isfinite(found.bound) and sign * known.claim < sign * found.bound - 1e-6 * (1.0 + abs(found.bound)))
-
-
-def accurate(form: Kkt, v: Any) -> Point:
-    """The point of a solution vector, polished where that loses nothing."""
-    w = v[: len(form.mpec.names)]
-    better = polished(form, w)
-    if better is not None and form.mpec.value(better) <= form.mpec.value(w) + 1e-6 * (1.0 + abs(form.mpec.value(w))):
-        return form.lift(better)
-    return form.lift(w)
-
-
-def _conditional(reduction: Reduction, found: Answer, run: Run[Point], maximises: bool) -> Run[Point]:
-    """What a result with constants that are not proved is worth: an incumbent, and a bound that does not apply."""
-    assumed = [bound for bound in reduction.bounds if not bound.applies]
-    condition = " and ".join(f"the {b.of} never exceeds {number(b.value)}" for b in assumed[:3]) + (f" and {len(assumed) - 3} more" if len(assumed) > 3 else "")
-    bound = None
-    if np.isfinite(found.bound):
-        assumptions = tuple(a for b in assumed for a in b.assumptions)
-        sense = "upper" if maximises else "lower"
-        bound = Bound(found.bound, OPTIMISTIC_VALUE, f"{reduction.form} with given constants", assumptions, sense, "so.Exact() needs no constants")
-    status = Status.LIMIT if run.status.success or run.status in (Status.INFEASIBLE, Status.UNBOUNDED) else run.status
-    if found.point is None:
-        return Run(status, None, bound, run.stats, f"{found.because}, if {condition}")
-    at = on_their_bound(reduction, found.point[: len(reduction.kkt.mpec.names)])
-    word = "optimal" if found.status is Status.OPTIMAL else "the incumbent"
-    said = f"; the {' and the '.join(at[:3])} sits on its constant, which is too small to tell" if at else "; none of them is reached here"
-    return Run(status, run.candidate, bound, {**run.stats, "on_their_bound": ", ".join(at)}, f"{word} if {condition}{said}")

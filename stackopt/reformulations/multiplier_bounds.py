@@ -15,6 +15,9 @@ null vector of the support until an entry vanishes), so some optimal multiplier 
 - *integer* G: :math:`|\det B| \ge 1` and Hadamard's inequality for the cofactors, so :math:`|\mu_p| \le \sum_j |r_j|` times the largest r - 1
   column lengths. Above `USEFUL` it is not offered: such a constant is beyond what floating-point solvers tell from infinity.
 
+*Decisions that matter.* Where the leader's objective is linear and some value is attained, decisions worth less need no bound: the
+programs that bound the rest carry the row "at least as good". Constants found so may cut off worse decisions, never an optimum.
+
 All statements of the second kind hold for the same multiplier, so the smallest of the bounds may be taken for each row.
 """
 
@@ -61,18 +64,25 @@ class Bounds:
     slacks: tuple[Bound, ...]
 
 
-def multiplier_bounds(kkt: Kkt, *, time_limit: float = 60.0) -> Bounds:
+def multiplier_bounds(kkt: Kkt, *, cutoff: float | None = None, time_limit: float = 60.0) -> Bounds:
     """What can be proved about the multipliers and slacks of `kkt`; see the module.
 
     Parameters
     ----------
     kkt : Kkt
+    cutoff : float, optional
+        A leader's value that is attained; bounds are then for decisions at least as good. Without force if its objective is not linear.
     time_limit : float
         Seconds; what is not proved by then counts as not proved.
     """
     deadline = time.perf_counter() + time_limit
     mpec, n = kkt.mpec, kkt.mpec.variables
-    relaxation = first_order(kkt)
+    relaxation, among = first_order(kkt), ""
+    if cutoff is not None and not mpec.curved:
+        among = f", among decisions at least as good as the attained {number(cutoff)}"
+        room = 1e-6 * (1.0 + abs(cutoff))
+        least = np.array([mpec.sign * cutoff + room - mpec.constant])
+        relaxation = relaxation.with_rows(("at least as good",), mpec.linear[None], np.array([-np.inf]), least)
     count, width = len(mpec.names) - n, len(mpec.names)
     from scipy import sparse
 
@@ -87,11 +97,11 @@ def multiplier_bounds(kkt: Kkt, *, time_limit: float = 60.0) -> Bounds:
         one[mine] = values
         for p in mine:
             how[p] = text
-    multipliers = tuple(_multiplier_bound(kkt, p, every[p], one[p], how[p]) for p in range(count))
+    multipliers = tuple(_multiplier_bound(kkt, p, every[p], one[p], how[p], among) for p in range(count))
     slope, side = slack_map(mpec)
     wide = sparse.csr_array((slope.data, slope.indices, slope.indptr), shape=(mpec.pairs, width))
-    room = side + maxima(relaxation, wide, deadline)
-    slacks = tuple(_slack_bound(mpec.pair_label(p), _up(max(room[p], 0.0))) for p in range(mpec.pairs))
+    most = side + maxima(relaxation, wide, deadline)
+    slacks = tuple(_slack_bound(mpec.pair_label(p), _up(max(most[p], 0.0)), among) for p in range(mpec.pairs))
     return Bounds(multipliers, slacks)
 
 
@@ -294,20 +304,20 @@ def hadamard(matrix: Array) -> float:
 # --- statements ----------------------------------------------------------------------------------------------------------
 
 
-def _multiplier_bound(kkt: Kkt, p: int, every: float, one: float, how: str) -> Bound:
+def _multiplier_bound(kkt: Kkt, p: int, every: float, one: float, how: str, among: str) -> Bound:
     of = multiplier_label(kkt, p)
     if np.isfinite(every) and every <= one * (1.0 + 1e-9) + 1e-9:
-        return Bound(_up(max(every, 0.0)), of, "every multiplier: largest over the linear part of the optimality conditions, by duality")
+        return Bound(_up(max(every, 0.0)), of, f"every multiplier: largest over the linear part of the optimality conditions, by duality{among}")
     if np.isfinite(one):
-        return Bound(_up(one), of, f"one multiplier for each answer: {how}")
+        return Bound(_up(one), of, f"one multiplier for each answer: {how}{among}")
     why = f"no bound holds for every multiplier, and for one of them: {how}"
     return Bound(math.inf, of, "no proof", (Assumption("it has a finite bound", False, why),))
 
 
-def _slack_bound(label: str, room: float) -> Bound:
+def _slack_bound(label: str, room: float, among: str) -> Bound:
     of = f"slack of `{label}`"
     if np.isfinite(room):
-        return Bound(room, of, "largest over the linear part of the optimality conditions, by duality")
+        return Bound(room, of, f"largest over the linear part of the optimality conditions, by duality{among}")
     return Bound(math.inf, of, "no proof", (Assumption("it has a finite bound", False, "the rows and bounds leave it free"),))
 
 

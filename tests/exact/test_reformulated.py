@@ -9,7 +9,7 @@ from reformulations.storyboard import binary_toll, boxed, toll
 import stackopt as so
 from stackopt.backends import highs_program, scip
 from stackopt.errors import InvalidMethod, InvalidProgram, Refused
-from stackopt.exact import reformulated
+from stackopt.exact import handed_over
 from stackopt.exact.reformulated import BigM, Indicator, Scip, Sos1, StrongDuality
 from stackopt.solution import Status
 
@@ -70,11 +70,20 @@ def test_a_constant_that_is_reached_is_said():
 
 
 def test_a_constant_that_is_too_small_is_no_optimum():
-    """One fifth cuts off the optimum, where the multiplier is a half. The value 8 is reported as what it is: conditional."""
+    """One fifth cuts off the optimum, where the multiplier is a half; the leader's value there is attained all the same."""
+    solution = so.solve(toll(), BigM(bounds={"road": 0.2}))
+    assert solution.status is Status.LIMIT
+    assert float(solution.value) == pytest.approx(OPTIMUM)
+    assert solution.because == "the given constants are too small: with them the program is optimal at 8, but 6.13333 is attained"
+
+
+def test_a_constant_that_is_too_small_unnoticed_stays_conditional(monkeypatch):
+    monkeypatch.setattr(handed_over, "attained", lambda form: None)
     solution = so.solve(toll(), BigM(bounds={"road": 0.2}))
     assert solution.status is Status.LIMIT
     assert float(solution.value) == pytest.approx(8.0)
     assert not solution.bound.applies
+    assert "none of them is reached here" in solution.because
 
 
 def test_a_proof_beats_a_given_constant():
@@ -94,6 +103,18 @@ def test_slacks_without_bounds_are_refused_and_can_be_given():
     assert so.solve(program, BigM()).certified
     given = so.solve(free, BigM(slacks={"rows[0]": 50.0, "y[0]": 50.0}))
     assert given.status is Status.LIMIT
+
+
+def test_what_is_attained_bounds_what_the_rows_leave_free():
+    """The leader's variable has no upper bound, but costs: dearer than an attained decision it need not be."""
+    program = so.BilevelProgram.from_matrices(
+        leader_cost=([1.0], [-2.0]), leader_bounds=(0, None), follower_cost=[-1.0], follower_bounds=(0, 4), follower_rows=([[-1.0]], [[1.0]], [1.0])
+    )
+    reduction = BigM().reformulate(program)
+    assert any("among decisions at least as good as the attained -5" in b.reference for b in reduction.bounds)
+    solution = so.solve(program, BigM())
+    assert solution.certified
+    assert float(solution.value) == pytest.approx(-5.0)
 
 
 def test_settings_are_checked():
@@ -155,18 +176,18 @@ def test_a_claim_beaten_by_an_attained_value_is_a_solver_fault(monkeypatch):
     target = method.reformulate(program).target
     honest = highs_program.solve_program(target)
     worse = dataclasses.replace(honest, value=8 / 3, bound=8 / 3)
-    monkeypatch.setattr(reformulated, "_solved", lying(worse))
+    monkeypatch.setattr(handed_over, "_solved", lying(worse))
     solution = so.solve(program, method)
     assert solution.status is Status.FAILED
     assert "0 is attained" in solution.because
-    monkeypatch.setattr(reformulated, "_solved", lying(dataclasses.replace(honest, status=Status.INFEASIBLE, point=None, bound=np.inf)))
+    monkeypatch.setattr(handed_over, "_solved", lying(dataclasses.replace(honest, status=Status.INFEASIBLE, point=None, bound=np.inf)))
     assert so.solve(program, method).status is Status.FAILED
 
 
 def test_a_bound_beyond_the_value_is_not_certified(monkeypatch):
     program, method = toll(), BigM()
     honest = highs_program.solve_program(method.reformulate(program).target)
-    monkeypatch.setattr(reformulated, "_solved", lying(dataclasses.replace(honest, bound=honest.bound - 1.0)))
+    monkeypatch.setattr(handed_over, "_solved", lying(dataclasses.replace(honest, bound=honest.bound - 1.0)))
     assert so.solve(program, method).status is Status.FAILED
 
 
