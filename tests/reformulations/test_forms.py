@@ -11,7 +11,7 @@ import stackopt as so
 from stackopt.backends.highs_program import solve_program as by_highs
 from stackopt.bilevel.kkt import kkt
 from stackopt.bilevel.point import Point
-from stackopt.errors import InvalidCandidate, Refused
+from stackopt.errors import InvalidCandidate, InvalidMethod, InvalidOutput, Refused
 from stackopt.reformulations.big_m import big_m
 from stackopt.reformulations.indicator import indicator
 from stackopt.reformulations.products import products
@@ -168,3 +168,46 @@ def test_scip_agrees_with_the_search(seed, quadratic):
         assert found.status == exact.status
         if exact.candidate is not None:
             assert found.value == pytest.approx(float(exact.value), abs=1e-6)
+
+
+# --- what a reduction offers ---------------------------------------------------------------------------------------------
+
+
+def test_every_form_by_its_name():
+    from stackopt.reformulations.forms import FORMS as named
+    from stackopt.reformulations.forms import reformulate
+
+    assert sorted(named) == ["big-m", "indicator", "products", "sos1", "strong-duality"]
+    assert reformulate(toll()).target.algebra() == sos1(kkt(toll())).target.algebra()
+    with pytest.raises(InvalidMethod, match="one of big-m, indicator"):
+        reformulate(toll(), "fortran")
+
+
+def test_files_that_solvers_read(tmp_path):
+    reduction = big_m(kkt(toll()))
+    assert reduction.write(tmp_path / "toll.lp").read_text() == reduction.target.lp()
+    assert reduction.write(tmp_path / "toll.mps").read_text() == reduction.target.mps()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["toll.lp", "toll.mps"]
+    with pytest.raises(InvalidOutput, match=r"ends in \.lp or \.mps"):
+        reduction.write(tmp_path / "toll.xyz")
+    with pytest.raises(InvalidOutput):
+        reduction.write(tmp_path / "absent" / "toll.lp")
+
+
+def test_cvxpy_solves_the_big_m_form():
+    cp = pytest.importorskip("cvxpy")
+    reduction = big_m(kkt(toll()))
+    problem = reduction.cvxpy()
+    assert problem.solve(solver=cp.HIGHS) == pytest.approx(OPTIMUM, abs=1e-6)
+    assert reduction.lift(problem.variables()[0].value).values == pytest.approx([8 / 15, 28 / 15], abs=1e-6)
+
+
+def test_cvxpy_does_not_state_sets():
+    pytest.importorskip("cvxpy")
+    with pytest.raises(Refused, match="CVXPY does not take SOS1 sets"):
+        sos1(kkt(toll())).cvxpy()
+
+
+def test_pyomo_has_the_same_program():
+    pytest.importorskip("pyomo.environ")
+    assert sorted(big_m(kkt(toll())).pyomo().v) == sorted(big_m(kkt(toll())).target.names)
