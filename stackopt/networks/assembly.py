@@ -29,6 +29,8 @@ class NetworkOrigin:
     commodities : tuple of Commodity
     flow : tuple of int arrays
         For each commodity, the variables of its arcs, in the order of ``commodity.arcs``.
+    stretches : tuple of tuple of int
+        The arcs of the network that each arc of the commodities stands for; empty where they are arcs of the network themselves.
     leader : mapping of int to int
         From arcs the leader decides about (toll, interdiction) to variables.
     data : mapping of str to array [A]
@@ -41,6 +43,7 @@ class NetworkOrigin:
     flow: tuple[Ints, ...]
     leader: Mapping[int, int]
     data: Mapping[str, Array] = field(default_factory=dict)
+    stretches: tuple[tuple[int, ...], ...] = ()
 
     def find(self, key: Any) -> int | None:
         """The leader's variable of an arc ``(u, v)`` or ``(u, v, key)``; None if it has none there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Network:
     data : tuple of mapping
         The attributes of each arc.
     tail, head : int array [A]
+    names : tuple of str
+        What to call the arcs; by default after their nodes.
     """
 
     nodes: tuple[Any, ...]
@@ -38,9 +41,12 @@ class Network:
     data: tuple[Mapping[str, Any], ...]
     tail: Ints
     head: Ints
+    names: tuple[str, ...] = ()
 
     def label(self, arc: int) -> str:
         """How an arc is called in names of variables: ``a->b``, with the key where arcs are parallel."""
+        if self.names:
+            return self.names[arc]
         u, v = self.arcs[arc][:2]
         parallel = len(self.arcs[arc]) > 2 and ((self.tail == self.tail[arc]) & (self.head == self.head[arc])).sum() > 1
         return f"{u}->{v}" + (f" {self.arcs[arc][2]}" if parallel else "")
@@ -149,6 +155,23 @@ class Network:
                 break
             found = better
         return found
+
+    def tree(self, start: int, cost: Array) -> tuple[Array, Ints]:
+        """Least costs from `start`, and the last arc of a cheapest path to each node, -1 where there is none; [nodes] each."""
+        leaving: list[list[int]] = [[] for _ in self.nodes]
+        for a in np.flatnonzero(np.isfinite(cost)):
+            leaving[self.tail[a]].append(int(a))
+        found, last = np.full(len(self.nodes), np.inf), np.full(len(self.nodes), -1)
+        found[start] = 0.0
+        heap = [(0.0, start)]
+        while heap:
+            at, u = heapq.heappop(heap)
+            for arc in leaving[u] if at <= found[u] else ():
+                v, reached = int(self.head[arc]), at + float(cost[arc])
+                if reached < found[v]:
+                    found[v], last[v] = reached, arc
+                    heapq.heappush(heap, (reached, v))
+        return found, last
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,7 +125,8 @@ def origin_of(solution: Solution[Any]) -> NetworkOrigin:
 
 def _spread(origin: NetworkOrigin, k: int, values: Array) -> Array:
     flow = np.zeros(len(origin.network.arcs))
-    flow[origin.commodities[k].arcs] = values[origin.flow[k]]
+    for arc, amount in zip(origin.commodities[k].arcs, values[origin.flow[k]]):
+        flow[list(origin.stretches[arc]) if origin.stretches else arc] += amount
     return flow
 
 

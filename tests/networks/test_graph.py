@@ -158,6 +158,9 @@ def test_distances_reach_and_routes_are_those_of_networkx(seed):
     lengths = dict(nx.all_pairs_dijkstra_path_length(graph, weight="cost"))
     for s in range(7):
         assert {v: d for v, d in enumerate(network.distances(s, cost)) if np.isfinite(d)} == lengths[s]
+        found, last = network.tree(s, cost)
+        assert np.array_equal(found, network.distances(s, cost))
+        assert all(last[v] == -1 or found[network.tail[last[v]]] + cost[last[v]] == found[v] for v in range(7))
         back = network.distances(s, cost, backwards=True)
         assert {v: back[v] for v in range(7) if np.isfinite(back[v])} == {v: lengths[v][s] for v in lengths if s in lengths[v]}
     on_a_path = {arc for path in nx.all_simple_edge_paths(graph, 0, 6) for arc in path}

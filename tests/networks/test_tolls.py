@@ -83,3 +83,19 @@ def test_free_cycles_are_no_revenue():
     solution = so.solve(networks.toll_setting(graph, [("s", "t", 1)]))
     assert solution.certified
     assert solution.value == pytest.approx(4.0)
+
+
+def test_only_the_cheapest_way_between_tolls_is_in_the_program():
+    """Two equally cheap toll-free ways from a to b and a third that is dearer: one arc; its flow is shown on the user's arcs."""
+    graph = nx.DiGraph([("s", "a", {"cost": 1, "toll": True}), ("b", "t", {"cost": 1, "toll": True}), ("s", "t", {"cost": 20})])
+    for way, cost in (("c", 2), ("d", 2), ("e", 5)):
+        graph.add_edge("a", way, cost=cost)
+        graph.add_edge(way, "b", cost=cost)
+    program = networks.toll_setting(graph, [("s", "t", 2)])
+    assert [name for name in program.names if name.startswith("flow")] == ["flow[s->a]", "flow[b->t]", "flow[s..t]", "flow[a..b]"]
+    solution = so.solve(program)
+    assert solution.value == pytest.approx(2 * (20 - 6))
+    flows = networks.outcome(solution).flows
+    assert flows[("s", "a")] == pytest.approx(2.0)
+    assert len(flows) == 4
+    assert flows.get(("a", "c"), flows.get(("a", "d"))) == pytest.approx(2.0)
