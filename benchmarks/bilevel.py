@@ -14,7 +14,7 @@ import math
 import multiprocessing
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -37,17 +37,17 @@ def cell(solver: str, instance: Instance, limit: float, moments: Sequence[float]
         return Answer(status=f"{type(error).__name__}: {error}".splitlines()[0])
 
 
-def _child(pipe: Any, arguments: tuple[Any, ...]) -> None:
-    pipe.send(cell(*arguments))
+def _child(pipe: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    pipe.send(work(*arguments))
 
 
-def isolated(solver: str, instance: Instance, limit: float, moments: Sequence[float] = ()) -> Answer:
-    """`cell` in a fresh process with one thread, ended if it does not keep to its time."""
-    patience = 60.0 + 2.0 * (limit + sum(m for m in moments if m < limit))
+def in_process(work: Callable[..., Any], arguments: tuple[Any, ...], patience: float) -> Any:
+    """What `work` returns in a fresh process with one thread; a text if it had to be ended after `patience` seconds, or died."""
+    fresh = multiprocessing.get_context("spawn")
     before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     os.environ.update(dict.fromkeys(before, "1"))
-    here, there = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_child, args=(there, (solver, instance, limit, moments)), daemon=True)
+    here, there = fresh.Pipe()
+    process = fresh.Process(target=_child, args=(there, work, arguments), daemon=True)
     process.start()
     there.close()
     for name, value in before.items():
@@ -56,13 +56,20 @@ def isolated(solver: str, instance: Instance, limit: float, moments: Sequence[fl
         else:
             os.environ[name] = value
     try:
-        return here.recv() if here.poll(patience) else Answer(status=f"did not stop within {patience:g} s", seconds=patience)
+        return here.recv() if here.poll(patience) else f"did not stop within {patience:g} s"
     except EOFError:
         process.join()
-        return Answer(status=f"process died, exit code {process.exitcode}")
+        return f"process died, exit code {process.exitcode}"
     finally:
         process.kill()
         process.join()
+
+
+def isolated(solver: str, instance: Instance, limit: float, moments: Sequence[float] = ()) -> Answer:
+    """`cell` in a fresh process, ended if it does not keep to its time."""
+    patience = 60.0 + 2.0 * (limit + sum(m for m in moments if m < limit))
+    found = in_process(cell, (solver, instance, limit, moments), patience)
+    return Answer(status=found, seconds=patience) if isinstance(found, str) else found
 
 
 def gap(value: float, bound: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import platform
 import time
@@ -128,10 +129,14 @@ def describe(method: Any) -> dict[str, Any]:
 
 def provenance() -> dict[str, Any]:
     """Versions of everything whose change can change a figure."""
-    packages = {}
-    for package in ("stackopt", "numpy", "scipy", "highspy"):
-        try:
-            packages[package] = version(package)
-        except PackageNotFoundError:
-            packages[package] = "not installed"
+    packages = {package: _version(package) for package in ("stackopt", "numpy", "scipy", "highspy")}
     return {"python": platform.python_version(), "machine": platform.machine(), "packages": packages}
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """Of an installed package; reading it costs as much as a small solve, so once a process."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -13,7 +13,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2]))  # behind the installed package: only `benchmarks` is found here
 
 import stackopt as so
-from benchmarks import bilevel, bilevel_pao
+from benchmarks import bilevel, bilevel_integer, bilevel_pao
 from benchmarks.bilevel_instances import market, random_data, random_lp, random_qp, toll, transport
 from benchmarks.bilevel_peers import SOLVERS, Answer, at, check, kkt
 from stackopt.bilevel.point import Point
@@ -142,3 +142,33 @@ def test_counts_stand_side_by_side():
     counts, differ = bilevel_pao.compare(found, {"ours": bilevel_pao.ours(found, 10.0), "PAO": worker})
     assert [(c["correct"], c["wrong"], c["failed"]) for c in counts] == [(2, 0, 0), (0, 0, 2)]
     assert [row["case"] for row in differ] == ["bjm_jointc1_part1_infeasible", "bjm_jump_06_bard_5_1_1"]
+
+
+def test_integer_followers_stand_beside_the_index(tmp_path):
+    program = recorded_integer("mibs_generalExample")
+    so.write(program, tmp_path / "small.mps")
+    optimum = so.solve(program).value
+    lines = ["name,optimum,status,mibs_seconds", f"small,{optimum:g},MibS optimal,0.5", f"absent,{optimum:g},MibS optimal,0.5"]
+    (tmp_path / "index.csv").write_text("\n".join(lines) + "\n")
+    (row,) = bilevel_integer.compare(tmp_path, 10.0, apart=False)
+    assert (row["verdict"], row["value"]) == ("proved", optimum)
+    (of_family, over_all) = bilevel_integer.means([row])
+    assert of_family["ours/mibs"] == over_all["ours/mibs"] == pytest.approx(row["seconds"] / 0.5)
+    assert bilevel_integer.compare(tmp_path, 10.0, ["other"], apart=False) == []
+
+
+def recorded_integer(name):
+    return so.catalog.case(name).program
+
+
+def test_what_the_index_refutes_is_wrong():
+    def ended(status, value, bound):
+        return bilevel_integer.verdict({"status": status, "value": value, "bound": bound}, -10.0)
+
+    assert ended("optimal", -10.0, -10.0) == "proved"
+    assert ended("optimal", -9.0, -9.0) == "wrong"
+    assert ended("limit", -9.0, -12.0) == "limit"
+    assert ended("limit", -11.0, -12.0) == "wrong"
+    assert ended("limit", math.nan, -9.0) == "wrong"
+    assert ended("infeasible", math.nan, math.nan) == "wrong"
+    assert [bilevel_integer.family(name) for name in ("K5020W01.KNP", "2AP05-3", "int0sum_i0_60", "moore90")] == ["K5020", "2AP05", "int0sum", "other"]
