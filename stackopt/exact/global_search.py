@@ -10,7 +10,7 @@ Each follower is replaced by conditions that all of its optima satisfy:
 So the program that SCIP solves is a relaxation of the optimistic bilevel program, and its bound is valid. Its optimum counts only if
 the followers, re-solved at it, confirm their answers: then the relaxation's value is attained. If a follower has a better answer
 :math:`\hat y`, the rows of `stackopt.reformulations.value_function` for it are added (Mitsos, J. Global Optim. 47, 2010, in the form of
-disjunctions) and the search repeats.
+disjunctions), with an answer inside its rows where there is one, and the search repeats.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 
 from stackopt.backends import scip
 from stackopt.bilevel.certify import FEASIBLE, OPTIMAL, relative_residuals
-from stackopt.bilevel.follower import respond
+from stackopt.bilevel.follower import follower_program, respond
 from stackopt.bilevel.kkt import lower
 from stackopt.bilevel.point import Array, Point
 from stackopt.bilevel.program import BilevelProgram, convex
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Rounds of value-function rows at most.
 ROUNDS = 200
+#: How often the relaxation's optimum may come back to the same point before the search gives up.
+RETURNS = 3
 
 
 def conditions(program: BilevelProgram, k: int) -> str:
@@ -130,9 +132,10 @@ class _Search:
                     return self.found(Status.FAILED, self.best, f"solver fault: {who} is not optimal at SCIP's optimum")
                 if y is None:
                     return self.found(Status.LIMIT, self.best, f"{who} has no optimum at the relaxation's optimum; {self.shown()}")
-                if any(j == k and _close(y, old) and _close(point.values, at) for j, old, at in seen):
+                if sum(j == k and _close(point.values, at) for j, _, at in seen) >= RETURNS:
                     said = f"the relaxation's optimum comes back although cut off, so it is attained only in the limit or by rounding; {self.shown()}"
                     return self.found(Status.LIMIT, self.best, said)
+                y = self.inner(k, point, y)
                 seen.append((k, y, point.values))
                 target = value_cut(self.program, target, k, y)
                 self.cuts += 1
@@ -176,6 +179,42 @@ class _Search:
         elif len(self.program.followers) == 1 and None not in better.values() and not self.program.multipliers:
             self.offer(Point(values))
         return better
+
+    def inner(self, k: int, point: Point, best: Array) -> Array:
+        """An answer that wins half of what `best` wins over `point`, as far as possible inside the rows that others can move.
+
+        Where it is inside them all it stays feasible around the decision, so the row made from it excludes a neighbourhood.
+        """
+        from scipy import sparse
+
+        program, p = self.program, follower_program(self.program, k, point.values)
+        moved = movable(program, k)
+        if not len(moved):
+            return best
+        own = len(p.columns)
+        level = 0.5 * (p.value(best) + p.value(point.values[p.columns])) - p.constant
+        goal = sparse.csr_array(p.linear[None])
+        upper, lower = moved[np.isfinite(p.row_upper[moved])], moved[np.isfinite(p.row_lower[moved])]
+        matrix = sparse.vstack([p.matrix, goal, p.matrix[upper], -p.matrix[lower]], format="csr")
+        margin = np.concatenate([np.zeros(len(p.row_lower) + 1), np.ones(len(upper) + len(lower))])
+        wide = sparse.csr_array(sparse.hstack([matrix, sparse.csr_array(margin[:, None])], format="csr"))
+        forms = dict(p.quadratic)
+        at = len(p.row_lower) + 1
+        forms |= {at + i: p.quadratic[int(row)] for i, row in enumerate(upper) if int(row) in p.quadratic}
+        forms |= {at + len(upper) + i: -p.quadratic[int(row)] for i, row in enumerate(lower) if int(row) in p.quadratic}
+        if p.hessian.nnz:
+            forms[at - 1] = p.hessian
+        found = scip.solve_quadratic(
+            np.append(np.zeros(own), -1.0), wide,
+            np.concatenate([p.row_lower, np.full(1 + len(upper) + len(lower), -np.inf)]),
+            np.concatenate([p.row_upper, [level], p.row_upper[upper], -p.row_lower[lower]]),
+            np.append(p.lower, 0.0), np.append(p.upper, 1.0), integer=np.append(p.integer, False),
+            quadratic={row: sparse.csr_array(sparse.block_diag([form, np.zeros((1, 1))], format="csr")) for row, form in forms.items()},
+            time_limit=min(max(self.remaining(), 1.0), 10.0),
+        )
+        if found.x is None or found.x[-1] <= 1e-6:
+            return best
+        return np.clip(np.where(p.integer, np.round(found.x[:own]), found.x[:own]), p.lower, p.upper)
 
     def offer(self, point: Point) -> None:
         rows, x = self.program.leader.rows, point.values
@@ -233,6 +272,16 @@ def _independent_equations(program: BilevelProgram, k: int) -> bool:
     fixed = np.flatnonzero(program.lower[mine] == program.upper[mine])
     gradients = np.vstack([rows.matrix[equations][:, mine].toarray(), np.eye(len(mine))[fixed]])
     return bool(len(gradients) == 0 or np.linalg.matrix_rank(gradients) == len(gradients))
+
+
+def movable(program: BilevelProgram, k: int) -> Any:
+    """Rows of follower `k` that contain variables of others."""
+    rows, others = program.followers[k].rows, program.owner != k
+    found = np.diff(rows.matrix[:, : program.size][:, np.flatnonzero(others)].tocsr().indptr) > 0
+    for i, form in rows.quadratic.items():
+        entries = form.tocoo()
+        found[i] |= bool(others[np.concatenate(entries.coords)].any())
+    return np.flatnonzero(found)
 
 
 def _close(a: Array, b: Array) -> bool:
