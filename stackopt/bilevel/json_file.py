@@ -50,7 +50,9 @@ def from_record(record: Mapping[str, Any], path: Path) -> BilevelProgram:
 
 def is_bilevel(record: Mapping[str, Any]) -> bool:
     """Whether a JSON object is a bilevel program rather than a game."""
-    return record.get("schema") == SCHEMA or ("schema" not in record and {"leader", "followers", "variables"} <= set(record))
+    if "schema" in record:
+        return str(record["schema"]).startswith("stackopt.bilevel/")
+    return {"leader", "followers", "variables"} <= set(record)
 
 
 def holds_bilevel(path: str | Path) -> bool:

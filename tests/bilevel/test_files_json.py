@@ -85,6 +85,7 @@ def test_the_schema_key_may_be_left_out(tmp_path):
     program = read(tmp_path, record)
     assert (program.name, program.ties) == ("mine", "optimistic")  # the name of the file
     assert is_bilevel(record)
+    assert is_bilevel({"schema": "stackopt.bilevel/2"})  # of another version, which the reader says
     assert not is_bilevel({"schema": "stackopt.game/1", **record})
     assert not is_bilevel({"leader_reward": [], "follower_reward": []})
 
