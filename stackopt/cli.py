@@ -127,7 +127,6 @@ def exit_code(result: stackopt.Comparison) -> int:
 def ending(written: list[Path], notes: list[str], models: Sequence[str], store: Path) -> None:
     """Where everything went, and what to do next."""
     from stackopt import catalog
-    from stackopt.comparison.suites import is_file
 
     folder, report = written[0].parent, written[0].parent / "report.html"
     typer.echo()
@@ -136,7 +135,7 @@ def ending(written: list[Path], notes: list[str], models: Sequence[str], store: 
     for note in notes:
         told("note", note)
     told("next", f"open {report}" if report in written else f"read {folder / 'results.csv'}")
-    named = [catalog.model(name) for name in models if not is_file(name)]
+    named = [catalog.model(name) for name in models if name in catalog.names()]
     changed = next(((m.name, key, value) for m in named for key, value in m.parameters.items() if isinstance(value, float)), None)
     if changed is not None:
         told("", f"stackopt models {changed[0]}    its algebra, its figures, and what --set can change")

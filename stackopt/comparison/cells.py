@@ -232,9 +232,12 @@ def describe_problem(cell: Cell) -> dict[str, Any]:
 def reproduce(cell: Cell) -> dict[str, str]:
     """The one line of Python, and of the shell where there is one, that repeats the cell."""
     model, file, parameters = cell.about.get("model"), cell.about.get("file"), dict(cell.about.get("parameters", {}))
+    case = cell.about.get("case")
     ours = type(cell.method).__module__.startswith("stackopt.")
     method = ("stackopt." if ours else "") + call(cell.method)
-    if model:
+    if case:
+        problem = f"stackopt.catalog.case({case!r}).program"
+    elif model:
         problem = f"stackopt.catalog.build({', '.join([repr(model), *(f'{k}={v!r}' for k, v in parameters.items())])})"
     else:
         loader = "stackopt.read" if isinstance(cell.problem, BilevelProgram) else "load_game"
@@ -242,7 +245,7 @@ def reproduce(cell: Cell) -> dict[str, str]:
     python = f"import stackopt; print(stackopt.solve({problem}, {method}, seed={cell.seed}))"
     if file and not model and not isinstance(cell.problem, BilevelProgram):
         python = "from stackopt.games.file import load_game; " + python
-    return {"python": python, "command": _command(cell, str(model or file), parameters) if model or file else ""}
+    return {"python": python, "command": _command(cell, str(model or case or file), parameters) if model or case or file else ""}
 
 
 def _command(cell: Cell, model: str, parameters: Mapping[str, Any]) -> str:

@@ -91,7 +91,7 @@ def suite(
     Parameters
     ----------
     models : iterable of str
-        Names in the catalogue, game files (.npz, .json) or bilevel programs (.mps with .aux, .json).
+        Names of models or recorded bilevel programs, game files (.npz, .json) or bilevel programs (.mps with .aux, .json).
     parameters : mapping, optional
         Changed parameters; each goes to the models that have one of that name.
     temperatures : sequence of float, optional
@@ -109,11 +109,13 @@ def suite(
     from stackopt import catalog
 
     given, names = dict(parameters or {}), list(dict.fromkeys(models))
-    entries = {name: catalog.model(name) for name in names if not is_file(name)}
-    files = _files([name for name in names if is_file(name)], entries)
+    cases = {name: catalog.case(name) for name in names if not is_file(name) and name not in catalog.names() and name in catalog.cases()}
+    entries = {name: catalog.model(name) for name in names if not is_file(name) and name not in cases}
+    files = _files([name for name in names if is_file(name)], [*entries, *cases])
     orphan = next((key for key in given if not any(key in entry.parameters for entry in entries.values())), None)
     if orphan is not None and not entries:
-        raise InvalidMethod("model-parameter", name=orphan, model=names[0], where="a game file has no parameters", help="change the file")
+        what = "a game file" if files else "a recorded program"
+        raise InvalidMethod("model-parameter", name=orphan, model=names[0], where=f"{what} has no parameters", help="change the file; models have some")
     if orphan is not None:
         catalog.build(next(iter(entries)), **{orphan: given[orphan]})  # raises, with the nearest name
     problems: dict[str, Any] = {name: _loaded(path) for name, path in files.items()}
@@ -123,6 +125,10 @@ def suite(
         problems[name] = catalog.build(name, **own)
         about[name] = {"title": entry.title, "source": entry.source, "model": name, "parameters": own, "unit": entry.unit,
                        "known": dict(entry.known) if not own else {}, "assumptions": [list(a) for a in entry.assumptions]}
+    for name, case in cases.items():
+        problems[name] = case.program
+        answer = {} if case.value is None else {"value": case.value, "tolerance": case.tolerance * max(1.0, abs(case.value)), "reference": case.source}
+        about[name] = {"title": case.title, "source": case.source, "case": name, "parameters": {}, "known": answer, "unit": ""}
     methods = {name: methods_for(problem, temperatures, None if kinds is None else tuple(kinds), time_limit) for name, problem in problems.items()}
     return Suite(problems, methods, about)
 

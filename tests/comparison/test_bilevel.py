@@ -88,6 +88,18 @@ def test_files_of_bilevel_programs(tmp_path):
         assert "stackopt.read(" in comparison.cells[0]["reproduce"]["python"]
 
 
+def test_recorded_programs_are_compared_by_name():
+    study = suite(["bjm_jump_03_dempe_ch3_2"], kinds=("exact",))
+    comparison = so.compare(study.problems, study.methods, about=study.about)
+    (row,) = comparison.rows()
+    assert row["value"] == pytest.approx(study.about["bjm_jump_03_dempe_ch3_2"]["known"]["value"], abs=1e-6)
+    line = comparison.cells[0]["reproduce"]
+    assert "stackopt.catalog.case('bjm_jump_03_dempe_ch3_2').program" in line["python"]
+    assert line["command"].startswith("stackopt solve bjm_jump_03_dempe_ch3_2")
+    with pytest.raises(so.InvalidMethod, match="a recorded program has no parameters"):
+        suite(["bjm_jump_03_dempe_ch3_2"], {"cap": 1.0})
+
+
 def test_the_command_compares_bilevel_models(tmp_path):
     code = "import sys; from stackopt.cli import main; sys.argv[0] = 'stackopt'; main()"
     command = [sys.executable, "-c", code, "compare", "toll_storyboard", "moore_bard", "--time-limit", "20", "--json"]
