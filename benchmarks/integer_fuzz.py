@@ -7,6 +7,7 @@ import itertools
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,9 @@ AGREE = 1e-6
 
 def general(rng: np.random.Generator) -> BilevelProgram:
     """Integer linking columns; integer and continuous ones besides; coupling rows, equations, ranges, open bounds, both senses."""
-    linking, private = int(rng.integers(1, 4)), int(rng.integers(0, 3))
+    linking, private = int(rng.integers(1, 4)), int(rng.choice(3, p=[0.5, 0.4, 0.1]))
     many = rng.random() < 0.15
-    sizes = [int(rng.integers(1, 3)) for _ in range(2)] if many else [int(rng.integers(1, 5))]
+    sizes = [int(rng.integers(1, 3)) for _ in range(2)] if many else [int(rng.integers(1, 6 - linking))]
     owner = np.concatenate([np.full(linking + private, -1), np.repeat(np.arange(len(sizes)), sizes)])
     n = len(owner)
     integer = rng.random(n) < (1.0 if rng.random() < 0.5 else 0.55)
@@ -76,6 +77,9 @@ def general(rng: np.random.Generator) -> BilevelProgram:
                 quadratic = sparse.csr_array(products)
         objective = Objective(str(rng.choice(["min", "max"])), cost, quadratic, float(rng.integers(-3, 4)))  # type: ignore[arg-type]
         levels.append(Level("leader" if k < 0 else f"follower {k}", objective, Rows(tuple(names), sparse.csr_array(matrix), low, high)))
+    if rng.random() < 0.7:  # the leader wants the opposite of what the followers want
+        against = sum(np.where(owner == k, -level.objective.sign * level.objective.linear, 0.0) for k, level in enumerate(levels[1:]))
+        levels[0].objective.linear[owner >= 0] = levels[0].objective.sign * (against * rng.integers(1, 4, n))[owner >= 0]
     return BilevelProgram(
         tuple(f"v{j}" for j in range(n)), owner, lower, upper, integer, levels[0], tuple(levels[1:]), name="general",
     )
@@ -112,6 +116,58 @@ def interdiction(rng: np.random.Generator) -> BilevelProgram:
         np.concatenate([np.ones(n, bool), integer]), Level("leader", Objective("min", costs), leader),
         (Level("follower", Objective("max", np.concatenate([np.zeros(n), prices])), follower),), name=f"interdiction, {kind}",
     )
+
+
+def continuous(rng: np.random.Generator) -> BilevelProgram:
+    """One or two of the leader's columns that the follower sees are continuous; bounds are whole."""
+    program = general(rng)
+    while len(program.followers) > 1 or program.followers[0].objective.quadratic is not None or program.size > 5:
+        program = general(rng)
+    integer = program.integer.copy()
+    integer[: 1 + int(rng.random() < 0.2)] = False
+    return replace(program, integer=integer, name="continuous")
+
+
+#: Points of the grid per unit.
+GRID = 8
+
+
+def on_grid(program: BilevelProgram) -> BilevelProgram:
+    """The program with its continuous linking columns on a grid: column j is ``lower + k / GRID`` with whole k."""
+    moved = np.flatnonzero(_Level(program, 0).seen & (program.owner < 0) & ~program.integer)
+    scale, shift = np.ones(program.size), np.zeros(program.size)
+    scale[moved], shift[moved] = 1.0 / GRID, program.lower[moved]
+    upper = program.upper.copy()
+    upper[moved] = np.round((program.upper - program.lower)[moved] * GRID)
+    lower = np.where(scale != 1.0, 0.0, program.lower)
+
+    def level(old: Level) -> Level:
+        matrix, o = old.rows.matrix.toarray(), old.objective
+        at = matrix @ shift
+        objective = Objective(o.sense, o.linear * scale, None, o.constant + float(o.linear @ shift))
+        return Level(old.name, objective, Rows(old.rows.names, sparse.csr_array(matrix * scale), old.rows.lower - at, old.rows.upper - at))
+
+    levels = level(program.leader), (level(program.followers[0]),)
+    return replace(program, lower=lower, upper=upper, integer=program.integer | (scale != 1.0), leader=levels[0], followers=levels[1])
+
+
+def contradiction(program: BilevelProgram) -> str:
+    """What contradicts the infimum that the search reports; empty if nothing.
+
+    No point of a fine grid may be better than the bound, and a certified point must come close to it.
+    """
+    found, wanted = integer_followers(program, time_limit=20.0), enumerated(on_grid(program))
+    if found.status is Status.INFEASIBLE:
+        return "" if np.isnan(wanted) else f"INFEASIBLE where a point is worth {wanted:g}"
+    if found.point is None or not (found.status is Status.OPTIMAL or found.stats.get("attained") == "no"):
+        return f"{found.status} ({found.because})"
+    sign = program.leader.objective.sign
+    if sign * (found.bound - wanted) > AGREE * (1.0 + abs(wanted)):
+        return f"bound {found.bound:g} where a point is worth {wanted:g}"
+    if abs(found.point.claim - found.bound) > (AGREE if found.status is Status.OPTIMAL else 1e-2) * (1.0 + abs(found.bound)):
+        return f"value {found.point.claim:g}, bound {found.bound:g}"
+    failed = [check.name for check in program.certify(found.point).checks if not check.passed]
+    return f"the point fails {', '.join(failed)}" if failed else ""
 
 
 def enumerated(program: BilevelProgram) -> float:
@@ -187,6 +243,8 @@ def rest_of(program: BilevelProgram, z: Array, free: Array, cost: Array, rows: l
     if not moving:
         return float(cost @ fixed)
     part, low, high = matrix[~still][:, moving], (low - at)[~still], (high - at)[~still]
+    if len(moving) == 1:
+        return float(cost @ fixed) + _along(float(cost[moving[0]]), part[:, 0], low, high, program.lower[moving[0]], program.upper[moving[0]])
     above, below = np.isfinite(high), np.isfinite(low)
     found = linprog(
         cost[moving], np.vstack([part[above], -part[below]]), np.concatenate([high[above], -low[below]]),
@@ -195,6 +253,16 @@ def rest_of(program: BilevelProgram, z: Array, free: Array, cost: Array, rows: l
     if found.status == 3:
         return -np.inf
     return np.inf if found.status == 2 else float(cost @ fixed + found.fun)
+
+
+def _along(cost: float, part: Array, low: Array, high: Array, least: float, most: float) -> float:
+    """The least cost of one continuous column; infinity if it has no value."""
+    up = part > 0
+    ends = np.where(up, low, high) / part, np.where(up, high, low) / part
+    least, most = max(least, ends[0].max(initial=-np.inf)), min(most, ends[1].min(initial=np.inf))
+    if least > most + 1e-9 * (1.0 + min(abs(least), abs(most))):
+        return np.inf
+    return 0.0 if cost == 0 else cost * (least if cost > 0 else most)
 
 
 def _span(program: BilevelProgram, j: int) -> Array:
@@ -210,19 +278,25 @@ def disagreement(program: BilevelProgram, time_limit: float = 20.0) -> str:
     """What the searches that apply and the enumeration disagree on; empty if nothing."""
     wanted = enumerated(program)
     for name in ("", *applicable(program)):
-        if said := _disagreement(program, wanted, integer_followers(program, time_limit=time_limit, search=name)):
+        found = integer_followers(program, time_limit=time_limit, search=name)
+        if said := _disagreement(wanted, found):
             return f"{name or 'default'}: {said}"
+        if not name and found.point is not None:
+            failed = [check.name for check in program.certify(found.point).checks if not check.passed]
+            if failed:
+                return f"the point fails {', '.join(failed)}"
     return ""
 
 
 def applicable(program: BilevelProgram) -> list[str]:
-    """All searches that apply to a program."""
+    """All searches that apply to a program; the slow one to small programs."""
     form = formed(program)
     box = linking_box(form)
-    return [] if box is None else list(searches(State(form, np.inf, None), *box))
+    found = [] if box is None else list(searches(State(form, np.inf, None), *box))
+    return [name for name in found if program.size <= 7 or name != "value function by pieces"]
 
 
-def _disagreement(program: BilevelProgram, wanted: float, found: Found) -> str:
+def _disagreement(wanted: float, found: Found) -> str:
     if np.isnan(wanted):
         return "" if found.status is Status.INFEASIBLE else f"{found.status} where there is no point"
     if np.isinf(wanted):
@@ -232,23 +306,22 @@ def _disagreement(program: BilevelProgram, wanted: float, found: Found) -> str:
     near = AGREE * (1.0 + abs(wanted))
     if not abs(found.point.claim - wanted) <= near or not abs(found.bound - wanted) <= near:
         return f"value {found.point.claim:g}, bound {found.bound:g} where the optimum is {wanted:g}"
-    certificate = program.certify(found.point)
-    failed = [check.name for check in certificate.checks if not check.passed]
-    return f"the point fails {', '.join(failed)}" if failed else ""
+    return ""
 
 
 def run(kind: str, count: int, seed: int = 0) -> tuple[list[str], Counter[str]]:
     """Disagreements among `count` instances, and how often each search decided."""
-    make = {"general": general, "interdiction": interdiction}[kind]
+    make = {"general": general, "interdiction": interdiction, "continuous": continuous}[kind]
+    check = contradiction if kind == "continuous" else disagreement
     wrong, ways = list[str](), Counter[str]()
     for i in range(count):
         program = make(np.random.default_rng([seed, i, len(kind)]))
-        said = disagreement(program)
+        said = check(program)
         if said:
             wrong.append(f"{kind} {i}: {said}")
             print(wrong[-1], flush=True)
         found = integer_followers(program, time_limit=20.0)
-        ways[f"{found.status}, {found.reference}"] += 1
+        ways[f"{found.status}{', not attained' * (found.stats.get('attained') == 'no')}, {found.reference}"] += 1
     return wrong, ways
 
 
@@ -257,10 +330,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.integer_fuzz", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--general", type=int, default=100)
     parser.add_argument("--interdiction", type=int, default=30)
+    parser.add_argument("--continuous", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     wrong = list[str]()
-    for kind, count in (("general", chosen.general), ("interdiction", chosen.interdiction)):
+    for kind, count in (("general", chosen.general), ("interdiction", chosen.interdiction), ("continuous", chosen.continuous)):
         begun = time.perf_counter()
         found, ways = run(kind, count, chosen.seed)
         wrong += found

@@ -13,6 +13,7 @@ from stackopt.bilevel.program import BilevelProgram
 from stackopt.display import number
 from stackopt.exact.bilevel import Found
 from stackopt.exact.integer.activity import ActivityBranching
+from stackopt.exact.integer.attainment import Attainment, usable
 from stackopt.exact.integer.covering import CoveringInterdiction
 from stackopt.exact.integer.directions import DirectionBranching
 from stackopt.exact.integer.form import Form, formed, linking_box, refusal
@@ -21,6 +22,7 @@ from stackopt.exact.integer.packing import PackingInterdiction
 from stackopt.exact.integer.pool import Sides
 from stackopt.exact.integer.state import FollowerUnbounded, LeaderUnbounded, OutOfTime, SolverFault, State
 from stackopt.exact.integer.structure import interdiction
+from stackopt.exact.integer.value_pieces import Pieces
 from stackopt.solution import Refusal, Report, Status
 
 #: Followers with more columns than this are first tried as one program with the leader.
@@ -55,7 +57,7 @@ def integer_followers(program: BilevelProgram, *, time_limit: float, report: Rep
     seed : int
         Not used: the search is deterministic.
     search : str
-        One of `SEARCHES`, for comparisons; by default the one that fits.
+        One of the names in `searches`, for comparisons; by default the one that fits.
 
     Returns
     -------
@@ -75,15 +77,22 @@ def integer_followers(program: BilevelProgram, *, time_limit: float, report: Rep
     box = linking_box(form)
     if box is None:
         return Found(Status.INFEASIBLE, None, np.nan, "the rows of leader and follower together have no solution", "linear relaxation")
+    state = State(form, begun + time_limit, report)
+    if not form.integer[form.linking].all():
+        return infimum(state, *box)
     if found := linking_refusal(form, *box):
         raise found.error()
-    state = State(form, begun + time_limit, report)
     name = search or fitting(state)
-    tree = searches(state, *box)[name]()
+    return established(state, searches(state, *box)[name](), name) or finished(state, name)
+
+
+def established(state: State, search: Search, name: str) -> Found | None:
+    """Run a search: what it found if it did not close its tree, None if it did."""
+    program = state.form.program
     try:
-        tree.run()
+        search.run()
     except OutOfTime:
-        return limited(state, tree.bound, name)
+        return limited(state, search.bound, name)
     except FollowerUnbounded:
         why = f"{followers(program)} improves for ever wherever it has an answer"
         return Found(Status.INFEASIBLE, None, np.nan, why, name, state.stats())
@@ -91,7 +100,7 @@ def integer_followers(program: BilevelProgram, *, time_limit: float, report: Rep
         return Found(Status.UNBOUNDED, None, np.nan, "the leader improves for ever with the follower at an optimum", name, state.stats())
     except SolverFault as fault:
         return Found(Status.FAILED, None, np.nan, str(fault), name, state.stats())
-    return finished(state, name)
+    return None
 
 
 def fitting(state: State) -> str:
@@ -119,6 +128,8 @@ def searches(state: State, lower: Array, upper: Array) -> dict[str, Callable[[],
     }
     if Sides.usable(state.form, state.replies):
         found["direction branching"] = lambda: DirectionBranching(state, lower, upper)
+    if not Pieces.fit(state.form):
+        found["value function by pieces"] = lambda: Attainment(state, lower, upper, Pieces(state.form, lower, upper))
     structure = interdiction(state.form)
     if structure is not None and CoveringInterdiction.usable(state, structure):
         found["covering branch-and-cut"] = lambda: CoveringInterdiction(state, structure)
@@ -157,13 +168,40 @@ def linking_refusal(form: Form, lower: Array, upper: Array) -> Refusal | None:
     """Why what the follower sees does not take finitely many values, if it does not."""
     names = form.program.names
     for j in form.linking.tolist():
-        if not form.integer[j]:
-            return Refusal("continuous-linking", law={"variable": names[j], "why": "the program is too large to prove its infimum"})
-    for j in form.linking.tolist():
         if not np.isfinite([lower[j], upper[j]]).all():
             why = f"the follower sees `{names[j]}`, which neither bounds nor rows keep finite"
             return Refusal("integer-follower", law={"why": why}, remedy=f"give `{names[j]}` bounds")
     return None
+
+
+def infimum(state: State, lower: Array, upper: Array) -> Found:
+    """A program whose follower sees continuous variables: its optimum, or its infimum with decisions that approach it.
+
+    Raises
+    ------
+    Refused
+        [continuous-linking] if the follower is too large for the value function to be written down.
+    """
+    form, name = state.form, "value function by pieces"
+    seen = form.linking[~form.integer[form.linking]]
+    pieces, why = usable(form, lower, upper)
+    if pieces is None:
+        raise Refusal("continuous-linking", law={"variable": form.program.names[int(seen[0])], "why": why}).error()
+    search = Attainment(state, lower, upper, pieces)
+    if found := established(state, search, name):
+        return found
+    limit = search.limit
+    if limit is None:
+        return finished(state, name)
+    point = form.point(limit.path[-1])
+    value = form.leader_value(limit.value)
+
+    def decision(z: Array) -> str:
+        return ", ".join(f"{form.program.names[j]} = {number(z[j], 7)}" for j in seen[:3].tolist())
+
+    near = "; ".join(f"{decision(z)}: {number(form.leader_value(float(form.cost @ z)), 7)}" for z in limit.path)
+    why = f"the infimum {number(value, 7)} is not attained: at {decision(limit.z)} the follower answers otherwise; approached by {near}"
+    return Found(Status.LIMIT, point, value, why, name, state.stats() | {"infimum": value, "attained": "no"})
 
 
 def finished(state: State, name: str) -> Found:
