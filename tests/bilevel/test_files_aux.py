@@ -1,6 +1,5 @@
 """AUX in its three forms: by index, by name, and interdiction; every contradiction is named with its line."""
 
-import itertools
 import math
 import os
 from dataclasses import replace
@@ -226,16 +225,14 @@ def test_followers_that_cannot_be_interdicted(change, where, tmp_path):
 def brute_force(program):
     """The leader's best value over all integer points, by the definition."""
     grids = [range(int(low), int(high) + 1) for low, high in zip(program.lower, program.upper)]
-    points = np.array(list(itertools.product(*grids)), float)
+    points = np.stack(np.meshgrid(*grids, indexing="ij"), -1).reshape(-1, program.size).astype(float)
     follower, leader = program.followers[0], program.leader
     inside = points[within(follower.rows, points)]
-    own = program.owned(-1)
     cost = follower.objective.sign * (inside @ follower.objective.linear)
-    best = {}
-    for key, value in zip(map(tuple, inside[:, own]), cost):
-        best[key] = min(best.get(key, math.inf), value)
-    optimal = np.array([value <= best[key] + 1e-9 for key, value in zip(map(tuple, inside[:, own]), cost)])
-    left = inside[optimal]
+    _, decision = np.unique(inside[:, program.owned(-1)], axis=0, return_inverse=True)
+    best = np.full(decision.max() + 1, math.inf)
+    np.minimum.at(best, decision, cost)
+    left = inside[cost <= best[decision] + 1e-9]
     left = left[within(leader.rows, left)]
     values = left @ leader.objective.linear + leader.objective.constant
     return leader.objective.sign * (leader.objective.sign * values).min()
@@ -264,7 +261,7 @@ def test_published_instances_have_their_published_optima(instance, optimum):
     assert brute_force(program) == optimum
 
 
-@pytest.mark.parametrize("path", [p for p in sorted(INSTANCES.glob("*.mps")) if p.stat().st_size < 1e6], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [p for p in sorted(INSTANCES.glob("*.mps")) if p.stat().st_size < 2e5], ids=lambda path: path.stem)
 def test_published_instances_survive_writing(path, tmp_path):
     assert_highs_agrees(path)
     program = so.read(path)
