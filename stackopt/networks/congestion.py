@@ -34,10 +34,8 @@ from numpy.typing import NDArray
 
 from stackopt.bilevel.program import BilevelProgram, Level, Objective
 from stackopt.networks.assembly import NetworkOrigin, Triplets, balance, flow_name, form, vector
-from stackopt.networks.graph import Array, Attribute, Commodity, Network, commodities, read
+from stackopt.networks.graph import Array, Attribute, Commodity, Network, read, read_commodities
 from stackopt.networks.tolls import limited
-
-_commodities = commodities
 
 
 def congestion_tolls(
@@ -86,7 +84,7 @@ def congestion_tolls(
     network = read(graph)
     fixed, rising = network.values(constant, "constant", "non-negative"), network.values(slope, "slope", "non-negative")
     mask = network.chosen(tolled, "tolled")
-    travellers = _commodities(network, commodities)
+    travellers = read_commodities(network, commodities)
     total = sum(k.demand for k in travellers)
     caps = network.values(max_toll, "max_toll", "capacity", missing=np.inf) if max_toll is not None else np.full(len(fixed), np.inf)
     if mask.all() and max_toll is None:

@@ -219,7 +219,7 @@ def read(graph: Any) -> Network:
     )
 
 
-def commodities(network: Network, given: Iterable[Any]) -> tuple[Commodity, ...]:
+def read_commodities(network: Network, given: Iterable[Any]) -> tuple[Commodity, ...]:
     """Read ``(source, target)`` or ``(source, target, demand)`` entries; the demand is 1 if not given.
 
     Raises

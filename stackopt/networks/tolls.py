@@ -62,7 +62,7 @@ from stackopt.bilevel.program import BilevelProgram, Level, Multiplier, Objectiv
 from stackopt.errors import InvalidProgram
 from stackopt.networks.assembly import NetworkOrigin, Triplets, balance, flow_name, form, vector
 from stackopt.networks.contraction import contracted, cost_through, same
-from stackopt.networks.graph import Array, Attribute, Commodity, Network, commodities, read
+from stackopt.networks.graph import Array, Attribute, Commodity, Network, read, read_commodities
 
 
 def toll_setting(
@@ -112,14 +112,10 @@ def toll_setting(
     network = read(graph)
     costs = network.values(cost, "cost", "non-negative")
     mask = network.chosen(tolled, "tolled")
-    travellers = _commodities(network, commodities)
+    travellers = read_commodities(network, commodities)
     caps = network.values(max_toll, "max_toll", "capacity", missing=np.inf) if max_toll is not None else np.full(len(costs), np.inf)
     caps, travellers, dearest = limited(network, travellers, np.where(mask, caps, 0.0), costs, costs)
     return _program(network, travellers, mask, costs, caps, dearest, name)
-
-
-#: The name is a parameter of the public functions.
-_commodities = commodities
 
 
 def limited(network: Network, travellers: tuple[Commodity, ...], caps: Array, least: Array, most: Array) -> tuple[Array, tuple[Commodity, ...], Array]:
