@@ -22,6 +22,7 @@ import numpy as np
 from stackopt.exact.branching.cell import OPEN, TIGHT, ZERO, Array, Cell
 from stackopt.exact.branching.climbing import Climbing
 from stackopt.exact.branching.clauses import Clauses
+from stackopt.exact.branching.descent import Descent
 from stackopt.exact.branching.multipliers import Multipliers
 from stackopt.exact.branching.search import CLOSED, ZEROISH, NeedsCoupling, Search, violation
 from stackopt.exact.branching.tableau import Lines, probe, tableau
@@ -30,6 +31,10 @@ from stackopt.solution import Report, Status
 
 #: Dual simplex steps of a probe.
 STEPS = 12
+#: Spread of the random weights of a penalty path.
+SPREAD = 0.7
+#: Every so many cells taken from the open ones, the search goes on downwards to the end.
+DIVE = 10**9
 #: Share of the linear programs spent on local search.
 CLIMBING = 0.2
 
@@ -54,6 +59,7 @@ class Decoupled(Search):
         assert self.multipliers is not None
         self.clauses = Clauses(mpec, Multipliers(mpec))
         self.climbing = Climbing(mpec, self.clauses, self.incumbent)
+        self.descent = Descent(mpec, seed)
         self.probes = 0
         self.climbed = 0
 
@@ -121,23 +127,25 @@ class Decoupled(Search):
         cell.floor = self.probed(cell, floor, slack, x, value)
         return None
 
-    def look_around(self, cell: Cell, x: Array, slack: Array, mu: Array) -> None:
-        """Climb from this cell's multipliers and from the followers' response to its leader decision, within a share of the work."""
+    def look_around(self, cell: Cell, x: Array, value: float, mu: Array) -> None:
+        """Look for points from this cell, within a share of the work: along a penalty path, and from its multipliers."""
+        rounds = 8 if self.nodes == 1 else 1
         if self.climbed > CLIMBING * self.programs() and self.nodes > 1:
             return
         before = self.programs()
         whole = np.clip(np.round(x[self.whole]), cell.lower, cell.upper)
         self.climbing.from_multipliers(mu, whole, self.remaining())
-        assert self.multipliers is not None
-        self.multipliers.enter(np.zeros_like(cell.decisions))
-        if self.multipliers.fit(x, np.maximum(self.mpec.slack(x), 0.0), self.remaining()) is Status.OPTIMAL:
-            self.climbing.from_multipliers(self.multipliers.mu, whole, self.remaining())
+        for i in range(rounds):
+            end = self.descent.run(cell, x, value, SPREAD * (self.nodes > 1 or i > 0), self.remaining())
+            if end is not None:
+                whole = np.clip(np.round(end[0][self.whole]), cell.lower, cell.upper)
+                self.climbing.from_multipliers(end[1], whole, self.remaining())
         self.climbed += self.programs() - before
 
     def programs(self) -> int:
         """Linear programs solved so far."""
         assert self.multipliers is not None
-        return self.relaxation.lp.solves + self.multipliers.lp.solves + self.clauses.programs + self.climbing.relaxation.lp.solves
+        return self.relaxation.lp.solves + self.multipliers.lp.solves + self.clauses.programs + self.climbing.solves + self.descent.programs
 
     def probed(self, cell: Cell, floor: Array, slack: Array, x: Array, value: float) -> Array:
         """Lower bounds z_p from the tableau of the relaxation just solved, where they improve on `floor`."""
@@ -178,7 +186,7 @@ class Decoupled(Search):
                 if found <= cell.bound + CLOSED * (1.0 + abs(found)) or not (cell.decisions == OPEN).any():
                     self.close(cell.bound)
                     return None
-        self.look_around(cell, x, slack, mu)
+        self.look_around(cell, x, value, mu)
         if column >= 0:
             first, second = cell.split(column, float(x[self.whole[column]]))
             for part in (first, second):
@@ -199,6 +207,8 @@ class Decoupled(Search):
         tight.floor, zero.floor, zero.seen = cell.floor, cell.floor, cell.seen
         assert cell.floor is not None
         tight.bound = max(cell.bound, float(cell.floor[pair]))
-        self.push(tight)
         self.push(zero)
+        if self.pops % DIVE == 1 % DIVE and tight.bound < self.cutoff():
+            return tight
+        self.push(tight)
         return None

@@ -55,7 +55,7 @@ class Search:
         self.whole = np.flatnonzero(mpec.integer)
         self.heap = list[tuple[float, int, Cell]]()
         self.order = itertools.count()
-        self.nodes = 0
+        self.nodes = self.pops = 0
         self.proved = np.inf  # the least bound among cells closed by (d) or (e)
         self.unresolved = 0
         self.reported = self.begun
@@ -69,6 +69,7 @@ class Search:
             if self.remaining() <= 0:
                 return Status.LIMIT
             _, _, cell = heapq.heappop(self.heap)
+            self.pops += 1
             current: Cell | None = cell
             while current is not None:
                 if self.remaining() <= 0:
