@@ -22,7 +22,7 @@ def failing(program, values, **more):
 def test_the_optimum_is_certified():
     certificate = toll().certify(OPTIMUM)
     assert certificate.certified
-    assert [c.name for c in certificate.checks] == ["leader rows", "follower rows", "follower optimal", "value restated"]
+    assert [c.name for c in certificate.checks] == ["leader rows", "follower rows", "follower optimal", "value restated", "value of a response"]
     assert certificate.value == pytest.approx(92 / 15, abs=1e-12)
     assert certificate.values["follower"] == pytest.approx(-28 / 15)
 
@@ -161,3 +161,12 @@ def test_a_multiplier_that_the_leader_uses_has_the_leaders_value():
     found = program.dual(at, "rows[0]")
     assert (float(found), found.high) == (-2.0, pytest.approx(-0.5))
     assert str(found).startswith("-2   (not unique")
+
+
+def test_a_curved_follower_that_loses_next_to_nothing_is_not_its_optimum():
+    """min (y - 1/2)^2 loses 2.5e-7 at y = 0.5005, which passes for optimal; the leader, who is paid by y, would gain 5e-4."""
+    program = toll(
+        leader_cost=([0.0], [-1.0]), leader_rows=None, follower_cost=[-1.0], follower_hessian=[[2.0]], follower_rows=None, follower_bounds=(0.0, 1.0)
+    )
+    assert program.certify(Point(np.array([0.0, 0.5]))).certified
+    assert failing(program, [0.0, 0.5005]) == ["value of a response"]
