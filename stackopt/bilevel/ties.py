@@ -33,8 +33,8 @@ POSITIVE = 1e-7
 ROOM = 1e-6
 #: Values of integer followers within this of the optimum, relative, are ties.
 EQUAL = 1e-8
-#: Variables of followers above which uniqueness is not looked at; of integer followers.
-MOST, MOST_INTEGER = 200, 8
+#: Variables of followers above which uniqueness is not looked at; for integer followers it would be two searches a variable.
+MOST, MOST_INTEGER = 200, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +82,9 @@ def tie_range(program: BilevelProgram, values: Array, multipliers: Array | None 
     if odd is not None:
         return _unknown(f"the optimal responses of `{program.followers[odd].name}`, a {kinds[odd]}, are not known as a set")
     symbols = np.concatenate([np.asarray(values, float), np.zeros(0) if multipliers is None else np.asarray(multipliers, float)])
+    if _same_interest(program):
+        value = program.leader.objective.value(symbols)
+        return TieRange(value, value, None, "the leader's value follows from the follower's", symbols[: program.size], symbols[: program.size])
     faces = []
     for k in range(len(program.followers)):
         face = _face(follower_program(program, k, symbols[: program.size]), kinds[k], symbols[: program.size])
@@ -95,6 +98,20 @@ def tie_range(program: BilevelProgram, values: Array, multipliers: Array | None 
     if _cycle(program):
         return _unknown("followers see each other: there may be other equilibria", unique)
     return joint.range(unique)
+
+
+def _same_interest(program: BilevelProgram) -> bool:
+    """Whether all optimal responses are worth the same to the leader without solving anything: one integer follower, whose objective in its own
+    variables is the leader's up to a factor (zero-sum interdiction, say), and no row of the leader that contains them.
+    """
+    if len(program.followers) != 1 or program.kind(0) != "MILP" or program.multipliers:
+        return False
+    mine, leader, follower = program.owned(0), program.leader, program.followers[0].objective
+    if leader.objective.quadratic is not None or follower.quadratic is not None or leader.rows.quadratic or abs(leader.rows.matrix[:, mine]).sum() > 0:
+        return False
+    ours, theirs = leader.objective.linear[mine], follower.linear[mine]
+    size = float(theirs @ theirs)
+    return size > 0 and bool(np.abs(ours - (ours @ theirs) / size * theirs).max() <= 1e-15 * np.abs(ours).max(initial=0.0))
 
 
 def _unknown(because: str, unique: bool | None = None) -> TieRange:
