@@ -175,8 +175,31 @@ def traces(instances: Sequence[Instance], solvers: Sequence[str], moments: Seque
                 row[f"U@{moment:g}"] = value
                 row[f"over_best_%@{moment:g}"] = gap(value, best)
                 row[f"gap_%@{moment:g}"] = gap(value, bound)
+                row[f"bound_under_best_%@{moment:g}"] = gap(best, bound)
             rows.append(row)
     return rows
+
+
+def summary(rows: Sequence[dict[str, Any]], moments: Sequence[float]) -> list[dict[str, Any]]:
+    """By solver, at each moment: incumbents found, how far the worst is over the best known, mean gap, mean distance of the bound from the best."""
+    found = []
+    for moment in moments:
+        for solver in dict.fromkeys(row["solver"] for row in rows):
+            over, gaps, under = (
+                [row.get(f"{what}_%@{moment:g}", math.inf) for row in rows if row["solver"] == solver] for what in ("over_best", "gap", "bound_under_best")
+            )
+            found.append(
+                {
+                    "seconds": moment,
+                    "solver": solver,
+                    "instances": len(over),
+                    "incumbents": sum(math.isfinite(value) for value in over),
+                    "worst_over_best_%": max(over),
+                    "mean_gap_%": sum(gaps) / len(gaps),
+                    "mean_bound_under_best_%": sum(under) / len(under),
+                }
+            )
+    return found
 
 
 def about() -> str:
@@ -231,8 +254,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(table("  geometric mean of ours / peer, seconds (<=: the peer did not finish all, >=: we did not)", results[f"{title}: ratios"]), flush=True)
     for n in (n for n in chosen.sizes if n > 40 and "random" in chosen.families):
         moments = [m for m in MOMENTS if m < chosen.limit] + [chosen.limit]
-        results[f"random LPs over time, n = {n}"] = traces([random_lp(n, seed) for seed in seeds[:3]], chosen.solvers, moments)
-        print(table(f"random LPs, n = {n}: incumbent U and gap at each moment (s)", results[f"random LPs over time, n = {n}"]), flush=True)
+        rows = traces([random_lp(n, seed) for seed in seeds[:3]], chosen.solvers, moments)
+        results[f"random LPs over time, n = {n}"] = rows
+        print(table(f"random LPs, n = {n}: incumbents U", [{k: v for k, v in row.items() if "%" not in k} for row in rows]), flush=True)
+        print(table("  by solver and moment; infinite where some instance has no incumbent or no bound", summary(rows, moments)), flush=True)
     results["about_end"] = about()
     print(results["about_end"])
     if chosen.json:

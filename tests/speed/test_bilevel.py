@@ -95,6 +95,10 @@ def test_a_trace_holds_what_was_known_at_the_moment():
     for row in rows:
         assert row["over_best_%@2"] == pytest.approx(0.0, abs=1e-4)
         assert row["gap_%@2"] == pytest.approx(0.0, abs=1e-3)
+    *_, ours, _ = bilevel.summary(rows, (1.0, 2.0))
+    assert (ours["solver"], ours["seconds"], ours["incumbents"], ours["worst_over_best_%"]) == ("ours", 2.0, 1, rows[0]["over_best_%@2"])
+    rows[0]["gap_%@2"] = math.inf
+    assert bilevel.summary(rows, (2.0,))[0]["mean_gap_%"] == math.inf
 
 
 def test_gaps():
