@@ -202,6 +202,11 @@ def summary(rows: Sequence[dict[str, Any]], moments: Sequence[float]) -> list[di
     return found
 
 
+def shown(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for printing: values with seven digits, and without the percentages of each moment, which `summary` has."""
+    return [{k: f"{v:.7g}" if k in ("value", "best") or k.startswith("U@") else v for k, v in row.items() if "%@" not in k} for row in rows]
+
+
 def about() -> str:
     """Versions and the machine's load, which is part of any measurement."""
     known = []
@@ -248,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for title, instances in sections.items():
         rows = compare(instances, chosen.solvers, chosen.limit)
         results[title] = rows
-        print(table(title, rows), flush=True)
+        print(table(title, shown(rows)), flush=True)
         if "ours" in chosen.solvers:
             results[f"{title}: ratios"] = ratios(rows, chosen.limit)
             print(table("  geometric mean of ours / peer, seconds (<=: the peer did not finish all, >=: we did not)", results[f"{title}: ratios"]), flush=True)
@@ -256,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         moments = [m for m in MOMENTS if m < chosen.limit] + [chosen.limit]
         rows = traces([random_lp(n, seed) for seed in seeds[:3]], chosen.solvers, moments)
         results[f"random LPs over time, n = {n}"] = rows
-        print(table(f"random LPs, n = {n}: incumbents U", [{k: v for k, v in row.items() if "%" not in k} for row in rows]), flush=True)
+        print(table(f"random LPs, n = {n}: incumbents U", shown(rows)), flush=True)
         print(table("  by solver and moment; infinite where some instance has no incumbent or no bound", summary(rows, moments)), flush=True)
     results["about_end"] = about()
     print(results["about_end"])
