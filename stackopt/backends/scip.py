@@ -82,7 +82,7 @@ def solve_program(program: QuadraticProgram, *, time_limit: float = 60.0, seed: 
     ):
         model.setParam(option, value)
     columns = _columns(model, program)
-    _rows(pyscipopt, model, program, columns)
+    _rows(model, program, columns, feasibility)
     fault = _run(model)
     if fault:
         return Answer(Status.FAILED, None, np.nan, none, np.nan, 0, time.perf_counter() - begun, fault)
@@ -169,7 +169,7 @@ def _columns(model: Any, program: QuadraticProgram) -> list[Any]:
     return columns
 
 
-def _rows(pyscipopt: Any, model: Any, program: QuadraticProgram, columns: list[Any]) -> None:
+def _rows(model: Any, program: QuadraticProgram, columns: list[Any], feasibility: float) -> None:
     matrix = program.matrix.tocsr()
     for i in range(len(program.row_names)):
         low, high = float(program.row_lower[i]), float(program.row_upper[i])
@@ -177,7 +177,7 @@ def _rows(pyscipopt: Any, model: Any, program: QuadraticProgram, columns: list[A
         where, values = matrix.indices[part], matrix.data[part]
         left = _expression(columns, where, values, program.row_quadratic.get(i))
         if isinstance(left, float | int):  # an empty row: a statement about 0
-            if not low <= 0.0 <= high:
+            if not low - feasibility <= 0.0 <= high + feasibility:
                 impossible = model.addVar(name=f"row{i}", lb=0.0, ub=0.0)
                 model.addCons(impossible >= 1.0)
             continue

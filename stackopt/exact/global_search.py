@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Rounds of value-function rows at most.
 ROUNDS = 200
+#: SCIP's feasibility tolerance where the usual one lets points through that a follower refutes.
+FINE = 1e-9
 #: How often the relaxation's optimum may come back to the same point before the search gives up.
 RETURNS = 3
 
@@ -96,6 +98,7 @@ class _Search:
         self.bound = -self.sense * np.inf
         self.best: _Incumbent | None = None
         self.cuts, self.nodes = 0, 0
+        self.feasibility = scip.FEASIBILITY
 
     def run(self) -> Found:
         target = self.relaxation()
@@ -103,7 +106,7 @@ class _Search:
         for rounds in range(1, ROUNDS + 1):
             if self.report:
                 self.report(Progress("solving the relaxation in SCIP", rounds))
-            found = scip.solve_program(target, time_limit=self.remaining(), seed=self.seed)
+            found = scip.solve_program(target, time_limit=self.remaining(), seed=self.seed, feasibility=self.feasibility)
             self.nodes += found.nodes
             if found.status is Status.INFEASIBLE:
                 return self.closed(found.because)
@@ -126,6 +129,9 @@ class _Search:
                 return self.found(Status.FAILED, self.best, f"solver fault: {found.because}, but {self.shown()}")
             if self.closes():
                 return self.found(Status.OPTIMAL, self.best, f"the best answer found attains the relaxation's bound{self.rounds(rounds)}")
+            if self.feasibility > FINE and any(y is None or self.classes[k] == "exact" for k, y in better.items()):
+                self.feasibility = FINE  # the followers refute what SCIP's tolerance let through
+                continue
             for k, y in better.items():
                 who = f"follower `{self.program.followers[k].name}`"
                 if self.classes[k] == "exact":
@@ -166,7 +172,7 @@ class _Search:
         better: dict[int, Array | None] = {}
         values = point.values.copy()
         for k, level in enumerate(self.program.followers):
-            response = respond(self.program, k, point.values, time_limit=max(self.remaining(), 1.0))
+            response = respond(self.program, k, point.values, time_limit=max(self.remaining(), 1.0), relaxed=FEASIBLE)
             if response.status is not Status.OPTIMAL or response.variables is None:
                 better[k] = None
                 continue
