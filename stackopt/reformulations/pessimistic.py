@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stackopt.bilevel.follower import follower_program, recession
+from stackopt.bilevel.follower import follower_program, recession, respond
 from stackopt.bilevel.point import Array, Point
 from stackopt.bilevel.program import BilevelProgram, Level, Objective, Rows
 from stackopt.bilevel.ties import tie_range
@@ -83,6 +83,10 @@ class Pessimistic:
         copy can be as bad as the worst response without being optimal.
         """
         values = np.asarray(point.values, float)[: self.program.size].copy()
+        for k in range(len(self.program.followers)):
+            response = respond(self.program, k, values)
+            if response.variables is not None:
+                values[self.program.owned(k)] = response.variables
         found = tie_range(self.program, values)
         if found.worst_response is not None:
             return Point(found.worst_response, claim=found.worst)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stackopt.bilevel.program import BilevelProgram, Level, Multiplier, Objective, Rows, Sense
+from stackopt.bilevel.program import BilevelProgram, Level, Multiplier, Objective, Rows, Sense, Ties
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,10 +25,14 @@ class Family:
 
     Attributes
     ----------
+    stream : int
+        Numbers the family for the random generator, so that new families change no instance of old ones.
     followers : int
         1, or 2 of which the second may see the first.
     coupled : bool
         Whether two followers see each other.
+    apart : bool
+        Whether they see nothing of each other.
     curved : bool
         Convex quadratic followers.
     products : bool
@@ -41,10 +45,20 @@ class Family:
         The leader's objective contains a follower multiplier.
     open_boxes : bool
         Some variables without bounds.
+    variables, rows : (least, most + 1)
+        Of each follower.
+    spread : bool
+        Rows in units between 1/1000 and 1000.
+    ties : str
+        As of a `BilevelProgram`.
+    interdiction : bool
+        A binary leader takes away what a follower of whole numbers packs; nothing else of the above then counts.
     """
 
+    stream: int
     followers: int = 1
     coupled: bool = False
+    apart: bool = False
     curved: bool = False
     products: bool = False
     quadratic_leader: bool = False
@@ -52,34 +66,51 @@ class Family:
     integer_follower: str = "none"
     prices: bool = False
     open_boxes: bool = True
+    variables: tuple[int, int] = (1, 4)
+    rows: tuple[int, int] = (1, 5)
+    spread: bool = False
+    ties: Ties = "optimistic"
+    interdiction: bool = False
 
 
 FAMILIES: dict[str, Family] = {
-    "linear": Family(),
-    "linear, boxed": Family(open_boxes=False),
-    "products": Family(products=True),
-    "quadratic followers": Family(curved=True, products=True),
-    "quadratic leader": Family(quadratic_leader=True),
-    "quadratic both": Family(quadratic_leader=True, curved=True),
-    "integer leader": Family(integer_leader=True, open_boxes=False),
-    "integer leader, quadratic follower": Family(integer_leader=True, curved=True, products=True, open_boxes=False),
-    "two followers": Family(followers=2),
-    "two coupled followers": Family(followers=2, coupled=True, products=True, curved=True),
-    "prices": Family(prices=True),
-    "integer follower": Family(integer_follower="all", integer_leader=True, open_boxes=False),
-    "mixed follower": Family(integer_follower="some", integer_leader=True, open_boxes=False),
+    "linear": Family(3),
+    "linear, boxed": Family(4, open_boxes=False),
+    "products": Family(7, products=True),
+    "quadratic followers": Family(9, curved=True, products=True),
+    "quadratic leader": Family(10, quadratic_leader=True),
+    "quadratic both": Family(8, quadratic_leader=True, curved=True),
+    "integer leader": Family(1, integer_leader=True, open_boxes=False),
+    "integer leader, quadratic follower": Family(2, integer_leader=True, curved=True, products=True, open_boxes=False),
+    "two followers": Family(12, followers=2, variables=(1, 3), rows=(1, 4)),
+    "two coupled followers": Family(11, followers=2, coupled=True, products=True, curved=True, variables=(1, 3), rows=(1, 4)),
+    "prices": Family(6, prices=True),
+    "integer follower": Family(0, integer_follower="all", integer_leader=True, open_boxes=False),
+    "mixed follower": Family(5, integer_follower="some", integer_leader=True, open_boxes=False),
+    "larger": Family(13, variables=(4, 6), rows=(3, 6)),
+    "larger, quadratic": Family(14, variables=(3, 5), rows=(2, 5), curved=True, quadratic_leader=True),
+    "spread": Family(15, spread=True, products=True),
+    "interdiction": Family(16, interdiction=True),
+    "two integer followers": Family(
+        17, followers=2, apart=True, integer_follower="all", integer_leader=True, open_boxes=False, variables=(1, 3), rows=(1, 3)
+    ),
+    "pessimistic": Family(18, ties="pessimistic"),
+    "pessimistic, integer leader": Family(19, ties="pessimistic", integer_leader=True, open_boxes=False, variables=(1, 3)),
+    "pessimistic, integer follower": Family(20, ties="pessimistic", integer_follower="all", integer_leader=True, open_boxes=False, variables=(1, 3)),
 }
 
 
 def instance(family: str, seed: int, index: int = 0) -> BilevelProgram:
     """The program of a family with this seed and index."""
-    rng = np.random.default_rng([sorted(FAMILIES).index(family), seed, index])
+    rng = np.random.default_rng([FAMILIES[family].stream, seed, index])
     return random_program(rng, FAMILIES[family], name=f"{family} {seed}/{index}")
 
 
 def random_program(rng: np.random.Generator, kind: Family, name: str = "random") -> BilevelProgram:
-    """A small program: 1-2 leader variables, 1-3 variables and 1-4 rows per follower."""
-    sizes = [int(rng.integers(1, 3)), *(int(rng.integers(1, 4 - (kind.followers > 1))) for _ in range(kind.followers))]
+    """A small program: 1-2 leader variables, a few variables and rows per follower."""
+    if kind.interdiction:
+        return _interdiction(rng, name)
+    sizes = [int(rng.integers(1, 3)), *(int(rng.integers(*kind.variables)) for _ in range(kind.followers))]
     owner = np.repeat(np.arange(-1, kind.followers), sizes)
     n, d = len(owner), int(kind.prices)
     integer = (owner < 0) & kind.integer_leader
@@ -95,9 +126,24 @@ def random_program(rng: np.random.Generator, kind: Family, name: str = "random")
         level = followers[0]
         constraint = level.rows.names[int(rng.integers(len(level.rows)))] if rng.random() < 0.7 else f"v{int(np.flatnonzero(owner == 0)[0])}"
         multipliers = (Multiplier("price", level.name, constraint),)
-    return BilevelProgram(
+    program = BilevelProgram(
         names=tuple(f"v{j}" for j in range(n)), owner=owner, lower=lower, upper=upper, integer=integer,
-        leader=_leader(rng, kind, owner, d, inside), followers=followers, multipliers=multipliers, name=name,
+        leader=_leader(rng, kind, owner, d, inside), followers=followers, multipliers=multipliers, ties=kind.ties, name=name,
+    )  # fmt: skip
+    return scaled(program, rng, (1e-3, 1e-2, 1.0, 1e2, 1e3)) if kind.spread else program
+
+
+def _interdiction(rng: np.random.Generator, name: str) -> BilevelProgram:
+    """Items that a leader removes within a budget, and a follower packs; what one gains the other loses."""
+    items, budgets = int(rng.integers(3, 6)), int(rng.integers(1, 3))
+    worth, most = rng.integers(1, 10, items).astype(float), rng.integers(1, 3, items).astype(float)
+    weight, price = rng.integers(1, 6, (budgets, items)).astype(float), rng.integers(1, 5, items).astype(float)
+    packing = (np.zeros((budgets, items)), weight, np.floor(weight @ most * rng.uniform(0.3, 0.8, budgets)))
+    link = (np.diag(most), np.eye(items), most)
+    return BilevelProgram.from_matrices(
+        leader_cost=(np.zeros(items), worth), leader_bounds=(0, 1), leader_integer=True, leader_rows=(price[None], None, [float(price.sum() // 2)]),
+        follower_cost=worth, follower_sense="max", follower_bounds=(0, most), follower_integer=True,
+        follower_rows=(np.vstack([packing[0], link[0]]), np.vstack([packing[1], link[1]]), np.concatenate([packing[2], link[2]])), name=name,
     )  # fmt: skip
 
 
@@ -151,7 +197,7 @@ def _form(dense: Array, d: int) -> Any:
 
 def _follower(rng: np.random.Generator, kind: Family, owner: Any, k: int, d: int, inside: Array, name: str) -> Level:
     n, mine = len(owner), owner == k
-    others = (owner < 0) | ((owner >= 0) & (owner < k)) | (kind.coupled & (owner != k))
+    others = (owner < 0) | ((owner >= 0) & (owner < k) & (not kind.apart)) | (kind.coupled & (owner != k))
     shown = others & (rng.random(n) < 0.8) if kind.followers > 1 else others
     sense = _sense(rng)
     hessian = np.zeros((n, n))
@@ -162,7 +208,7 @@ def _follower(rng: np.random.Generator, kind: Family, owner: Any, k: int, d: int
         cross = np.where(np.outer(shown, mine) & (rng.random((n, n)) < 0.4), rng.integers(-2, 3, (n, n)), 0)
         hessian += cross + cross.T
     linear = np.concatenate([_weights(rng, mine, 0.9) + _weights(rng, ~mine, 0.2), np.zeros(d)])
-    rows = _rows(rng, f"row{k + 1}.", int(rng.integers(1, 5 - (kind.followers > 1))), (mine, shown), inside, d)
+    rows = _rows(rng, f"row{k + 1}.", int(rng.integers(*kind.rows)), (mine, shown), inside, d)
     return Level(name, Objective(sense, linear, _form(hessian, d), float(rng.integers(-1, 2))), rows)
 
 
@@ -245,17 +291,17 @@ def permuted(program: BilevelProgram, order: Any) -> BilevelProgram:
     )  # fmt: skip
 
 
-def scaled(program: BilevelProgram, rng: np.random.Generator) -> BilevelProgram:
-    """Every row multiplied by a power of two or minus one, rows without multipliers in use; sides follow."""
+def scaled(program: BilevelProgram, rng: np.random.Generator, factors: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 8.0, -1.0, -2.0)) -> BilevelProgram:
+    """Every row multiplied by one of `factors`, except rows whose multipliers are in use; sides follow."""
     from scipy import sparse
 
     used = {(m.follower, m.constraint) for m in program.multipliers}
 
     def level(old: Level) -> Level:
-        factors = rng.choice([0.25, 0.5, 1.0, 2.0, 8.0, -1.0, -2.0], len(old.rows))
-        factors[[(old.name, name) in used for name in old.rows.names]] = 1.0
-        ends = np.sort(np.array([old.rows.lower, old.rows.upper]) * factors, axis=0)
-        return replace(old, rows=Rows(old.rows.names, sparse.csr_array(sparse.diags_array(factors) @ old.rows.matrix), ends[0], ends[1]))
+        chosen = rng.choice(np.array(factors), len(old.rows))
+        chosen[[(old.name, name) in used for name in old.rows.names]] = 1.0
+        ends = np.sort(np.array([old.rows.lower, old.rows.upper]) * chosen, axis=0)
+        return replace(old, rows=Rows(old.rows.names, sparse.csr_array(sparse.diags_array(chosen) @ old.rows.matrix), ends[0], ends[1]))
 
     return replace(program, leader=level(program.leader), followers=tuple(level(f) for f in program.followers))
 
