@@ -57,6 +57,10 @@ def refuses_bilevel(program: BilevelProgram) -> Refusal | None:
     """Why no exact search solves the program, if none does."""
     if program.ties == "pessimistic":
         return pessimistic_refusal(program) or refuses_bilevel(pessimistic(program).target)
+    if route(program) == "integer":
+        from stackopt.exact.integer import refuses
+
+        return refuses(program)
     return None if route(program) != "scip" or _scip_available() else _no_scip(program)
 
 
