@@ -32,7 +32,7 @@ from stackopt.exact.integer.structure import Interdiction
 from stackopt.solution import Status
 
 #: Rounds of cuts at the root.
-ROOT_ROUNDS = 30
+ROOT_ROUNDS = 120
 #: Nodes before direction branching takes over.
 NODES = 4_000
 
