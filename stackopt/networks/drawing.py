@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 WIDEST, THIN, BARE = 5.0, 1.4, 0.9
 #: Every flow is printed on up to this many arcs; above, only tolls and interdicted arcs have labels.
 LABELLED = 30
+#: Up to this many nodes are named; above, only sources and targets.
+NAMED = 80
 
 
 def draw(graph: Any, solution: Solution[Any], positions: Mapping[Any, tuple[float, float]] | None = None) -> Figure:
@@ -35,7 +37,7 @@ def draw(graph: Any, solution: Solution[Any], positions: Mapping[Any, tuple[floa
         The one that the program was made from.
     solution : Solution
     positions : mapping of node to (x, y), optional
-        By default the node attribute ``pos``, where all nodes have one; else Kamada-Kawai, turned so that the first source is on the left.
+        By default the node attribute ``pos``, where all nodes have one; else laid out, and turned so that the first source is on the left.
 
     Returns
     -------
@@ -104,7 +106,8 @@ def _laid_out(graph: Any, network: Network, origin: NetworkOrigin) -> Array:
 
     plain_graph = nx.Graph(graph.edges())
     plain_graph.add_nodes_from(graph.nodes)
-    found = nx.kamada_kawai_layout(plain_graph, weight=None)
+    # Kamada and Kawai's layout takes time cubic in the number of nodes
+    found = nx.kamada_kawai_layout(plain_graph, weight=None) if len(network.nodes) <= NAMED else nx.spring_layout(plain_graph, seed=0)
     places = np.array([found[node] for node in network.nodes])
     first = origin.commodities[0]
     along = places[first.target] - places[first.source]
@@ -140,16 +143,17 @@ def _draw_arcs(ax: Axes, network: Network, places: Array, bends: Array, result: 
     from matplotlib.patches import FancyArrowPatch
 
     largest = max(result.flows.values(), default=1.0)
-    few = len(network.arcs) <= LABELLED
+    few, many = len(network.arcs) <= LABELLED, len(network.nodes) > NAMED
     for a, arc in enumerate(network.arcs):
         flow, toll, cut = result.flows.get(arc, 0.0), result.tolls.get(arc), arc in result.interdicted
         colour = COLOURS[1] if toll is not None else SOFT if cut or not flow else COLOURS[0]
         width = THIN + (WIDEST - THIN) * flow / largest if flow else BARE
         start, end = places[network.tail[a]], places[network.head[a]]
-        ax.add_patch(FancyArrowPatch(
-            tuple(start), tuple(end), connectionstyle=f"arc3,rad={bends[a]}", arrowstyle="-|>", mutation_scale=9 + 1.2 * width, linewidth=width, color=colour,
-            linestyle=(0, (4, 2)) if cut else "-", shrinkA=_room(network.nodes[network.tail[a]], end - start), zorder=2 if flow else 1,
-            shrinkB=_room(network.nodes[network.head[a]], end - start), alpha=1.0 if flow or cut or toll is not None else 0.55,
+        ax.add_artist(FancyArrowPatch(
+            tuple(start), tuple(end), connectionstyle=f"arc3,rad={bends[a]}", linewidth=width, color=colour,
+            arrowstyle="-" if many and not flow else "-|>", mutation_scale=3 + 1.2 * width if many else 9 + 1.2 * width,
+            linestyle=(0, (4, 2)) if cut else "-", shrinkA=_room(network, int(network.tail[a]), end - start), zorder=2 if flow else 1,
+            shrinkB=_room(network, int(network.head[a]), end - start), alpha=1.0 if flow or cut or toll is not None else 0.55,
         ))  # fmt: skip
         middle = _middle(start, end, float(bends[a]))
         if cut:
@@ -161,16 +165,22 @@ def _draw_arcs(ax: Axes, network: Network, places: Array, bends: Array, result: 
                         bbox={"boxstyle": "round,pad=0.15", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.9})  # fmt: skip
 
 
-def _room(node: Any, along: Array) -> float:
+def _room(network: Network, node: int, along: Array) -> float:
     """Points from the middle of a node's box to its edge, in the direction of an arc."""
-    wide, high = 5.0 + 2.9 * len(str(node)), 8.5
+    if len(network.nodes) > NAMED:
+        return 2.5
+    wide, high = 5.0 + 2.9 * len(str(network.nodes[node])), 8.5
     x, y = np.abs(along) / max(float(np.hypot(*along)), 1e-12)
     return float(min(wide / max(x, 1e-9), high / max(y, 1e-9)))
 
 
 def _draw_nodes(ax: Axes, network: Network, places: Array, origin: NetworkOrigin) -> None:
     ends = {k.source for k in origin.commodities} | {k.target for k in origin.commodities}
+    if len(network.nodes) > NAMED:
+        ax.plot(*places.T, linestyle="none", marker="o", markersize=3, color=SOFT, zorder=3)
     for v, node in enumerate(network.nodes):
+        if len(network.nodes) > NAMED and v not in ends:
+            continue
         edge = {"edgecolor": INK, "linewidth": 1.6} if v in ends else {"edgecolor": SOFT, "linewidth": 0.8}
         ax.annotate(plain(str(node)), tuple(places[v]), ha="center", va="center", fontsize=8.5, fontweight="bold" if v in ends else "normal", zorder=6,
                     color=INK, bbox={"boxstyle": "round,pad=0.3", "facecolor": "#ffffff", **edge})  # fmt: skip

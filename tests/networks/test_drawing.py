@@ -103,6 +103,15 @@ def test_positions_are_those_given_those_of_the_graph_or_laid_out(tolled):
         networks.draw(roads(), tolled, {"home": (0, 0), "work": (1, 0)})
 
 
+def test_large_networks_name_only_sources_and_targets():
+    graph = nx.grid_2d_graph(10, 10).to_directed()
+    nx.set_edge_attributes(graph, 1, "cost")
+    solution = so.solve(networks.toll_setting(graph, [((0, 0), (9, 9), 1)], [((4, j), (5, j)) for j in range(9)]))
+    figure = networks.draw(graph, solution)
+    assert {text for text in texts(figure) if text.startswith("(")} == {"(0, 0)", "(9, 9)"}
+    assert len(arrows(figure)) == len(graph.edges)
+
+
 def test_parallel_arcs_are_drawn_apart():
     solution = so.solve(so.catalog.build("pigou_toll"))
     graph = nx.MultiDiGraph()
