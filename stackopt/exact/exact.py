@@ -27,6 +27,7 @@ from stackopt.games.profile import Profile
 from stackopt.games.shaping import shaping
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.reformulations.formulation import grid_size, simplex_grid
+from stackopt.reformulations.game_program import GameProgram, game_program
 from stackopt.solution import Refusal, Report, Run, Status
 
 #: Programs with more non-zeros than this are refused.
@@ -131,6 +132,27 @@ class Exact:
 
     def _grid(self) -> int:
         return self.grid if self.leader == "net" else 1
+
+    def reformulate(self, problem: StackelbergGame) -> GameProgram:
+        """The mixed-integer program of the search, to be read, written, edited or solved elsewhere.
+
+        Raises
+        ------
+        Refused
+            If the search is not one program: a randomised leader that moves the state, a batch, another kind of problem.
+
+        Examples
+        --------
+        >>> import stackopt as so
+        >>> stated = so.Exact(leader="deterministic").reformulate(so.catalog.build("commitment_2x2"))
+        >>> stated.target.linear_only
+        True
+        """
+        found = refusal(problem, self.name, self.concept, self.leader)
+        if found is not None:
+            raise found.error()
+        points = simplex_grid(problem.shape[1], self._grid())
+        return game_program(problem, program_for(problem, self.concept, self.leader, points, self.margin), self.concept, self.margin)
 
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
         """Search; see the class for what each status means."""
