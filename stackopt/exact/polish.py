@@ -1,9 +1,13 @@
-"""A solver's point made accurate: its complementarity pattern and whole numbers kept, the rest solved again as a linear or quadratic program."""
+"""A solver's point made accurate: its complementarity pattern and whole numbers kept, the rest solved again as a continuous program."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from stackopt.backends import scip
+from stackopt.backends.matrix import minimise
 from stackopt.bilevel.kkt import Kkt
 from stackopt.bilevel.point import Array
 from stackopt.bilevel.program import convex
@@ -13,18 +17,17 @@ from stackopt.reformulations.first_order import first_order, slack_map
 def polished(kkt: Kkt, w: Array) -> Array | None:
     """The best point with the pattern of `w` [n + M]: for each pair the smaller of slack and multiplier is fixed at zero.
 
+    Convex programs go to HiGHS, others to SCIP where it is installed. Followers' rows must be linear.
+
     Returns
     -------
     array [n + M] or None
-        None where that program is not convex or has no solution.
+        None where nobody solves that program, or it has no solution.
     """
     from scipy import sparse
 
-    from stackopt.backends.matrix import minimise
-
     program, mpec, n = kkt.program, kkt.mpec, kkt.mpec.variables
-    everything = np.arange(len(program.symbols))
-    if mpec.leader_quadratic or any(level.rows.quadratic for level in program.followers) or not convex(program.leader.objective, everything):
+    if any(level.rows.quadratic for level in program.followers):
         return None
     base = first_order(kkt)
     tight = mpec.slack(w[:n]) <= w[n : n + mpec.pairs]
@@ -35,15 +38,11 @@ def polished(kkt: Kkt, w: Array) -> Array | None:
     slope, side = slack_map(mpec)
     at = np.flatnonzero(tight)
     wide = sparse.csr_array((slope[at].data, slope[at].indices, slope[at].indptr), shape=(len(at), len(base.names)))
-    found = minimise(
-        mpec.linear,
-        sparse.csr_array(sparse.vstack([base.matrix, wide], format="csr")),
-        np.concatenate([base.row_lower, -side[at]]),
-        np.concatenate([base.row_upper, -side[at]]),
-        lower,
-        upper,
-        hessian=mpec.hessian if mpec.curved else None,
-        constant=mpec.constant,
-        time_limit=10.0,
-    )
-    return found.x
+    pattern = replace(base, lower=lower, upper=upper, integer=np.zeros(len(base.names), bool))
+    pattern = pattern.with_rows(tuple(f"tight {p}" for p in at), wide, -side[at], -side[at])
+    if not mpec.leader_quadratic and convex(program.leader.objective, np.arange(len(program.symbols))):
+        return minimise(
+            mpec.linear, pattern.matrix.tocsr(), pattern.row_lower, pattern.row_upper, lower, upper, hessian=mpec.hessian if mpec.curved else None,
+            constant=mpec.constant, time_limit=10.0,
+        ).x
+    return scip.solve_program(pattern, time_limit=10.0).point if scip.available() else None

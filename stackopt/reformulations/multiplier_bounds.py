@@ -15,8 +15,12 @@ null vector of the support until an entry vanishes), so some optimal multiplier 
 - *integer* G: :math:`|\det B| \ge 1` and Hadamard's inequality for the cofactors, so :math:`|\mu_p| \le \sum_j |r_j|` times the largest r - 1
   column lengths. Above `USEFUL` it is not offered: such a constant is beyond what floating-point solvers tell from infinity.
 
-*Decisions that matter.* Where the leader's objective is linear and some value is attained, decisions worth less need no bound: the
-programs that bound the rest carry the row "at least as good". Constants found so may cut off worse decisions, never an optimum.
+*Strongly convex followers* answer near a point that is always feasible (`stackopt.reformulations.response_box`), which bounds y, and so r(z) and
+the slacks.
+
+*Decisions that matter.* Where some value U of the leader is attained, decisions worth less need no bound. A linear objective gives the row
+"at least as good" to the programs that bound the rest; a strictly convex quadratic one, minimal at w with value m, the box
+:math:`|v_j - w_j| \le \sqrt{2 (U - m) (H^{-1})_{jj}}`. Constants found so may cut off worse decisions, never an optimum.
 
 All statements of the second kind hold for the same multiplier, so the smallest of the bounds may be taken for each row.
 """
@@ -26,7 +30,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +40,7 @@ from stackopt.bilevel.point import Array
 from stackopt.certificate import Assumption, Bound
 from stackopt.display import number
 from stackopt.reformulations.first_order import first_order, multiplier_follower, slack_map
+from stackopt.reformulations.response_box import with_response_boxes
 from stackopt.solution import Status
 
 if TYPE_CHECKING:
@@ -78,14 +83,21 @@ def multiplier_bounds(kkt: Kkt, *, cutoff: float | None = None, time_limit: floa
     deadline = time.perf_counter() + time_limit
     mpec, n = kkt.mpec, kkt.mpec.variables
     relaxation, among = first_order(kkt), ""
-    if cutoff is not None and not mpec.curved:
+    if cutoff is not None:
         among = f", among decisions at least as good as the attained {number(cutoff)}"
         room = 1e-6 * (1.0 + abs(cutoff))
+    if cutoff is not None and mpec.curved:
+        relaxation = _in_level_set(kkt, relaxation, mpec.sign * cutoff + room)
+    elif cutoff is not None:
         least = np.array([mpec.sign * cutoff + room - mpec.constant])
         relaxation = relaxation.with_rows(("at least as good",), mpec.linear[None], np.array([-np.inf]), least)
     count, width = len(mpec.names) - n, len(mpec.names)
     from scipy import sparse
 
+    if any(program_kind == "QP" for program_kind in map(kkt.program.kind, range(len(kkt.program.followers)))):
+        columns = sparse.csr_array(sparse.eye_array(n, width, format="csr"))
+        box = -maxima(relaxation, sparse.csr_array(-columns), deadline), maxima(relaxation, columns, deadline)
+        relaxation = with_response_boxes(kkt, relaxation, box)
     eye = sparse.csr_array(sparse.hstack([sparse.csr_array((count, n)), sparse.eye_array(count)], format="csr"))
     every = maxima(relaxation, eye, deadline)
     free = np.arange(mpec.pairs, count)
@@ -103,6 +115,27 @@ def multiplier_bounds(kkt: Kkt, *, cutoff: float | None = None, time_limit: floa
     most = side + maxima(relaxation, wide, deadline)
     slacks = tuple(_slack_bound(mpec.pair_label(p), _up(max(most[p], 0.0)), among) for p in range(mpec.pairs))
     return Bounds(multipliers, slacks)
+
+
+def _in_level_set(kkt: Kkt, relaxation: QuadraticProgram, level: float) -> QuadraticProgram:
+    """The relaxation within the box around the leader's level set, if its objective is strictly convex in what it contains."""
+    mpec = kkt.mpec
+    hessian = mpec.hessian.toarray()
+    used = np.flatnonzero(np.abs(hessian).sum(axis=0))
+    if np.delete(mpec.linear, used).any():
+        return relaxation
+    part = hessian[np.ix_(used, used)]
+    values = np.linalg.eigvalsh(part)
+    if not values[0] > DOUBT * max(1.0, values[-1]):
+        return relaxation
+    inverse = np.linalg.inv(part)
+    center = -inverse @ mpec.linear[used]
+    least = mpec.constant + 0.5 * float(mpec.linear[used] @ center)
+    half = np.sqrt(2.0 * max(level - least, 0.0) * np.diag(inverse)) * (1.0 + 1e-9) + 1e-9
+    lower, upper = relaxation.lower.copy(), relaxation.upper.copy()
+    lower[used] = np.maximum(lower[used], center - half)
+    upper[used] = np.maximum(np.minimum(upper[used], center + half), lower[used])
+    return replace(relaxation, lower=lower, upper=upper)
 
 
 def maxima(program: QuadraticProgram, directions: Any, deadline: float = math.inf) -> Array:

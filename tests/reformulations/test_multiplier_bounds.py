@@ -12,6 +12,7 @@ from stackopt.bilevel.point import Point
 from stackopt.reformulations.big_m import big_m
 from stackopt.reformulations.multiplier_bounds import basic_solutions, hadamard, multiplier_bounds, totally_unimodular
 from stackopt.reformulations.reduction import multipliers_at
+from stackopt.reformulations.response_box import response_box
 from stackopt.solution import Status
 
 from .storyboard import boxed, toll
@@ -159,3 +160,56 @@ def test_some_optimal_multiplier_keeps_every_bound(seed, quadratic):
         mu = multipliers_at(form, Point(point), reduction.target)
         assert (mu <= np.array(values(found.multipliers)) + 1e-7).all()
         assert (form.mpec.slack(point) <= np.array(values(found.slacks)) + 1e-7).all()
+
+
+# --- boxes that bound the rest ---------------------------------------------------------------------------------------------
+
+
+def strongly_convex(seed):
+    """A follower with free variables: min y'y + x'Cy + q'y over Ax + By <= b, with y = 0 feasible for all x in [0, 2]."""
+    rng = np.random.default_rng(seed)
+    A, B = rng.integers(-2, 3, (3, 2)).astype(float), rng.integers(-3, 4, (3, 2)).astype(float)
+    return so.BilevelProgram.from_matrices(
+        leader_cost=([1.0, -1.0], [1.0, 2.0]), leader_bounds=(0, 2), follower_cost=rng.integers(-4, 5, 2).astype(float), follower_bounds=(None, None),
+        follower_rows=(A, B, np.maximum(A, 0.0).sum(axis=1) * 2.0 + 0.5), follower_hessian=[[3.0, 1.0], [1.0, 2.0]],
+        follower_cross=rng.integers(-2, 3, (2, 2)).astype(float),
+    )
+
+
+@settings(derandomize=True, max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_answers_lie_in_the_response_box(seed):
+    program = strongly_convex(seed)
+    box = np.array([0.0, 0.0, -np.inf, -np.inf]), np.array([2.0, 2.0, np.inf, np.inf])
+    found = response_box(kkt(program), 0, box)
+    assert found is not None
+    for x in np.random.default_rng(seed).uniform(0, 2, (5, 2)):
+        y = respond(program, 0, np.concatenate([x, np.zeros(2)])).variables
+        assert (found[0] - 1e-7 <= y).all()
+        assert (y <= found[1] + 1e-7).all()
+    assert all(b.applies for b in multiplier_bounds(kkt(program)).multipliers)
+
+
+def test_no_response_box_without_its_assumptions():
+    wide = np.array([-np.inf, -np.inf, -np.inf, -np.inf]), np.full(4, np.inf)
+    assert response_box(kkt(strongly_convex(1)), 0, wide) is None  # the leader is not bounded
+    assert response_box(kkt(toll()), 0, (np.array([0.0, -9.0]), np.array([8.0, 9.0]))) is None  # no curvature
+    blocked = so.BilevelProgram.from_matrices(
+        leader_cost=([1.0], [1.0]), leader_bounds=(0, 1), follower_cost=[1.0], follower_bounds=(None, None), follower_hessian=[[2.0]],
+        follower_rows=([[1.0], [-1.0]], [[1.0], [-1.0]], [0.25, 0.25]),
+    )
+    assert response_box(kkt(blocked), 0, (np.array([0.0, -9.0]), np.array([1.0, 9.0]))) is None  # |x + y| <= 1/4: no y for all x
+
+
+def test_a_quadratic_leader_bounds_what_it_attains():
+    """min (x - 1)^2 + y^2 over y = argmin (y - x)^2: x and y stay within the level set of the attained value."""
+    program = so.BilevelProgram.from_matrices(
+        leader_cost=([-2.0], [0.0]), leader_hessian=[[2.0, 0.0], [0.0, 2.0]], leader_bounds=(None, None), follower_cost=[0.0], follower_bounds=(0, None),
+        follower_hessian=[[2.0]], follower_cross=[[-2.0]],
+    )
+    free = multiplier_bounds(kkt(program))
+    assert not free.multipliers[0].applies
+    bounded = multiplier_bounds(kkt(program), cutoff=-0.5)
+    assert bounded.multipliers[0].applies  # x is at least 1 - sqrt(1/2), y at most sqrt(1/2)
+    assert bounded.multipliers[0].value <= 2.0 * np.sqrt(0.5) + 1e-3
+    assert "among decisions at least as good as the attained -0.5" in bounded.multipliers[0].reference
