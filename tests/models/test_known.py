@@ -20,7 +20,7 @@ from stackopt.solution import STRONG_VALUE
 ROOT = Path(__file__).parent.parent.parent
 RECORDED = sorted(p.stem for p in (ROOT / "data" / "games").glob("*.json"))
 #: The optimum over randomised policies is not a mixed-integer program here; separate tests below.
-LEADER_MOVES_STATE = ("inspection", "vorobeychik_random")
+LEADER_MOVES_STATE = ("inspection", "patrol", "vorobeychik_random")  # patrol: test_markov_models.py
 #: How far below the weak value Exact's answer with its default margin may lie.
 MARGIN_COST = 1e-2
 
