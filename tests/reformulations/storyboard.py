@@ -53,3 +53,23 @@ def boxed(seed, n=2, rows=3, *, integer=False, quadratic=False):
         follower_rows=(A, B, b), follower_hessian=np.eye(n) * 2.0 if quadratic else None, follower_cross=draw(n, n) if quadratic else None,
         name=f"boxed {seed}",
     )
+
+
+def two_followers(seed, *, integer=False):
+    """A random leader over two followers, of one and two variables, whose rows contain each other's variables: equilibria need not exist."""
+    rng = np.random.default_rng(seed)
+    owner = np.array([-1, -1, 0, 1, 1])
+    n = len(owner)
+
+    def draw(*shape):
+        return rng.integers(-4, 5, shape).astype(float)
+
+    def rows(m, name):
+        matrix = draw(m, n)
+        return Rows(tuple(f"{name}{i}" for i in range(m)), sparse.csr_array(matrix), np.full(m, -np.inf), np.abs(draw(m)) + 4.0)
+
+    return BilevelProgram(
+        names=("x0", "x1", "y0", "z0", "z1"), owner=owner, lower=np.zeros(n), upper=np.full(n, 3.0), integer=np.array([integer] * 2 + [False] * 3),
+        leader=Level("leader", Objective("max" if seed % 2 else "min", draw(n)), rows(1, "l")),
+        followers=(Level("one", Objective("min", draw(n)), rows(2, "r")), Level("two", Objective("max", draw(n)), rows(2, "r"))), name=f"two {seed}",
+    )

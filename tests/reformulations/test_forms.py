@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stackopt as so
+from stackopt.backends import scip
 from stackopt.backends.highs_program import solve_program as by_highs
 from stackopt.bilevel.kkt import kkt
 from stackopt.bilevel.point import Point
@@ -18,7 +19,7 @@ from stackopt.reformulations.products import products
 from stackopt.reformulations.sos1 import sos1
 from stackopt.reformulations.strong_duality import strong_duality
 
-from .storyboard import binary_toll, boxed, toll
+from .storyboard import binary_toll, boxed, toll, two_followers
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FORMS = {"sos1": sos1, "indicator": indicator, "products": products, "big_m": big_m}
@@ -211,3 +212,26 @@ def test_cvxpy_does_not_state_sets():
 def test_pyomo_has_the_same_program():
     pytest.importorskip("pyomo.environ")
     assert sorted(big_m(kkt(toll())).pyomo().v) == sorted(big_m(kkt(toll())).target.names)
+
+
+@settings(derandomize=True, max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), integer=st.booleans())
+def test_forms_agree_on_two_followers(seed, integer):
+    """A Nash equilibrium of the followers, stacked: every form and the search find the same optimum, or none."""
+    program = two_followers(seed, integer=integer)
+    exact, form = so.solve(program), kkt(program)
+    routes = {"big-M": by_highs(big_m(form).target)}
+    if scip.available():
+        routes["sos1"] = scip.solve_program(sos1(form).target)
+    for name, found in routes.items():
+        assert found.status == exact.status, name
+        if exact.candidate is not None:
+            assert found.value == pytest.approx(float(exact.value), abs=1e-6), name
+
+
+def test_rows_of_several_followers_are_told_apart():
+    text = sos1(kkt(two_followers(0))).target.algebra()
+    assert "one.r0" in text
+    assert "two.r0" in text
+    with pytest.raises(Refused, match=r"row `one\.r0` contains `x0`|contains"):
+        strong_duality(kkt(two_followers(0)))
