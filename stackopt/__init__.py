@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stackopt import catalog as catalog
-    from stackopt.bilevel.from_cvxpy import from_cvxpy as from_cvxpy
-    from stackopt.bilevel.from_pyomo import from_pyomo as from_pyomo
-    from stackopt.bilevel.multiplier_symbols import dual as dual
+    from stackopt import networks as networks
     from stackopt.bilevel.files import read as read
     from stackopt.bilevel.files import write as write
     from stackopt.bilevel.from_cvxpy import from_cvxpy as from_cvxpy
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from stackopt.bilevel.program import Multiplier as Multiplier
     from stackopt.bilevel.program import Objective as Objective
     from stackopt.bilevel.program import Rows as Rows
-    from stackopt.bilevel.files import read as read
-    from stackopt.bilevel.files import write as write
     from stackopt.certificate import Assumption as Assumption
     from stackopt.certificate import Bound as Bound
     from stackopt.certificate import Certificate as Certificate
@@ -48,6 +44,8 @@ if TYPE_CHECKING:
     from stackopt.errors import UnknownModel as UnknownModel
     from stackopt.exact.enumeration import Enumeration as Enumeration
     from stackopt.exact.exact import Exact as Exact
+    from stackopt.exact.fixed_points import FixedPoints as FixedPoints
+    from stackopt.exact.fixed_points import fixed_points as fixed_points
     from stackopt.exact.reformulated import BigM as BigM
     from stackopt.exact.reformulated import Indicator as Indicator
     from stackopt.exact.reformulated import Scip as Scip
@@ -76,6 +74,7 @@ if TYPE_CHECKING:
 #: Public name -> module that defines it.
 _HOME = {
     "catalog": "catalog",  # the module itself
+    "networks": "networks",
     "BilevelProgram": "bilevel.program",
     "from_cvxpy": "bilevel.from_cvxpy",
     "from_pyomo": "bilevel.from_pyomo",
@@ -86,11 +85,6 @@ _HOME = {
     "Multiplier": "bilevel.program",
     "Objective": "bilevel.program",
     "Point": "bilevel.point",
-    "read": "bilevel.files",
-    "write": "bilevel.files",
-    "from_cvxpy": "bilevel.from_cvxpy",
-    "from_pyomo": "bilevel.from_pyomo",
-    "dual": "bilevel.multiplier_symbols",
     "BigM": "exact.reformulated",
     "Indicator": "exact.reformulated",
     "Scip": "exact.reformulated",
@@ -121,6 +115,8 @@ _HOME = {
     "UnknownModel": "errors",
     "Enumeration": "exact.enumeration",
     "Exact": "exact.exact",
+    "FixedPoints": "exact.fixed_points",
+    "fixed_points": "exact.fixed_points",
     "BayesianGame": "games.bayesian",
     "Coverage": "games.security",
     "Profile": "games.profile",

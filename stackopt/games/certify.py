@@ -119,7 +119,12 @@ def _response_checks(game: StackelbergGame, profile: Profile, x: Array, y: Array
         distance = float(np.abs(y - response.policy).sum(-1).max())
         because = f"{profile.response} at temperature {number(profile.temperature)}"
         checks.append(Check("follower plays its soft response", distance, POLICY_TOLERANCE, because))
-    if profile.concept == "fixed_point":
+    if profile.concept == "fixed_point" and profile.leader_temperature == 0.0 and profile.response == "best":
+        mine = leader_mdp(game, y)  # any best response will do: at a mixed fixed point there are many
+        own = policy_value(mine, x)
+        loss = (optimal_value(mine).value - own).max(-1)
+        checks.append(largest_loss(loss, np.abs(own).max(-1), "largest loss over states against its best response", who="leader"))
+    elif profile.concept == "fixed_point":
         response = leader_response(game, y, profile.leader_temperature, profile.response)
         distance = float(np.abs(x - response.policy).sum(-1).max())
         because = f"{profile.response} at temperature {number(profile.leader_temperature)}"

@@ -27,9 +27,9 @@ def restated(claim: Any, value: Any) -> Check:
     return Check("value restated", off, allowed, f"{number(claim, 9)} claimed, {number(value, 9)} recomputed")
 
 
-def largest_loss(loss: Array, size: Array, because: str) -> Check:
-    """That the follower loses at most `VALUE_TOLERANCE` of the size of its values: in every game of a batch, for every type."""
-    return Check("follower optimal", *_worst(loss, size), because)
+def largest_loss(loss: Array, size: Array, because: str, *, who: str = "follower") -> Check:
+    """That a player loses at most `VALUE_TOLERANCE` of the size of its values: in every game of a batch, for every type."""
+    return Check(f"{who} optimal", *_worst(loss, size), because)
 
 
 def _worst(residual: Any, size: Any) -> tuple[float, float]:

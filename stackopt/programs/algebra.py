@@ -41,7 +41,7 @@ def terms(names: Sequence[str], linear: Any, quadratic: Any = None, constant: fl
 
 def _linear(names: Sequence[str], linear: Any) -> Iterable[tuple[float, str]]:
     row = np.asarray(linear.toarray() if hasattr(linear, "toarray") else linear, float).ravel()
-    return [(float(row[j]), names[j]) for j in np.flatnonzero(row)]
+    return [(float(row[j]), names[int(j)]) for j in np.flatnonzero(row)]
 
 
 def _quadratic(names: Sequence[str], quadratic: Any) -> Iterable[tuple[float, str]]:
