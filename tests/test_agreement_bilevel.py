@@ -103,6 +103,17 @@ def test_the_linear_family_has_every_status():
     assert {so.Enumeration().run(instance("linear", 0, index)).status for index in range(20)} == set(CONCLUSIVE)
 
 
+@pytest.mark.skipif(not SCIP, reason="needs pyscipopt")
+@pytest.mark.parametrize(("family", "seed", "index"), [("products", 0, 44), ("two followers", 0, 4), ("prices", 7, 8), ("quadratic followers", 7, 8)])
+def test_objectives_that_improve_for_ever_are_shown_to_where_scip_alone_calls_them_optimal_or_infeasible(family, seed, index):
+    program = instance(family, seed, index)
+    assert so.Enumeration().run(program).status is so.Status.UNBOUNDED
+    for method in (so.Sos1(), so.Indicator(), so.Scip()):
+        solution = so.solve(program, method)
+        assert solution.status is so.Status.UNBOUNDED
+        assert "the leader improves for ever and every follower stays optimal" in solution.because
+
+
 def test_an_instance_is_a_function_of_its_name():
     one, other = instance("prices", 3, 4), instance("prices", 3, 4)
     assert one.fingerprint() == other.fingerprint()

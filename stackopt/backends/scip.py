@@ -9,12 +9,13 @@ import importlib.util
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stackopt.backends.answer import Answer, answer
-from stackopt.backends.matrix import Solved
+from stackopt.backends.matrix import Solved, minimise
 from stackopt.errors import MissingPackage
 from stackopt.programs.milp import Array
 from stackopt.programs.quadratic import QuadraticProgram, upper_triangle
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Requested accuracy of rows and bounds, relative to their sides. Smaller ones are beyond SCIP's LP solver in double precision.
 FEASIBILITY = 1e-7
+#: Where nothing bounds the objective, better values than this times its largest coefficient are not asked for.
+CAP = 1e6
 
 
 def available() -> bool:
@@ -56,7 +59,12 @@ def solve_program(program: QuadraticProgram, *, time_limit: float = 60.0, seed: 
     Returns
     -------
     Answer
-        OPTIMAL is SCIP's claim; only feasibility was re-checked.
+        OPTIMAL is SCIP's claim; only feasibility was re-checked. UNBOUNDED with a point: it reaches `CAP`, which is no proof.
+
+    Notes
+    -----
+    SCIP 10 was seen to call programs with SOS1 sets optimal, or infeasible, whose objective improves for ever: cells whose linear relaxation
+    is unbounded got lost. So where a direction of the relaxation improves for ever, the objective is kept within `CAP`.
 
     Raises
     ------
@@ -81,7 +89,8 @@ def solve_program(program: QuadraticProgram, *, time_limit: float = 60.0, seed: 
         ("randomization/randomseedshift", int(seed) % (2**31)), ("parallel/maxnthreads", 1),
     ):
         model.setParam(option, value)
-    columns = _columns(model, program)
+    cap = CAP * (1.0 + np.abs(program.linear).max(initial=0.0)) if _falls(program) else math.inf
+    columns = _columns(model, program, cap)
     _rows(model, program, columns, feasibility)
     fault = _run(model)
     if fault:
@@ -95,7 +104,29 @@ def solve_program(program: QuadraticProgram, *, time_limit: float = 60.0, seed: 
     bound = none if abs(bound) >= model.infinity() else bound
     found = answer(program, status, point, bound, int(model.getNNodes()), time.perf_counter() - begun, f"SCIP: {model.getStatus()}")
     model.freeProb()
-    return found
+    sign = 1.0 if program.sense == "min" else -1.0
+    if found.status is Status.OPTIMAL and sign * found.value <= 1e-3 * cap - cap:
+        said = f"SCIP: a point worth {found.value:.3g}, and a direction of the relaxation that improves for ever"
+        return replace(found, status=Status.UNBOUNDED, bound=none, because=said)
+    return replace(found, bound=none) if sign * found.bound <= -cap else found
+
+
+def _falls(program: QuadraticProgram) -> bool:
+    """Whether a direction keeps rows and bounds, SOS1 sets and implications aside, and improves the objective for ever, as far as linear
+    rows and an objective without curvature along it show."""
+    from scipy import sparse
+
+    sign = 1.0 if program.sense == "min" else -1.0
+    low, high = np.where(np.isfinite(program.row_lower), 0.0, -np.inf), np.where(np.isfinite(program.row_upper), 0.0, np.inf)
+    curved = list(program.row_quadratic)
+    low[curved], high[curved] = -np.inf, np.inf
+    matrix = program.matrix
+    if program.quadratic is not None:
+        matrix = sparse.vstack([matrix, program.quadratic + program.quadratic.T], format="csr")
+        low, high = np.append(low, np.zeros(len(program.names))), np.append(high, np.zeros(len(program.names)))
+    left, right = np.where(np.isfinite(program.lower), 0.0, -1.0), np.where(np.isfinite(program.upper), 0.0, 1.0)
+    found = minimise(sign * program.linear, sparse.csr_array(matrix), low, high, left, right)
+    return found.status is Status.OPTIMAL and found.value < -1e-9
 
 
 def solve_quadratic(
@@ -149,9 +180,10 @@ def solve_quadratic(
 # --- the model -------------------------------------------------------------------------------------------------------
 
 
-def _columns(model: Any, program: QuadraticProgram) -> list[Any]:
-    """Variables in order. SCIP's objective is linear, so a curved one becomes a variable held above (below) it by a row."""
-    curved = program.curved
+def _columns(model: Any, program: QuadraticProgram, cap: float) -> list[Any]:
+    """Variables in order. SCIP's objective is linear, so a curved one becomes a variable held above (below) it by a row; so does one that
+    must stay within `cap`."""
+    curved = program.curved or math.isfinite(cap)
     columns = []
     for j in range(len(program.names)):
         low, high = float(program.lower[j]), float(program.upper[j])
@@ -162,7 +194,8 @@ def _columns(model: Any, program: QuadraticProgram) -> list[Any]:
         ))
     model.addObjoffset(program.constant)
     if curved:
-        goal = model.addVar(name="objective", vtype="C", lb=None, ub=None, obj=1.0)
+        least, most = (None if math.isinf(cap) else side * cap for side in (-1.0, 1.0))
+        goal = model.addVar(name="objective", vtype="C", lb=least if program.sense == "min" else None, ub=None if program.sense == "min" else most, obj=1.0)
         value = _expression(columns, np.flatnonzero(program.linear), program.linear[np.flatnonzero(program.linear)], program.quadratic)
         model.addCons(goal >= value if program.sense == "min" else goal <= value)
     (model.setMinimize if program.sense == "min" else model.setMaximize)()
@@ -192,6 +225,10 @@ def _rows(model: Any, program: QuadraticProgram, columns: list[Any], feasibility
         model.addConsSOS1([columns[j] for j in members], [float(weight) for weight in range(1, len(members) + 1)])
     for implication in program.implications:
         left = _expression(columns, implication.columns, implication.values, None)
+        if isinstance(left, float | int):  # an empty row: it holds, or the binary is off
+            if not implication.upper >= -feasibility:
+                model.addCons(columns[implication.binary] == (0.0 if implication.active else 1.0))
+            continue
         model.addConsIndicator(left <= implication.upper, columns[implication.binary], activeone=implication.active)
 
 

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackopt.backends import scip
+from stackopt.backends.answer import Answer
 from stackopt.bilevel.certify import FEASIBLE, OPTIMAL, relative_residuals
 from stackopt.bilevel.follower import follower_program, respond
 from stackopt.bilevel.kkt import lower
 from stackopt.bilevel.point import Array, Point
 from stackopt.bilevel.program import BilevelProgram, convex
 from stackopt.display import number
+from stackopt.exact.diagnosis import unbounded_ray
 from stackopt.reformulations.first_order import first_order
 from stackopt.reformulations.sos1 import with_slacks
 from stackopt.reformulations.value_function import value_cut
@@ -111,8 +113,7 @@ class _Search:
             if found.status is Status.INFEASIBLE:
                 return self.closed(found.because)
             if found.status is Status.UNBOUNDED:
-                status = Status.UNBOUNDED if self.exact else Status.LIMIT
-                return self.found(status, None, f"{found.because}: the {'program' if self.exact else 'relaxation'} is unbounded")
+                return self.unbounded(found)
             if found.status is not Status.FAILED and np.isfinite(found.bound):
                 self.bound = self.tighter(found.bound)
             if found.status is not Status.OPTIMAL or found.point is None:
@@ -146,6 +147,15 @@ class _Search:
                 target = value_cut(self.program, target, k, y)
                 self.cuts += 1
         return self.found(Status.LIMIT, self.best, f"{ROUNDS} rounds: {self.shown()}")
+
+    def unbounded(self, found: Answer) -> Found:
+        """UNBOUNDED only with a half-line of answers that are optimal: SCIP's word is about a relaxation, or a large value."""
+        if not self.exact or found.point is None:
+            return self.found(Status.LIMIT, None, f"{found.because}: the relaxation is unbounded")
+        point = self.lift(found.point)
+        shown = unbounded_ray(self.program, point)
+        status = Status.UNBOUNDED if shown.kind == "unbounded" else Status.LIMIT
+        return self.found(status, _Incumbent(point, found.value), f"{found.because}; {shown.because}")
 
     # --- the relaxation --------------------------------------------------------------------------------------------
 
@@ -182,7 +192,7 @@ class _Search:
                 values[self.program.owned(k)] = response.variables
         if not better:
             self.offer(point)
-        elif len(self.program.followers) == 1 and None not in better.values() and not self.program.multipliers:
+        elif len(self.program.followers) == 1 and all(y is not None for y in better.values()) and not self.program.multipliers:
             self.offer(Point(values))
         return better
 

@@ -18,6 +18,7 @@ from stackopt.display import number
 from stackopt.errors import Refused
 from stackopt.exact.attained import attained
 from stackopt.exact.bilevel import OPTIMISTIC_VALUE, Found
+from stackopt.exact.diagnosis import unbounded_ray
 from stackopt.exact.polish import polished
 from stackopt.programs.quadratic import QuadraticProgram
 from stackopt.reformulations.big_m import on_their_bound
@@ -104,6 +105,10 @@ def run(
     if known is not None and _refutes(problem, known, found):
         because = f"solver fault: {found.because}, {found.status} {number(found.bound, 9)}, but {number(known.claim, 9)} is attained"
         return Found(Status.FAILED, known, np.nan, because, reference, stats).run(problem)
+    if found.status is Status.UNBOUNDED and point is not None:
+        shown = unbounded_ray(problem, point)
+        status = Status.UNBOUNDED if shown.kind == "unbounded" else Status.LIMIT
+        return Found(status, point, found.bound, f"{found.because}; {shown.because}", reference, stats).run(problem)
     if found.status is Status.LIMIT and point is None:
         point = known
     return Found(found.status, point, found.bound, found.because, reference, stats).run(problem)

@@ -21,6 +21,8 @@ def unbounded_ray(program: BilevelProgram, point: Point) -> Diagnosis:
     """
     from scipy import sparse
 
+    if any(level.rows.quadratic for level in (program.leader, *program.followers)):
+        return Diagnosis("unknown", "half-lines were not looked for: rows have products")
     form = conditions(program)
     n, pairs = form.size, len(form.pairs)
     w = np.concatenate([point.values, np.zeros(len(form.linear) - n)])
@@ -38,7 +40,8 @@ def unbounded_ray(program: BilevelProgram, point: Point) -> Diagnosis:
     for held in (found.x[n : n + pairs] > 1e-6, tight):
         ray = direction(form, held)
         if ray is not None:
-            along = {program.names[j]: float(ray[j]) for j in range(n) if abs(ray[j]) > 1e-9}
+            moved = np.concatenate([ray[:n], form.meaning @ ray])
+            along = {name: float(d) for name, d in zip(program.symbols, moved) if abs(d) > 1e-9}
             because = f"along {ray_shown(along)} the leader improves for ever and every follower stays optimal"
             return Diagnosis("unbounded", because, ray=along, nearest_point=point)
     return Diagnosis("unknown", "no half-line starts at this point")
