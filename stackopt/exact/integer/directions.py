@@ -23,7 +23,7 @@ from stackopt.backends.warm import WarmLp
 from stackopt.bilevel.point import Array
 from stackopt.exact.integer.mip import WHOLE
 from stackopt.exact.integer.pool import ROUNDING, Pool, Sides, pairs, triples
-from stackopt.exact.integer.state import SolverFault, State
+from stackopt.exact.integer.state import RelaxationUnbounded, SolverFault, State
 from stackopt.solution import Status
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ class DirectionBranching:
         status = self.lp.solve()
         if status is Status.INFEASIBLE:
             return np.inf, []
+        if status is Status.UNBOUNDED:
+            raise RelaxationUnbounded
         if status is not Status.OPTIMAL:
             raise SolverFault(f"HiGHS answered {status} to a relaxation")
         value = self.lp.value

@@ -66,7 +66,8 @@ class WarmMip:
         self, *, lower: Array | None = None, upper: Array | None = None, row_lower: Array | None = None, row_upper: Array | None = None,
         cost: Array | None = None, cutoff: float = np.inf, deadline: float = np.inf,
     ) -> Answer:
-        """The optimum for these bounds, sides and costs; what is not given is as at the start."""
+        """The optimum for these bounds, sides and costs, what is not given as at the start; only points better than `cutoff`, which is an
+        attainable value or infinite."""
         low = self.lower if lower is None else lower
         high = self.upper if upper is None else upper
         sides = (self.row_lower if row_lower is None else row_lower, self.row_upper if row_upper is None else row_upper)

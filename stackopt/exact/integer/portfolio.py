@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from stackopt.bilevel.follower import follower_program, recession
 from stackopt.bilevel.point import Array
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.display import number
@@ -20,7 +21,7 @@ from stackopt.exact.integer.form import Form, formed, linking_box, refusal
 from stackopt.exact.integer.high_point import HighPoint
 from stackopt.exact.integer.packing import PackingInterdiction
 from stackopt.exact.integer.pool import Sides
-from stackopt.exact.integer.state import FollowerUnbounded, LeaderUnbounded, OutOfTime, SolverFault, State
+from stackopt.exact.integer.state import FollowerUnbounded, LeaderUnbounded, OutOfTime, RelaxationUnbounded, SolverFault, State
 from stackopt.exact.integer.structure import interdiction
 from stackopt.exact.integer.value_pieces import Pieces
 from stackopt.solution import Refusal, Report, Status
@@ -77,6 +78,8 @@ def integer_followers(program: BilevelProgram, *, time_limit: float, report: Rep
     box = linking_box(form)
     if box is None:
         return Found(Status.INFEASIBLE, None, np.nan, "the rows of leader and follower together have no solution", "linear relaxation")
+    if why := improves_for_ever(program):
+        return Found(Status.INFEASIBLE, None, np.nan, why, "a direction of the follower")
     state = State(form, begun + time_limit, report)
     if not form.integer[form.linking].all():
         return infimum(state, *box)
@@ -91,10 +94,12 @@ def established(state: State, search: Search, name: str) -> Found | None:
     program = state.form.program
     try:
         search.run()
+    except RelaxationUnbounded:
+        return established(state, ActivityBranching(state, *linking_box(state.form) or (state.form.lower, state.form.upper)), name)
     except OutOfTime:
         return limited(state, search.bound, name)
     except FollowerUnbounded:
-        why = f"{followers(program)} improves for ever wherever it has an answer"
+        why = f"{followers(program)} improves for ever at a leader decision"
         return Found(Status.INFEASIBLE, None, np.nan, why, name, state.stats())
     except LeaderUnbounded:
         return Found(Status.UNBOUNDED, None, np.nan, "the leader improves for ever with the follower at an optimum", name, state.stats())
@@ -172,6 +177,25 @@ def linking_refusal(form: Form, lower: Array, upper: Array) -> Refusal | None:
             why = f"the follower sees `{names[j]}`, which neither bounds nor rows keep finite"
             return Refusal("integer-follower", law={"why": why}, remedy=f"give `{names[j]}` bounds")
     return None
+
+
+def improves_for_ever(program: BilevelProgram) -> str:
+    """Which follower has no best answer anywhere, and along which direction; empty if none is known.
+
+    Rational data: a direction that improves the relaxation for ever, scaled to whole numbers, improves every answer for ever, and
+    neither directions nor costs depend on the leader's decision.
+    """
+    for k, level in enumerate(program.followers):
+        mine = program.owned(k)
+        if np.isfinite(program.lower[mine]).all() and np.isfinite(program.upper[mine]).all():
+            continue
+        if level.objective.quadratic is not None and level.objective.quadratic.nnz:
+            continue
+        ray = recession(follower_program(program, k, np.zeros(program.size)))
+        if ray is not None:
+            along = ", ".join(f"{program.names[j]} = {number(v)}" for j, v in zip(mine.tolist(), ray.tolist()) if v)
+            return f"follower `{level.name}` improves for ever along {along}, wherever it has an answer"
+    return ""
 
 
 def infimum(state: State, lower: Array, upper: Array) -> Found:

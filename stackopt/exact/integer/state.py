@@ -32,6 +32,10 @@ class SolverFault(Exception):
     """A solver contradicted itself or did not answer; the search cannot go on."""
 
 
+class RelaxationUnbounded(Exception):
+    """The relaxation is unbounded, and the search cannot tell what of it is bilevel feasible."""
+
+
 class LeaderUnbounded(Exception):
     """The leader improves for ever, with an optimal answer of the follower."""
 

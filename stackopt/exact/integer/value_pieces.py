@@ -103,9 +103,10 @@ class Pieces:
                     raise TooLarge(f"`{form.program.names[j]}` takes infinitely many values")
                 ends[side] = sign * solved.bound
             spans.append(np.arange(np.ceil(ends[0] - 1e-6), np.floor(ends[1] + 1e-6) + 1.0))
-        if prod(len(s) for s in spans) > ASSIGNMENTS:
+        count = prod(len(s) for s in spans)
+        if count > ASSIGNMENTS:
             raise TooLarge("the follower has too many integer points for its infimum to be proved")
-        return np.array(list(itertools.product(*spans)), float).reshape(-1, len(self.whole))
+        return np.array(list(itertools.product(*spans)), float).reshape(count, len(self.whole))
 
     def values(self, z: Array) -> Array:
         """The follower's value at z [n] with each assignment; infinity where it is infeasible; [E]."""
