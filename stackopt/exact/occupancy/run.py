@@ -8,10 +8,10 @@ import numpy as np
 
 from stackopt.certificate import Bound
 from stackopt.exact.commitment import CommitmentValue
-from stackopt.exact.guarded import Worth
+from stackopt.exact.guarded import Outcome, Worth
 from stackopt.exact.known_policies import local_search
 from stackopt.exact.occupancy.polish import polished
-from stackopt.exact.occupancy.search import Searched, occupancy_search
+from stackopt.exact.occupancy.search import occupancy_search
 from stackopt.exact.searched import Concept, searched
 from stackopt.games.profile import Profile
 from stackopt.games.stackelberg import StackelbergGame
@@ -57,7 +57,7 @@ def run_occupancy(
     return Run(status, profile, bound, found.stats, because)
 
 
-def _with_margin(game: StackelbergGame, found: Searched, known: list[np.ndarray], margin: float) -> tuple[Worth, str]:
+def _with_margin(game: StackelbergGame, found: Outcome, known: list[np.ndarray], margin: float) -> tuple[Worth, str]:
     """The best policy whose response is the only one within the margin, among those near the strong optimum and the known ones."""
     assert found.best is not None
     weak = CommitmentValue(game, "weak", margin)

@@ -13,14 +13,14 @@ import heapq
 import itertools
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from stackopt.display import number
 from stackopt.exact.commitment import CommitmentValue
-from stackopt.exact.guarded import Worth
+from stackopt.exact.guarded import Outcome, Worth
 from stackopt.exact.occupancy.box import Box, tighten
 from stackopt.exact.occupancy.polish import polished
 from stackopt.exact.occupancy.relaxation import Relaxation, Relaxed
@@ -42,31 +42,9 @@ NARROWED = 7
 OPEN = 200_000
 
 
-@dataclass(frozen=True, eq=False)
-class Searched:
-    """What the search established: an interval that holds the best randomised commitment.
-
-    Attributes
-    ----------
-    status : Status
-        OPTIMAL if the gap was closed, else LIMIT or FAILED.
-    best : Worth or None
-    bound : float
-        Upper bound, in the game's own units.
-    because : str
-    stats : dict
-    """
-
-    status: Status
-    best: Worth | None
-    bound: float
-    because: str
-    stats: dict[str, Any]
-
-
 def occupancy_search(
     game: StackelbergGame, *, known: list[Array] | None = None, gap: float = 5e-7, time_limit: float = 60.0, report: Report | None = None
-) -> Searched:
+) -> Outcome:
     """The best commitment over all randomised policies, as an interval.
 
     Parameters
@@ -97,7 +75,7 @@ class _Search:
         self.nodes = 0
         self.polished = Counter[tuple[int, ...]]()
 
-    def run(self, known: list[Array]) -> Searched:
+    def run(self, known: list[Array]) -> Outcome:
         for policy in known:
             self.offer(policy)
         heap: list[tuple[float, int, Box, Relaxed]] = []
@@ -115,17 +93,17 @@ class _Search:
         bound = max(open_bound, self.attained())
         return self.outcome(bound)
 
-    def outcome(self, bound: float) -> Searched:
+    def outcome(self, bound: float) -> Outcome:
         stats = {"nodes": self.nodes, "linear_programs": self.relaxation.solves, "formulation": "occupancy measures"}
         attained = self.attained()
         gap = (bound - attained) / max(1.0, abs(attained))
         if self.best is None or not np.isfinite(bound):
-            return Searched(Status.LIMIT, self.best, np.inf, "no bound in the time given", stats)
+            return Outcome(Status.LIMIT, self.best, np.inf, "no bound in the time given", stats)
         done = gap <= self.gap
         said = f"gap {gap:.2g}{' <=' if done else ' >'} {self.gap:.2g} after {self.nodes} boxes"
         if not done:
             said = f"time: {said}; the best commitment lies in [{number(attained, 9)}, {number(bound, 9)}]"
-        return Searched(Status.OPTIMAL if done else Status.LIMIT, self.best, bound, said, stats)
+        return Outcome(Status.OPTIMAL if done else Status.LIMIT, self.best, bound, said, stats)
 
     def root(self) -> Box:
         S, A, B = self.game.shape
