@@ -94,7 +94,7 @@ class _Search:
         return self.outcome(bound)
 
     def outcome(self, bound: float) -> Outcome:
-        stats = {"nodes": self.nodes, "linear_programs": self.relaxation.solves, "formulation": "occupancy measures"}
+        stats: dict[str, float | int | str] = {"nodes": self.nodes, "linear_programs": self.relaxation.solves, "formulation": "occupancy measures"}
         attained = self.attained()
         gap = (bound - attained) / max(1.0, abs(attained))
         if self.best is None or not np.isfinite(bound):
