@@ -80,6 +80,6 @@ class Climbing:
                 return known
             if self.clauses.refuted(allowed):
                 continue
-            if self.clauses.supported(allowed, None, time_limit):
+            if self.clauses.supported(allowed, time_limit):
                 return self.clauses.latest
         return None

@@ -6,8 +6,8 @@ In a cell, with z its relaxation's optimum and U the incumbent's value:
   fewer points. If z_p >= U, the multiplier of p is zero in every better point of the cell: p becomes ZERO.
 * *Other sides.* If a side of a row or variable is tight, its other side is not, and the multiplier there is zero.
 * *Bottleneck.* The cell's value is at least theta (`clauses`); if theta >= U it is closed.
-* *Forced.* A pair without which no multipliers with z_p < U are left is tight in every better point: it becomes TIGHT, and the
-  relaxation is solved again.
+* *Forced.* If only one pair of a clause has z_p < U, it is tight in every better point: it becomes TIGHT, and the relaxation is
+  solved again.
 
 These rules only discard points whose value is at least a z_p >= U; the least such z_p is remembered in the final bound.
 
@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stackopt.exact.branching.cell import OPEN, TIGHT, ZERO, Array, Cell
-from stackopt.exact.branching.climbing import Climbing
+from stackopt.exact.branching.cell import OPEN, TIGHT, ZERO, Array, Cell, root
 from stackopt.exact.branching.clauses import Clauses
+from stackopt.exact.branching.climbing import Climbing
 from stackopt.exact.branching.descent import Descent
 from stackopt.exact.branching.multipliers import Multipliers
 from stackopt.exact.branching.search import CLOSED, ZEROISH, NeedsCoupling, Search, violation
@@ -33,10 +33,10 @@ from stackopt.solution import Report, Status
 STEPS = 12
 #: Spread of the random weights of a penalty path.
 SPREAD = 0.7
-#: Every so many cells taken from the open ones, the search goes on downwards to the end.
-DIVE = 10**9
-#: Share of the linear programs spent on local search.
-CLIMBING = 0.2
+#: Penalty paths at the root.
+PATHS = 5
+#: Share of the work spent on looking for points.
+LOOKING = 0.25
 
 
 class Decoupled(Search):
@@ -48,6 +48,7 @@ class Decoupled(Search):
 
         n, first = mpec.variables, len(mpec.leader_lower)
         matrix = sparse.csr_array(sparse.vstack([mpec.leader_rows[:, :n], mpec.follower_rows], format="csr"))
+        self.coefficients = int(matrix.count_nonzero())
         self.lines = Lines(
             matrix, np.concatenate([mpec.lower[:n], mpec.leader_lower, mpec.follower_lower]),
             np.concatenate([mpec.upper[:n], mpec.leader_upper, mpec.follower_upper]),
@@ -61,7 +62,8 @@ class Decoupled(Search):
         self.climbing = Climbing(mpec, self.clauses, self.incumbent)
         self.descent = Descent(mpec, seed)
         self.probes = 0
-        self.climbed = 0
+        self.whole_set = root(mpec)
+        self.looked = 0.0
 
     def examine(self, cell: Cell) -> Cell | None:
         """Close the cell or split it; see the module."""
@@ -74,7 +76,8 @@ class Decoupled(Search):
                 closed = self.relax(cell)
                 if closed is not None:
                     return None if closed else self.other
-            assert cell.seen is not None and cell.floor is not None
+            assert cell.seen is not None
+            assert cell.floor is not None
             slack, value = cell.seen[1], cell.seen[2]
             cutoff = self.cutoff()
             out = (cell.decisions == OPEN) & (cell.floor >= cutoff)
@@ -87,7 +90,7 @@ class Decoupled(Search):
                 self.close(cutoff)
                 return None
             cell.bound = max(cell.bound, theta)
-            forced = self.clauses.forced(floor, cutoff, (cell.decisions == OPEN) & (slack > ZEROISH), self.remaining())
+            forced = self.clauses.forced(floor, cutoff, (cell.decisions == OPEN) & (slack > ZEROISH))
             if not forced:
                 return self.split(cell, floor, mu)
             for p in forced:
@@ -128,29 +131,41 @@ class Decoupled(Search):
         return None
 
     def look_around(self, cell: Cell, x: Array, value: float, mu: Array) -> None:
-        """Look for points from this cell, within a share of the work: along a penalty path, and from its multipliers."""
-        rounds = 8 if self.nodes == 1 else 1
-        if self.climbed > CLIMBING * self.programs() and self.nodes > 1:
+        """Look for points within a share of the work: from this cell's multipliers, along penalty paths, and around the incumbent."""
+        first = self.nodes == 1
+        if self.looked > LOOKING * self.work() and not first:
             return
-        before = self.programs()
-        whole = np.clip(np.round(x[self.whole]), cell.lower, cell.upper)
-        self.climbing.from_multipliers(mu, whole, self.remaining())
-        for i in range(rounds):
-            end = self.descent.run(cell, x, value, SPREAD * (self.nodes > 1 or i > 0), self.remaining())
-            if end is not None:
-                whole = np.clip(np.round(end[0][self.whole]), cell.lower, cell.upper)
-                self.climbing.from_multipliers(end[1], whole, self.remaining())
-        self.climbed += self.programs() - before
+        before, left = self.work(), self.remaining()
+        self.climbing.from_multipliers(mu, self.rounded(x), left)
+        for i in range(PATHS if first else 1):
+            self.climb_from(self.descent.run(cell, x, value, 0.0 if first and i == 0 else SPREAD, left))
+        for _ in range(2):
+            if self.incumbent.w is not None:
+                n, P = self.mpec.variables, self.mpec.pairs
+                self.climb_from(self.descent.around(self.whole_set, self.incumbent.w[n : n + P] > ZEROISH, SPREAD, left))
+        self.looked += self.work() - before
 
-    def programs(self) -> int:
-        """Linear programs solved so far."""
+    def climb_from(self, end: tuple[Array, Array] | None) -> None:
+        """Climb from the end of a path, if it has one."""
+        if end is not None:
+            self.climbing.from_multipliers(end[1], self.rounded(end[0]), self.remaining())
+
+    def rounded(self, x: Array) -> Array:
+        """Whole numbers for the integer columns [I], within their ranges."""
+        found: Array = np.clip(np.round(x[self.whole]), self.whole_set.lower, self.whole_set.upper)
+        return found
+
+    def work(self) -> float:
+        """Linear programs solved so far; four probes count as one."""
         assert self.multipliers is not None
-        return self.relaxation.lp.solves + self.multipliers.lp.solves + self.clauses.programs + self.climbing.solves + self.descent.programs
+        return self.relaxation.lp.solves + self.multipliers.lp.solves + self.clauses.programs + self.climbing.solves + self.descent.programs + self.probes / 4
 
     def probed(self, cell: Cell, floor: Array, slack: Array, x: Array, value: float) -> Array:
         """Lower bounds z_p from the tableau of the relaxation just solved, where they improve on `floor`."""
         asked = np.flatnonzero((cell.decisions == OPEN) & (slack > 1e-7) & (floor < self.cutoff()))
         if not len(asked):
+            return floor
+        if not self.coefficients:  # HiGHS factorises nothing then, and asking for its basis would crash
             return floor
         lower, upper, row_lower, row_upper, _ = self.relaxation.sides.of(cell)
         basic = self.relaxation.lp.solver.getBasicVariables()[1]
@@ -161,13 +176,14 @@ class Decoupled(Search):
         if t is None:
             return floor
         self.probes += len(asked)
-        bounds, _ = probe(t, self.constraint[asked], self.cutoff(), STEPS)
+        bounds = probe(t, self.constraint[asked], self.cutoff(), STEPS)
         floor[asked] = np.maximum(floor[asked], bounds)
         return floor
 
     def split(self, cell: Cell, floor: Array, mu: Array | None) -> Cell | None:
         """Offer points, close a cell whose optimum is bilevel feasible, or branch."""
-        assert cell.seen is not None and self.multipliers is not None
+        assert cell.seen is not None
+        assert self.multipliers is not None
         x, slack, value = cell.seen
         slack = np.where(cell.decisions == TIGHT, 0.0, slack)
         column = self.fractional(x)
@@ -183,8 +199,7 @@ class Decoupled(Search):
             product = violation(cell, slack, mu[: self.mpec.pairs])
             if column < 0 and not product.max(initial=0.0) > 0.0:
                 found = self.settle(cell, x, mu, product)
-                if found <= cell.bound + CLOSED * (1.0 + abs(found)) or not (cell.decisions == OPEN).any():
-                    self.close(cell.bound)
+                if self.settled(cell, found):
                     return None
         self.look_around(cell, x, value, mu)
         if column >= 0:
@@ -208,7 +223,8 @@ class Decoupled(Search):
         assert cell.floor is not None
         tight.bound = max(cell.bound, float(cell.floor[pair]))
         self.push(zero)
-        if self.pops % DIVE == 1 % DIVE and tight.bound < self.cutoff():
+        if self.crowded():
+            zero.seen = None
             return tight
         self.push(tight)
         return None

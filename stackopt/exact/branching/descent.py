@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stackopt.exact.branching.cell import Array, Cell
+from stackopt.exact.branching.cell import OPEN, TIGHT, Array, Cell, Flags
 from stackopt.exact.branching.multipliers import Multipliers
 from stackopt.exact.branching.relaxation import Relaxation
 from stackopt.programs.mpec import Mpec
@@ -21,6 +21,8 @@ from stackopt.solution import Status
 GROWTH = 1.4
 #: Steps at most.
 PATH = 80
+#: The least and largest share of a point's tight pairs that its neighbours keep.
+KEPT = (0.2, 0.9)
 #: A gap below this, relative to the first one, is zero.
 CLOSED_GAP = 1e-9
 
@@ -47,6 +49,18 @@ class Descent:
     def programs(self) -> int:
         """Linear programs solved so far."""
         return self.relaxation.lp.solves + self.multipliers.lp.solves
+
+    def around(self, whole: Cell, tight: Flags, spread: float, time_limit: float) -> tuple[Array, Array] | None:
+        """The end of a path that keeps a random share of the pairs `tight` [P] of a point tight: a neighbour of that point."""
+        share = self.random.uniform(*KEPT)
+        kept = tight & (self.random.random(len(tight)) < share)
+        cell = Cell(np.where(kept, TIGHT, OPEN).astype(np.int8), whole.lower, whole.upper)
+        if not self.relaxation.enter(cell, basis=False):
+            return None
+        self.relaxation.lp.costs(self.columns, self.mpec.linear[: self.mpec.variables])
+        if self.relaxation.lp.solve(time_limit) is not Status.OPTIMAL:
+            return None
+        return self.run(cell, self.relaxation.w, self.relaxation.value, spread, time_limit)
 
     def run(self, cell: Cell, z: Array, value: float, spread: float, time_limit: float) -> tuple[Array, Array] | None:
         """(z, multipliers) at the end of a path that starts at the optimum `z` of the cell, of that `value`; None if there is none.

@@ -69,4 +69,4 @@ def feasible(mpec: Mpec, w: Array) -> bool:
     if any(part.max(initial=0.0) > most for part, most in broken):
         return False
     slack, mu = np.maximum(mpec.slack(z), 0.0), np.maximum(mu[: mpec.pairs], 0.0)
-    return float(mu @ slack) <= GAP * (1.0 + mu.sum()) * (1.0 + np.abs(z).max(initial=0.0))
+    return bool(mu @ slack <= GAP * (1.0 + mu.sum()) * (1.0 + np.abs(z).max(initial=0.0)))

@@ -21,6 +21,8 @@ from stackopt.solution import Progress, Report, Status
 CLOSED = 1e-7
 #: Slacks and multipliers below this count as zero when a pair is chosen.
 ZEROISH = 1e-9
+#: With more open cells than this, the search goes depth first.
+OPEN_CELLS = 100_000
 #: How far integer columns may be from whole numbers.
 INTEGRALITY = 1e-6
 
@@ -55,7 +57,7 @@ class Search:
         self.whole = np.flatnonzero(mpec.integer)
         self.heap = list[tuple[float, int, Cell]]()
         self.order = itertools.count()
-        self.nodes = self.pops = 0
+        self.nodes = 0
         self.proved = np.inf  # the least bound among cells closed by (d) or (e)
         self.unresolved = 0
         self.reported = self.begun
@@ -69,7 +71,6 @@ class Search:
             if self.remaining() <= 0:
                 return Status.LIMIT
             _, _, cell = heapq.heappop(self.heap)
-            self.pops += 1
             current: Cell | None = cell
             while current is not None:
                 if self.remaining() <= 0:
@@ -77,9 +78,9 @@ class Search:
                     return Status.LIMIT
                 current = self.examine(current)
                 self.tell()
-        if self.unresolved:
-            return Status.LIMIT
-        return Status.OPTIMAL if self.incumbent.w is not None else Status.INFEASIBLE
+        if self.incumbent.w is None:
+            return Status.LIMIT if self.unresolved else Status.INFEASIBLE
+        return Status.LIMIT if self.bound < self.cutoff() - 1e-3 * CLOSED * (1.0 + abs(self.incumbent.value)) else Status.OPTIMAL
 
     def examine(self, cell: Cell) -> Cell | None:
         """Close the cell, or branch: one part is pushed and the other returned, to go on with."""
@@ -123,8 +124,7 @@ class Search:
         product = violation(cell, slack, mu[:P])
         if column < 0 and not product.max(initial=0.0) > 0.0:
             value = self.settle(cell, z, mu, product)
-            if value <= cell.bound + CLOSED * (1.0 + abs(value)) or not (cell.decisions == OPEN).any():
-                self.close(cell.bound)
+            if self.settled(cell, value):
                 return None
             product = np.where(cell.decisions == OPEN, np.maximum(slack, mu[:P]), 0.0)
         elif self.nodes == 1 or self.nodes % 20 == 0:
@@ -157,6 +157,19 @@ class Search:
         if not self.coupled:
             w = np.concatenate([w, mu])
         return self.incumbent.offer(self.sharpened(piece, w))
+
+    def settled(self, cell: Cell, value: float) -> bool:
+        """Whether a cell whose optimum violates nothing is closed by the point made from it, of this value.
+
+        If that point is worse than the cell's bound, or did not pass, the cell is branched on as far as there is something to
+        decide; then it is closed with its bound, and counted as unresolved.
+        """
+        attained = value <= cell.bound + CLOSED * (1.0 + abs(value))
+        if not attained and (cell.decisions == OPEN).any():
+            return False
+        self.unresolved += not attained
+        self.close(cell.bound)
+        return True
 
     def sharpened(self, piece: Cell, w: Array) -> Array:
         """With a quadratic objective, the optimum of the piece itself in place of the one over tangents."""
@@ -252,6 +265,10 @@ class Search:
     def remaining(self) -> float:
         """Seconds left."""
         return self.deadline - time.perf_counter()
+
+    def crowded(self) -> bool:
+        """Whether so many cells are open that the search goes depth first, to bound its memory."""
+        return len(self.heap) > OPEN_CELLS
 
     def tell(self) -> None:
         """Report once in a while."""

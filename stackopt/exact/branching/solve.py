@@ -9,6 +9,7 @@ from stackopt.bilevel.program import BilevelProgram
 from stackopt.display import number
 from stackopt.errors import Refused
 from stackopt.exact.bilevel import Found
+from stackopt.exact.branching.cell import Array
 from stackopt.exact.branching.decoupled import Decoupled
 from stackopt.exact.branching.relaxation import separable
 from stackopt.exact.branching.search import CLOSED, NeedsCoupling, Search, Unbounded
@@ -49,8 +50,8 @@ def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: 
     mpec = kkt.mpec
     if mpec.leader_quadratic:
         raise Refused("needs-scip", what="the leader's rows are quadratic")
-    quick = separable(mpec) and not mpec.curved
-    search = Decoupled(mpec, time_limit=time_limit, report=report, seed=seed) if quick else Search(mpec, time_limit=time_limit, report=report, seed=seed)
+    kind = Decoupled if separable(mpec) and not mpec.curved else Search
+    search = kind(mpec, time_limit=time_limit, report=report, seed=seed)
     try:
         try:
             status = search.run()
@@ -58,7 +59,8 @@ def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: 
             search = Search(mpec, time_limit=search.remaining(), report=report, seed=seed, coupled=True)
             status = search.run()
     except Unbounded as found:
-        because = f"a half-line of points in which every follower is optimal: along {_direction(mpec.names[: mpec.variables], found.ray)} the leader improves for ever"
+        way = _direction(mpec.names[: mpec.variables], found.ray)
+        because = f"a half-line on which every follower stays optimal: along {way} the leader improves for ever"
         return Found(Status.UNBOUNDED, kkt.lift(found.point), -mpec.sign * np.inf, because, REFERENCE, search.stats())
     point = None if search.incumbent.w is None else kkt.lift(search.incumbent.w)
     bound = mpec.sign * search.bound
@@ -68,7 +70,8 @@ def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: 
 def _because(status: Status, search: Search, sign: float) -> str:
     nodes = f"{search.nodes} cells"
     if status is Status.OPTIMAL:
-        return f"{nodes}: every one closed; the incumbent is within {number(max(search.incumbent.value - search.bound, 0.0))} of the bound (tolerance {CLOSED:g} relative)"
+        left = number(max(search.incumbent.value - search.bound, 0.0))
+        return f"{nodes}, every one closed; the incumbent is within {left} of the bound ({CLOSED:g} relative is allowed)"
     if status is Status.INFEASIBLE:
         return f"{nodes}: no leader decision leaves a point that satisfies all rows with every follower optimal"
     if search.unresolved and not search.heap:
@@ -78,6 +81,6 @@ def _because(status: Status, search: Search, sign: float) -> str:
     return f"time limit after {nodes}, {len(search.heap)} open; best {number(sign * search.incumbent.value)}, bound {number(sign * search.bound)}"
 
 
-def _direction(names: tuple[str, ...], ray: np.ndarray) -> str:  # type: ignore[type-arg]
+def _direction(names: tuple[str, ...], ray: Array) -> str:
     entries = [f"{number(float(ray[j]))} {names[j]}" for j in np.flatnonzero(ray[: len(names)])[:6]]
     return "(" + ", ".join(entries) + ")"

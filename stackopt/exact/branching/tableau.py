@@ -138,8 +138,8 @@ def tableau(lines: Lines, basic: Ints, x: Array, lower: Array, upper: Array, cos
     return Tableau(rates, slack, np.asarray(cost @ moves), width, lines.range[lines.line], value)
 
 
-def probe(t: Tableau, asked: Ints, cutoff: float, steps: int) -> tuple[Array, NDArray[np.bool_]]:
-    """Lower bounds on the program with each asked constraint tight, and which of them are its optimum.
+def probe(t: Tableau, asked: Ints, cutoff: float, steps: int) -> Array:
+    """Lower bounds [C] on the program with each asked constraint tight.
 
     Parameters
     ----------
@@ -149,81 +149,97 @@ def probe(t: Tableau, asked: Ints, cutoff: float, steps: int) -> tuple[Array, ND
         A bound this high is high enough.
     steps : int
         Dual simplex steps at most.
-
-    Returns
-    -------
-    bounds : array [C]
-    exact : bool array [C]
     """
     bounds = np.full(len(asked), t.value)
-    exact = np.zeros(len(asked), bool)
     if not len(asked) or not t.rates.shape[1]:
-        return bounds, exact
-    live = np.arange(len(asked))
-    row, deficit = -t.rates[asked], t.slack[asked].copy()
-    reduced = np.broadcast_to(np.maximum(t.reduced, 0.0), row.shape).copy()
-    slack = np.broadcast_to(t.slack, (len(asked), len(t.slack))).copy()
-    value = np.full(len(asked), t.value)
-    width = np.broadcast_to(t.range, row.shape).copy()
-    leaving = asked
-    scale = 1.0 + np.abs(t.rates).max(1)
-    done = list[tuple[Array, Ints, Array]]()  # pivot rows [C, c], columns [C], pivots [C] of the steps so far
+        return bounds
+    probes = _Probes(t, asked)
     for step in range(steps):
-        few = np.arange(len(live))
-        size = np.abs(row).max(1)
-        eligible = row > PIVOT * size[:, None]
-        ratio = np.where(eligible, reduced / np.where(eligible, row, 1.0), np.inf)
-        column = np.argmin(ratio, axis=1)
-        theta = ratio[few, column]
-        stuck = np.isinf(theta)
+        going = probes.step(bounds, first=step == 0)
+        if not going or step == steps - 1:
+            break
+        if not probes.next_row(cutoff):
+            break
+    return bounds
+
+
+class _Probes:
+    """One dual simplex run per asked constraint; arrays are [C, ...] over those still running."""
+
+    def __init__(self, t: Tableau, asked: Ints) -> None:
+        self.t = t
+        self.live = np.arange(len(asked))
+        self.row, self.deficit = -t.rates[asked], t.slack[asked].copy()  # row @ t must rise by the deficit
+        self.reduced = np.broadcast_to(np.maximum(t.reduced, 0.0), self.row.shape).copy()
+        self.slack = np.broadcast_to(t.slack, (len(asked), len(t.slack))).copy()
+        self.width = np.broadcast_to(t.range, self.row.shape).copy()
+        self.value = np.full(len(asked), t.value)
+        self.leaving = np.asarray(asked)
+        self.scale = 1.0 + np.abs(t.rates).max(1)
+        self.done = list[tuple[Array, Ints, Array]]()  # pivot rows, columns and pivots of the steps so far
+        self.column, self.pivot = np.zeros(len(asked), np.int64), np.ones(len(asked))
+
+    def keep(self, which: NDArray[np.bool_]) -> None:
+        """Go on with some only."""
+        self.live, self.leaving, self.column = self.live[which], self.leaving[which], self.column[which]
+        self.row, self.reduced, self.slack, self.width = self.row[which], self.reduced[which], self.slack[which], self.width[which]
+        self.deficit, self.value, self.pivot = self.deficit[which], self.value[which], self.pivot[which]
+        self.done = [(a[which], j[which], p[which]) for a, j, p in self.done]
+
+    def step(self, bounds: Array, *, first: bool) -> bool:
+        """The dual ratio test and its bound; False if none is left running."""
+        eligible = self.row > PIVOT * np.abs(self.row).max(1)[:, None]
+        ratio = np.where(eligible, self.reduced / np.where(eligible, self.row, 1.0), np.inf)
+        self.column = np.argmin(ratio, axis=1)
+        stuck = np.isinf(ratio[np.arange(len(self.live)), self.column])
         if stuck.any():
-            for i in np.flatnonzero(stuck):
-                tiny = np.maximum(row[i], 0.0)
-                with np.errstate(invalid="ignore"):
-                    reach = np.where(tiny > 0, tiny * width[i], 0.0).sum()
-                if reach < 0.5 * deficit[i]:
-                    bounds[live[i]] = np.inf
-            keep = np.flatnonzero(~stuck)
-            if not len(keep):
-                break
-            live, row, deficit, reduced, slack, value, column, theta, width, leaving = (
-                a[keep] for a in (live, row, deficit, reduced, slack, value, column, theta, width, leaving)
-            )
-            done = [(a[keep], b[keep], c[keep]) for a, b, c in done]
-            few = np.arange(len(live))
-        pivot = row[few, column]
-        value = value + theta * deficit
-        reduced = reduced - theta[:, None] * row
-        reduced[few, column] = theta if step else np.inf  # the pair itself stays tight: its column is gone
-        width[few, column] = t.reach[leaving]
-        charge = np.minimum(reduced, 0.0)
+            self._impossible(np.flatnonzero(stuck), bounds)
+            ratio = ratio[~stuck]
+            self.keep(~stuck)
+            if not len(self.live):
+                return False
+        few = np.arange(len(self.live))
+        theta = ratio[few, self.column]
+        self.pivot = self.row[few, self.column]
+        self.value = self.value + theta * self.deficit
+        self.reduced = self.reduced - theta[:, None] * self.row
+        self.reduced[few, self.column] = np.inf if first else theta  # the pair itself stays tight: its column is gone
+        self.width[few, self.column] = self.t.reach[self.leaving]
+        below = np.minimum(self.reduced, 0.0)
         with np.errstate(invalid="ignore"):
-            charge = np.where(charge < 0, charge * width, 0.0).sum(1)
-        bounds[live] = np.maximum(bounds[live], value + charge)
-        if step == steps - 1:
-            break
-        unit = np.zeros_like(row)
-        unit[few, column] = 1.0
-        for a, j, p in reversed(done):
-            at = unit[few, j]
+            charge = np.where(below < 0, below * self.width, 0.0).sum(1)
+        bounds[self.live] = np.maximum(bounds[self.live], self.value + charge)
+        return True
+
+    def _impossible(self, stuck: Ints, bounds: Array) -> None:
+        for i in stuck:
+            positive = np.maximum(self.row[i], 0.0)
+            with np.errstate(invalid="ignore"):
+                most = np.where(positive > 0, positive * self.width[i], 0.0).sum()
+            if most < 0.5 * self.deficit[i]:
+                bounds[self.live[i]] = np.inf
+
+    def next_row(self, cutoff: float) -> bool:
+        """Move to the new basis and pick the row violated most; False if none is left running."""
+        few = np.arange(len(self.live))
+        unit = np.zeros_like(self.row)  # how the non-basic slacks of the shared tableau move with the entering one
+        unit[few, self.column] = 1.0
+        for k in range(len(self.done) - 1, -1, -1):
+            a, j, p = self.done[k]
+            own = unit[few, j] if k else 0.0
             unit[few, j] = 0.0
-            rest = np.einsum("cj,cj->c", a, unit)
-            unit[few, j] = ((0.0 if a is done[0][0] else at) - rest) / p
-        slack += (deficit / pivot)[:, None] * (unit @ t.rates.T)
-        done.append((row, column, pivot))
-        worst = np.argmin(slack / scale, axis=1)
-        deficit = -slack[few, worst]
-        finished = deficit <= SATISFIED * (1.0 + np.abs(slack).max(1))
-        exact[live[finished]] = True
-        keep = np.flatnonzero(~finished & (value < cutoff))
-        if not len(keep):
-            break
-        live, deficit, reduced, slack, value, leaving, width = (a[keep] for a in (live, deficit, reduced, slack, value, worst, width))
-        done = [(a[keep], b[keep], c[keep]) for a, b, c in done]
-        few = np.arange(len(live))
-        row = t.rates[leaving].copy()
-        for k, (a, j, p) in enumerate(done):
+            unit[few, j] = (own - np.einsum("cj,cj->c", a, unit)) / p
+        self.slack += (self.deficit / self.pivot)[:, None] * (unit @ self.t.rates.T)
+        self.done.append((self.row, self.column, self.pivot))
+        self.leaving = np.argmin(self.slack / self.scale, axis=1)
+        self.deficit = -self.slack[few, self.leaving]
+        self.keep((self.deficit > SATISFIED * (1.0 + np.abs(self.slack).max(1))) & (self.value < cutoff))
+        if not len(self.live):
+            return False
+        few, row = np.arange(len(self.live)), self.t.rates[self.leaving]
+        for k, (a, j, p) in enumerate(self.done):
             at = row[few, j] / p
             row = row - at[:, None] * a
             row[few, j] = at if k else 0.0
-    return bounds, exact
+        self.row = row
+        return True
