@@ -60,6 +60,10 @@ class Enumeration:
         """How it is called in tables."""
         return method_name("enumeration", self.concept, self.leader, self.grid)
 
+    def name_for(self, problem: Any) -> str:
+        """How it is called for one problem: a bilevel program says itself how ties are broken."""
+        return "enumeration" if isinstance(problem, BilevelProgram) else self.name
+
     def refuses(self, problem: Any) -> Refusal | None:
         """Batches, more cases than can be tried, and searches that are not linear case by case."""
         if isinstance(problem, BilevelProgram):
