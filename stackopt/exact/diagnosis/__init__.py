@@ -10,12 +10,13 @@ The reasons, in the order they are looked for; each rules out the ones before it
 5. *all rows*: no point satisfies all rows, and searches did not settle which coupling rows are to blame.
 6. *no response*: no such row, yet no decision at which all followers have optimal responses at once.
 
-Sets of rows are irreducible: without any one of them the contradiction is gone (deletion filter). The proofs of 1-3 and 5 are
+Sets of rows are irreducible, time permitting: without any one of them the contradiction is gone (deletion filter). The proofs of 1-3 and 5 are
 infeasible linear programs over all integer and continuous decisions at once, so they need no search.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from stackopt.bilevel.program import BilevelProgram
@@ -36,19 +37,19 @@ def diagnose(program: BilevelProgram, *, search: Search | None = None, time_limi
     search : callable, optional
         Solves the programs with fewer rows that reason 4 needs; by default as `Exact`.
     time_limit : float
-        Seconds for them together.
+        Seconds in all; single systems of rows may take half a second more.
 
     Returns
     -------
     Diagnosis
         Of kind ``"unknown"`` if no reason could be shown: this function never concludes that the program is feasible.
     """
-    system = System(program)
+    system, begun = System(program, time_limit), time.perf_counter()
     found = leader_rows(system) or follower_rows(system) or unbounded_follower(system)
     if found is not None:
         return found
     contradiction = all_rows(system)
+    excluded = coupling_rows(program, search, time_limit - (time.perf_counter() - begun))
     if contradiction is None:
-        return coupling_rows(program, search, time_limit)
-    excluded = coupling_rows(program, search, time_limit)
+        return excluded
     return replace(excluded, proof=contradiction.because) if excluded.kind == "coupling rows" else contradiction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +16,15 @@ from stackopt.exact.response_patterns import conditions, hessian_of
 from stackopt.programs.algebra import relation, terms
 from stackopt.solution import Status
 
+#: Seconds that a system of rows gets at least; linear ones need milliseconds.
+AT_LEAST = 0.5
+
 
 class System:
     """All linear rows of a program over its variables, with the bounds; rows with products or multipliers are left out."""
 
-    def __init__(self, program: BilevelProgram) -> None:
-        self.program = program
+    def __init__(self, program: BilevelProgram, time_limit: float) -> None:
+        self.program, self.ends = program, time.perf_counter() + time_limit
         n, names, levels, rows, low, high = program.size, list[str](), list[int](), list[Array](), list[float](), list[float]()
         for k, level in enumerate((program.leader, *program.followers), start=-1):
             dense = level.rows.matrix.toarray()
@@ -35,24 +39,26 @@ class System:
         self.matrix, self.low, self.high = np.array(rows).reshape(-1, n), np.array(low), np.array(high)
         self.own = np.array([k < 0 and not row[program.owner >= 0].any() for k, row in zip(levels, rows)], bool)
 
-    def solve(self, which: Any, bounded: Any | None = None) -> Solved:
-        """Find a point of the rows `which`; bounds of the variables in `bounded` only, if given."""
+    def solve(self, which: Any) -> Solved:
+        """Find a point of the rows `which`, given as a mask or as indices, within all bounds."""
         from scipy import sparse
 
         program = self.program
-        keep = np.ones(program.size, bool) if bounded is None else bounded
-        low, high = np.where(keep, program.lower, -np.inf), np.where(keep, program.upper, np.inf)
         at = np.flatnonzero(which) if np.asarray(which).dtype == bool else np.asarray(which, int)
-        return minimise(np.zeros(program.size), sparse.csr_array(self.matrix[at]), self.low[at], self.high[at], low, high, integer=program.integer)
+        left = max(self.ends - time.perf_counter(), AT_LEAST)
+        nothing = np.zeros(program.size)
+        rows = sparse.csr_array(self.matrix[at])
+        return minimise(nothing, rows, self.low[at], self.high[at], program.lower, program.upper, integer=program.integer, time_limit=left)
 
     def core(self, which: Any) -> list[int]:
-        """An irreducible infeasible set of rows among `which`, given the bounds; empty if it is feasible or undecided."""
+        """An infeasible set of rows among `which`, given the bounds, none of which can be left out, as far as the time allows; empty if
+        there is none."""
         rows = [int(i) for i in np.flatnonzero(which)]
         if self.solve(rows).status is not Status.INFEASIBLE:
             return []
         for row in list(rows):
             rest = [i for i in rows if i != row]
-            if self.solve(rest).status is Status.INFEASIBLE:
+            if time.perf_counter() < self.ends and self.solve(rest).status is Status.INFEASIBLE:
                 rows = rest
         return rows
 
