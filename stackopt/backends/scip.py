@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Requested accuracy of rows and bounds, relative to their sides. Smaller ones are beyond SCIP's LP solver in double precision.
 FEASIBILITY = 1e-7
+#: For programs in which that tolerance is worth something. SCIP's LP solver then says on stderr that it cannot follow all the way.
+FINE = 1e-9
 #: Where nothing bounds the objective, better values than this times its largest coefficient are not asked for.
 CAP = 1e6
 

@@ -30,6 +30,7 @@ from stackopt.bilevel.point import Array, Point
 from stackopt.bilevel.program import BilevelProgram, convex
 from stackopt.display import number
 from stackopt.exact.diagnosis import unbounded_ray
+from stackopt.exact.polish import AGREEMENT, accurate
 from stackopt.reformulations.first_order import first_order
 from stackopt.reformulations.sos1 import with_slacks
 from stackopt.reformulations.value_function import value_cut
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 #: Rounds of value-function rows at most.
 ROUNDS = 200
-#: SCIP's feasibility tolerance where the usual one lets points through that a follower refutes.
-FINE = 1e-9
 #: How often the relaxation's optimum may come back to the same point before the search gives up.
 RETURNS = 3
 
@@ -121,17 +120,20 @@ class _Search:
                     self.examine(self.lift(found.point))
                 status = Status.FAILED if found.status is Status.FAILED and self.best is None else Status.LIMIT
                 return self.found(status, self.best, f"{found.because}: {self.shown()}")
-            point = self.lift(found.point)
+            point = accurate(self.kkt, found.point) if self.exact else self.lift(found.point)
+            if self.feasibility > scip.FINE and self.exact and abs(point.claim - self.bound) > AGREEMENT * (1.0 + abs(self.bound)):
+                self.feasibility, self.bound = scip.FINE, -self.sense * np.inf
+                continue
             better = self.examine(point)
             if not better:
                 said = f"every follower re-solved confirms the relaxation's optimum{self.rounds(rounds)}"
-                return self.found(Status.OPTIMAL, _Incumbent(point, found.value), said)
+                return self.found(Status.OPTIMAL, _Incumbent(point, point.claim), said)
             if self.refuted():
                 return self.found(Status.FAILED, self.best, f"solver fault: {found.because}, but {self.shown()}")
             if self.closes():
                 return self.found(Status.OPTIMAL, self.best, f"the best answer found attains the relaxation's bound{self.rounds(rounds)}")
-            if self.feasibility > FINE and any(y is None or self.classes[k] == "exact" for k, y in better.items()):
-                self.feasibility = FINE  # the followers refute what SCIP's tolerance let through
+            if self.feasibility > scip.FINE and any(y is None or self.classes[k] == "exact" for k, y in better.items()):
+                self.feasibility = scip.FINE  # the followers refute what SCIP's tolerance let through
                 continue
             for k, y in better.items():
                 who = f"follower `{self.program.followers[k].name}`"

@@ -10,7 +10,7 @@ import numpy as np
 
 from stackopt.backends import scip
 from stackopt.backends.answer import Answer
-from stackopt.bilevel.kkt import Kkt, kkt_refusal
+from stackopt.bilevel.kkt import kkt_refusal
 from stackopt.bilevel.point import Point
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.certificate import Bound
@@ -19,7 +19,7 @@ from stackopt.errors import Refused
 from stackopt.exact.attained import attained
 from stackopt.exact.bilevel import OPTIMISTIC_VALUE, Found
 from stackopt.exact.diagnosis import unbounded_ray
-from stackopt.exact.polish import polished
+from stackopt.exact.polish import AGREEMENT, accurate
 from stackopt.programs.quadratic import QuadraticProgram
 from stackopt.reformulations.big_m import on_their_bound
 from stackopt.reformulations.reduction import Reduction
@@ -66,10 +66,10 @@ def _chosen(target: QuadraticProgram, solver: str) -> str:
     return "highs" if target.linear_only else "scip"
 
 
-def _solved(target: QuadraticProgram, solver: str, time_limit: float, seed: int) -> Answer:
+def _solved(target: QuadraticProgram, solver: str, time_limit: float, seed: int, feasibility: float = scip.FEASIBILITY) -> Answer:
     solver = _chosen(target, solver)
     if solver == "scip":
-        return scip.solve_program(target, time_limit=time_limit, seed=seed)
+        return scip.solve_program(target, time_limit=time_limit, seed=seed, feasibility=feasibility)
     if solver == "highs":
         from stackopt.backends.highs_program import solve_program
 
@@ -97,6 +97,11 @@ def run(
     target = reduction.target
     found = _solved(target, solver, time_limit - (time.perf_counter() - begun), seed)
     point = None if found.point is None else accurate(reduction.kkt, found.point)
+    left = time_limit - (time.perf_counter() - begun)
+    if point is not None and found.status is Status.OPTIMAL and _chosen(target, solver) == "scip" and left > 0 and _apart(point, found):
+        finer = _solved(target, solver, left, seed, scip.FINE)
+        found = finer if finer.status is Status.OPTIMAL else found
+        point = point if found.point is None else accurate(reduction.kkt, found.point)
     stats: dict[str, Any] = {"nodes": found.nodes, "columns": len(target.names), "rows": len(target.row_names), "formulation": reduction.form}
     reference = f"{reduction.form}, {found.because.split(':')[0]}"
     known = attained(reduction.kkt)
@@ -114,21 +119,17 @@ def run(
     return Found(found.status, point, found.bound, found.because, reference, stats).run(problem)
 
 
+def _apart(point: Point, found: Answer) -> bool:
+    """Whether what SCIP's tolerance let through is worth something."""
+    return bool(abs(point.claim - found.bound) > AGREEMENT * (1.0 + abs(found.bound)))
+
+
 def _refutes(problem: BilevelProgram, known: Point, found: Answer) -> bool:
     """Whether a point that is attained contradicts a solver's bound."""
     if found.status is Status.INFEASIBLE:
         return True
     sign = problem.leader.objective.sign
     return bool(np.isfinite(found.bound) and sign * known.claim < sign * found.bound - 1e-6 * (1.0 + abs(found.bound)))
-
-
-def accurate(form: Kkt, v: Any) -> Point:
-    """The point of a solution vector, polished where that loses nothing."""
-    w = v[: len(form.mpec.names)]
-    better = polished(form, w)
-    if better is not None and form.mpec.value(better) <= form.mpec.value(w) + 1e-6 * (1.0 + abs(form.mpec.value(w))):
-        return form.lift(better)
-    return form.lift(w)
 
 
 def _conditional(

@@ -9,9 +9,12 @@ import numpy as np
 from stackopt.backends import scip
 from stackopt.backends.matrix import minimise
 from stackopt.bilevel.kkt import Kkt
-from stackopt.bilevel.point import Array
+from stackopt.bilevel.point import Array, Point
 from stackopt.bilevel.program import convex
 from stackopt.reformulations.first_order import first_order, slack_map
+
+#: Value and bound of a claimed optimum that differ by more, relative to one plus the bound, call for a finer tolerance.
+AGREEMENT = 5e-7
 
 
 def polished(kkt: Kkt, w: Array) -> Array | None:
@@ -46,3 +49,12 @@ def polished(kkt: Kkt, w: Array) -> Array | None:
             constant=mpec.constant, time_limit=10.0,
         ).x
     return scip.solve_program(pattern, time_limit=10.0).point if scip.available() else None
+
+
+def accurate(form: Kkt, v: Array) -> Point:
+    """The point of a solution vector, polished where that loses nothing."""
+    w = v[: len(form.mpec.names)]
+    better = polished(form, w)
+    if better is not None and form.mpec.value(better) <= form.mpec.value(w) + 1e-6 * (1.0 + abs(form.mpec.value(w))):
+        return form.lift(better)
+    return form.lift(w)

@@ -166,7 +166,7 @@ def test_no_time_is_a_limit_with_what_is_attained():
 
 
 def lying(answer):
-    return lambda target, solver, time_limit, seed: dataclasses.replace(answer, because="liar: optimal")
+    return lambda target, solver, time_limit, seed, feasibility=0.0: dataclasses.replace(answer, because="liar: optimal")
 
 
 def test_a_claim_beaten_by_an_attained_value_is_a_solver_fault(monkeypatch):
