@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from bilevel_programs import bilevel_programs
 from hypothesis import HealthCheck, given, settings
 
 import stackopt as so
+from stackopt.bilevel.kkt import kkt
 from stackopt.bilevel.ties import tie_range
 from stackopt.errors import Refused
 from stackopt.exact.enumeration_bilevel import refuses_bilevel, run_bilevel
@@ -60,6 +62,20 @@ def test_the_reduction_can_be_read():
     assert "y[0] (worst for the objective)" in text
     assert "y[0] (answer)" in text
     assert 'Pessimistic "indifferent"' in str(pessimistic(indifferent()))
+
+
+def test_the_reduction_as_text():
+    """A follower that fills toll with two flows as it likes; one of them costs the leader, the other has room for 2."""
+    program = so.BilevelProgram.from_matrices(
+        leader_cost=([-1.0], [2.0, 0.0]), leader_bounds=(0, 3), leader_rows=([[0.0]], [[0.0, 1.0]], [2.0]), follower_cost=[1.0, 1.0],
+        follower_rows=([[-1.0]], [[1.0, 1.0]], [0.0]), follower_sense="max", ties="pessimistic", leader_names=["toll"],
+        follower_names=["left", "right"], name="two flows",
+    )  # fmt: skip
+    reduction = pessimistic(program)
+    path = Path(__file__).parent.parent / "golden" / "two_flows_pessimistic.txt"
+    text = f"{reduction}\n\n{reduction.target}\n\n{kkt(reduction.target).algebra()}"
+    assert text == path.read_text(), f"the text of {path.name} has changed; if it should, write the new one there"
+    assert so.solve(program).value == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_follower_with_one_response_needs_no_adversary():
