@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.backends.matrix import minimise
 from stackopt.backends.warm import WarmLp
-from stackopt.exact.branching.cell import TIGHT, ZERO, Array, Cell, Sides
+from stackopt.exact.branching.cell import ZERO, Array, Cell, Sides
 from stackopt.exact.branching.tangents import Squares
 from stackopt.programs.mpec import Mpec
 from stackopt.solution import Status
@@ -111,17 +112,28 @@ class Relaxation:
         return self.lp.x[: self.width]
 
     def ray(self) -> Array | None:
-        """A direction of unboundedness, of largest entry 1, with tiny entries removed; None if HiGHS has none."""
-        found: Any = self.lp.solver.getPrimalRay()
-        if not found[1]:
+        """A direction of largest entry 1 along which the relaxation last solved falls for ever, or None.
+
+        It is the optimum of another linear program: directions that keep every finite side, entries within 1, the steepest fall.
+        """
+        from scipy import sparse
+
+        lp: Any = self.lp.solver.getLp()
+        form = sparse.csr_array if str(lp.a_matrix_.format_).endswith("Rowwise") else sparse.csc_array
+        shape = (lp.num_row_, lp.num_col_)
+        matrix = sparse.csr_array(form((np.array(lp.a_matrix_.value_), np.array(lp.a_matrix_.index_), np.array(lp.a_matrix_.start_)), shape=shape))
+
+        def recede(lower: Any, upper: Any, most: float) -> tuple[Array, Array]:
+            return np.where(np.isfinite(lower), 0.0, -most), np.where(np.isfinite(upper), 0.0, most)
+
+        found = minimise(
+            self.cost, matrix, *recede(np.array(lp.row_lower_), np.array(lp.row_upper_), np.inf), *recede(np.array(lp.col_lower_), np.array(lp.col_upper_), 1.0)
+        )
+        if found.x is None or not found.value < -1e-9:
             return None
-        ray = np.array(found[2], float)[: self.width]
-        size = np.abs(ray).max(initial=0.0)
-        if not size > 0:
-            return None
-        ray /= size
+        ray = found.x[: self.width] / np.abs(found.x).max()
         ray[np.abs(ray) < 1e-10] = 0.0
-        return ray
+        return np.asarray(ray, float)
 
     def anywhere(self, time_limit: float) -> Array | None:
         """Some point of the cell last entered, whatever its value."""
@@ -131,11 +143,6 @@ class Relaxation:
         point = self.w if status is Status.OPTIMAL else None
         self.lp.costs(columns, self.cost)
         return point
-
-
-def tight_rows(cell: Cell) -> Any:
-    """The pairs whose slack was decided to be zero."""
-    return np.flatnonzero(cell.decisions == TIGHT)
 
 
 def _widened(matrix: Any, columns: int) -> Any:

@@ -23,6 +23,8 @@ CLOSED = 1e-7
 ZEROISH = 1e-9
 #: With more open cells than this, the search goes depth first.
 OPEN_CELLS = 100_000
+#: Seconds between reports.
+TELL = 0.2
 #: How far integer columns may be from whole numbers.
 INTEGRALITY = 1e-6
 
@@ -273,7 +275,7 @@ class Search:
     def tell(self) -> None:
         """Report once in a while."""
         now = time.perf_counter()
-        if self.report is None or now - self.reported < 0.2:
+        if self.report is None or now - self.reported < TELL:
             return
         self.reported = now
         value, bound = self.incumbent.value, self.bound

@@ -84,7 +84,7 @@ def _squares(hessian: Any, width: int) -> tuple[Array, Array]:
         columns = used[part[used] == label]
         values, vectors = np.linalg.eigh(hessian[columns][:, columns].toarray())
         if values[0] < -CURVATURE * largest:
-            raise Refused("nonconvex-leader")
+            raise Refused("needs-scip", what="the leader's objective is not convex")
         for value, vector in zip(values, vectors.T):
             if value > CURVATURE * largest:
                 direction = np.zeros(width)

@@ -58,7 +58,8 @@ def by_patterns(program):
     """(status, value): the least over all patterns of tight pairs and all values of the integers."""
     form = kkt(program)
     mpec, n = form.mpec, program.size
-    rows = sparse.csr_array(sparse.vstack([mpec.leader_rows, sparse.hstack([mpec.follower_rows, sparse.csr_array((len(mpec.follower_names), len(mpec.names) - n))]), mpec.stationarity], format="csr"))
+    follower_rows = sparse.hstack([mpec.follower_rows, sparse.csr_array((len(mpec.follower_names), len(mpec.names) - n))])
+    rows = sparse.csr_array(sparse.vstack([mpec.leader_rows, follower_rows, mpec.stationarity], format="csr"))
     best, unbounded = np.inf, False
     ranges = [range(int(np.ceil(mpec.lower[j])), int(mpec.upper[j]) + 1) for j in np.flatnonzero(mpec.integer)]
     for whole in itertools.product(*ranges):
@@ -101,3 +102,24 @@ def _solve(mpec, rows, left, right, lower, upper):
     )
     status = {0: Status.OPTIMAL, 2: Status.INFEASIBLE, 3: Status.UNBOUNDED}.get(found.status, Status.FAILED)
     return status, mpec.constant + found.fun if status is Status.OPTIMAL else np.inf
+
+
+def random_bilevel_lp(n, seed, density=0.3):
+    """n leader and n follower variables in [0, 10], n follower rows, max(2, n // 5) leader rows, integer data in [-10, 10]."""
+    rng = np.random.default_rng(1000 * n + seed)
+
+    def matrix(rows, columns):
+        values = rng.integers(-10, 11, (rows, columns)).astype(float)
+        values[rng.random((rows, columns)) > density] = 0
+        return values
+
+    a, b = matrix(n, n), matrix(n, n)
+    x0, y0 = rng.uniform(0, 10, n), rng.uniform(0, 10, n)
+    right = np.round(a @ x0 + b @ y0 + rng.uniform(0, 20, n))
+    g = np.abs(matrix(max(2, n // 5), n))
+    most = np.round(g @ x0 + 5)
+    c, d, q = (rng.integers(-10, 11, n).astype(float) for _ in range(3))
+    return BilevelProgram.from_matrices(
+        leader_cost=(c, d), follower_cost=q, leader_rows=(g, None, most), follower_rows=(a, b, right), leader_bounds=(0, 10), follower_bounds=(0, 10),
+        name=f"random {n}/{seed}",
+    )
