@@ -1,31 +1,28 @@
-r"""Activity branching: the follower's optimal value bounded over whole boxes of what the follower sees.
+r"""Activity branching: the follower's optimal value bounded over boxes of what the follower sees.
 
-Let :math:`a = Ax` be the activities of the linking columns in the follower's rows :math:`Ax + Gy \le b` (every finite side is
-one), and :math:`\hat y` an optimal response met somewhere, :math:`\hat y` is feasible where :math:`a \le b - G\hat y`.
+A node bounds columns and activities (see `activities`), and holds the follower's value to the least bound known for it. At a point
+that is not follower-optimal, with the follower's optimum :math:`\hat y`: either all activities allow :math:`\hat y`, and its value
+bounds the child; or some activity i is the first that does not, :math:`a_i \ge need_i + step_i`, where step is that of the lattice of
+whole combinations of row i's coefficients. The children partition the node.
 
-- *Bound.* If :math:`a \le b - G\hat y` in the whole node, the follower's optimal value is at most :math:`d\hat y` there, so
-  :math:`dy \le d\hat y` holds for every bilevel-feasible point of the node.
-- *Branching.* At a point that is not follower-optimal, with the follower's optimum :math:`\hat y`: either all activities allow
-  :math:`\hat y`, and the bound above applies; or some activity i is the first that does not, :math:`a_i \ge need_i + step_i`, where
-  step is that of the lattice of whole combinations of row i's coefficients. The children partition the node.
-- *Otherwise* (a row without a common measure, or products of leader and follower variables in the follower's objective, where
-  :math:`d` changes with x): the linking decision is completed, all its remaining columns optimised, and split off the box.
+Where that does not apply (a row without a common measure, or products of leader and follower variables in the follower's objective, so
+that its costs change with x) the linking decision is completed, all its remaining columns optimised, and split off the box.
 
 Finite when the linking columns are integer and bounded: every split removes a lattice point of activities or of the box.
-Covers continuous variables of both levels other than continuous linking ones.
+Continuous variables of both levels may be there, other than continuous linking ones.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from typing import Any
 
 import numpy as np
 
 from stackopt.backends.warm import WarmLp
 from stackopt.bilevel.point import Array
-from stackopt.exact.integer.form import lattice_step
+from stackopt.exact.integer.activities import Activities
+from stackopt.exact.integer.form import SLIGHT
 from stackopt.exact.integer.mip import WHOLE
 from stackopt.exact.integer.state import SolverFault, State
 from stackopt.solution import Status
@@ -46,18 +43,12 @@ class ActivityBranching:
     def __init__(self, state: State, lower: Array, upper: Array) -> None:
         from scipy import sparse
 
-        form, replies = state.form, state.replies
+        form = state.form
         self.state, self.form = state, form
-        seen, own = replies.seen.toarray(), replies.own.toarray()
-        sees = np.abs(seen).sum(1) > 0
-        above, below = sees & np.isfinite(replies.row_upper), sees & np.isfinite(replies.row_lower)
-        self.seen = np.vstack([seen[above], -seen[below]])
-        self.own = np.vstack([own[above], -own[below]])
-        self.rhs = np.concatenate([replies.row_upper[above], -replies.row_lower[below]])
-        self.steps = np.array([lattice_step(row) for row in self.seen])
+        self.activities = Activities(state.replies)
         self.box = (lower, upper)
-        n, L = len(form.cost), len(self.rhs)
-        activity = sparse.csr_array((L, n)) if not L else sparse.csr_array(self._wide(self.seen))
+        n, L = len(form.cost), len(self.activities.rhs)
+        activity = sparse.csr_array(self.activities.wide())
         value = np.zeros((1, n))
         value[0, form.mine] = form.d
         matrix = sparse.csr_array(sparse.vstack([form.matrix, activity, sparse.csr_array(value)], format="csr"))
@@ -66,18 +57,12 @@ class ActivityBranching:
         self.columns = np.arange(n, dtype=np.int32)
         self.rows = np.arange(len(form.row_lower), matrix.shape[0], dtype=np.int32)
         self.whole = np.flatnonzero(form.integer)
-        self.needs, self.values, self.pooled = np.zeros((0, L)), np.zeros(0), 0
         self.bound = -np.inf
-
-    def _wide(self, seen: Array) -> Array:
-        wide = np.zeros((len(seen), len(self.form.cost)))
-        wide[:, self.form.linking] = seen
-        return wide
 
     def run(self) -> None:
         """Search until nothing is left that could be better than the incumbent."""
         state, order = self.state, itertools.count()
-        none = np.full(len(self.rhs), np.inf)
+        none = np.full(len(self.activities.rhs), np.inf)
         heap: list[tuple[float, int, int, Node]] = [(-np.inf, 0, next(order), (*self.box, -none, none))]
         while heap:
             bound, depth, _, node = heapq.heappop(heap)
@@ -95,10 +80,11 @@ class ActivityBranching:
         state, form = self.state, self.form
         low, high, _, _ = node
         solver = self.lp.solver
-        limit, most = self.follower_bound(node)
+        most = np.minimum(self.activities.most(low, high), node[3])
+        limit = np.inf if form.cross is not None else self.activities.bound(most)
         solver.changeColsBounds(len(self.columns), self.columns, low, high)
         solver.changeRowsBounds(
-            len(self.rows), self.rows, np.append(node[2], -np.inf), np.append(node[3], limit + 1e-9 * (1.0 + abs(limit)) if np.isfinite(limit) else np.inf)
+            len(self.rows), self.rows, np.append(node[2], -np.inf), np.append(node[3], limit + SLIGHT * (1.0 + abs(limit)) if np.isfinite(limit) else np.inf)
         )
         status = self.lp.solve()
         if status is Status.INFEASIBLE:
@@ -125,40 +111,16 @@ class ActivityBranching:
             return []
         if reply.y is None or form.cross is not None:
             return self.split_off(value, node, z)
-        need = self.need(reply.y)
-        short = np.flatnonzero(most > need + 1e-9 * (1.0 + np.abs(need)))
-        if not len(short) or (self.steps[short] == 0).any():
+        need, short = self.activities.short(reply.y, most)
+        if not short or (self.activities.steps[short] == 0).any():
             return self.split_off(value, node, z)
         return self.first_short(value, node, need, short)
 
-    def need(self, y: Array) -> Array:
-        """The largest activities of the lattice that leave `y` feasible."""
-        room = self.rhs - self.own @ y
-        room += 1e-9 * (1.0 + np.abs(self.rhs))
-        whole = self.steps > 0
-        room[whole] = self.steps[whole] * np.floor(room[whole] / self.steps[whole] + WHOLE)
-        return np.asarray(room, float)
-
-    def follower_bound(self, node: Node) -> tuple[float, Array]:
-        """(the follower's value is at most this in the whole node, largest activities in the node)."""
-        low, high = node[0][self.form.linking], node[1][self.form.linking]
-        most = np.minimum(np.maximum(self.seen, 0.0) @ high + np.minimum(self.seen, 0.0) @ low, node[3]) if len(self.rhs) else node[3]
-        if self.form.cross is not None:
-            return np.inf, most
-        optima = self.state.replies.optima
-        if self.pooled < len(optima):
-            new = optima[self.pooled :]
-            self.needs = np.vstack([self.needs, *(self.need(y)[None] for y, _ in new)])
-            self.values = np.append(self.values, [value for _, value in new])
-            self.pooled = len(optima)
-        fits = (self.needs >= most - 1e-9 * (1.0 + np.abs(most))).all(1)
-        return float(self.values[fits].min(initial=np.inf)), most
-
-    def first_short(self, value: float, node: Node, need: Array, short: Any) -> list[tuple[float, Node]]:
+    def first_short(self, value: float, node: Node, need: Array, short: list[int]) -> list[tuple[float, Node]]:
         """Children by the first activity that does not allow the response, and the one in which all do."""
         found, rest = list[tuple[float, Node]](), node
-        for i in short.tolist():
-            found.append((value, changed(rest, 2, i, need[i] + self.steps[i] * (1.0 - WHOLE))))
+        for i in short:
+            found.append((value, changed(rest, 2, i, need[i] + self.activities.steps[i] * (1.0 - WHOLE))))
             rest = changed(rest, 3, i, need[i])
         return [*found, (value, rest)]
 

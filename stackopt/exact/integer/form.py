@@ -21,6 +21,8 @@ Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 #: The follower's value is optimal to this, relative to one plus its size.
 OPTIMAL = 1e-7
+#: A row that holds the follower to its optimal value leaves this much room, relative to one plus the value.
+SLIGHT = 1e-11
 #: Rows are scaled to whole numbers by at most this.
 LARGEST_SCALE = 10_000
 #: Entries up to this are exact enough as floats for sums of them to be compared as whole numbers.

@@ -9,7 +9,7 @@ import numpy as np
 
 from stackopt.backends.matrix import violation
 from stackopt.bilevel.point import Array
-from stackopt.exact.integer.form import Form, objective_step
+from stackopt.exact.integer.form import SLIGHT, Form, objective_step
 from stackopt.exact.integer.mip import Answer, WarmMip
 from stackopt.exact.integer.replies import Replies, Reply
 from stackopt.solution import Progress, Report, Status
@@ -123,7 +123,7 @@ class State:
         lower, upper = form.lower.copy(), form.upper.copy()
         lower[form.linking] = upper[form.linking] = z[form.linking]
         mip = self._completion
-        side = reply.value + 1e-9 * (1.0 + abs(reply.value))
+        side = reply.value + SLIGHT * (1.0 + abs(reply.value))
         if form.cross is None:
             row_upper = np.append(form.row_upper, side)
             answer = mip.solve(lower=lower, upper=upper, row_upper=row_upper, cutoff=self.value, deadline=self.deadline)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from exact.integer.whole_programs import assignment, feasible_points, general, interdicted, knapsack
 
-from stackopt.exact.integer.activity import ActivityBranching
+from stackopt.exact.integer.activities import Activities
 from stackopt.exact.integer.form import formed, lattice_step, linking_box, objective_step, whole_scale
 from stackopt.exact.integer.high_point import HighPoint
 from stackopt.exact.integer.knapsack import Packing
@@ -54,16 +54,15 @@ def test_directions_cut_off_what_is_not_optimal():
 @pytest.mark.parametrize("seed", range(6))
 def test_values_over_boxes_bound_the_follower(seed):
     program = general(seed, size=3, most=3)
-    state, box = state_of(program)
-    search = ActivityBranching(state, *box)
+    state, _ = state_of(program)
+    search = Activities(state.replies)
     points = feasible_points(program)
     for point in points[:: max(1, len(points) // 20)]:
         state.reply(point)
-    none = np.full(len(search.rhs), np.inf)
     rng, finite = np.random.default_rng(seed), 0
     for _ in range(20):
         low, high = np.sort(rng.integers(0, 4, (2, 6)), axis=0).astype(float)
-        bound, _ = search.follower_bound((np.r_[low[:3], np.zeros(3)], np.r_[high[:3], np.full(3, 3.0)], -none, none))
+        bound = search.bound(search.most(low, high))
         inside = points[((points[:, :3] >= low[:3]) & (points[:, :3] <= high[:3])).all(1)]
         finite += np.isfinite(bound)
         assert not len(inside) or (inside[:, 3:] @ state.form.d).max() <= bound + 1e-9
