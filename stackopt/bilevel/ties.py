@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stackopt.backends import scip
 from stackopt.backends.matrix import Solved, minimise
 from stackopt.backends.warm import WarmLp
 from stackopt.bilevel.follower import FollowerProgram, follower_program
@@ -33,6 +34,8 @@ POSITIVE = 1e-7
 ROOM = 1e-6
 #: Values of integer followers within this of the optimum, relative, are ties.
 EQUAL = 1e-8
+#: Seconds that one range may take.
+SECONDS = 10.0
 #: Variables of followers above which uniqueness is not looked at; for integer followers it would be two searches a variable.
 MOST, MOST_INTEGER = 200, 4
 
@@ -266,13 +269,17 @@ class _Joint:
         return True
 
     def _minimise(self, cost: Array, hessian: Any = None, extra: tuple[Any, Array, Array] | None = None, constant: float = 0.0) -> Solved:
+        matrix, low, high = self._with(extra)
+        return minimise(cost, matrix, low, high, self.lower, self.upper, hessian=hessian, integer=self.integer, constant=constant, time_limit=SECONDS)
+
+    def _with(self, extra: tuple[Any, Array, Array] | None) -> tuple[Any, Array, Array]:
+        """The rows of the faces, and `extra` ones."""
         from scipy import sparse
 
-        matrix, low, high = self.matrix, self.row_lower, self.row_upper
-        if extra is not None:
-            matrix = sparse.csr_array(sparse.vstack([matrix, sparse.csr_array(extra[0])], format="csr"))
-            low, high = np.append(low, extra[1]), np.append(high, extra[2])
-        return minimise(cost, matrix, low, high, self.lower, self.upper, hessian=hessian, integer=self.integer, constant=constant)
+        if extra is None:
+            return self.matrix, self.row_lower, self.row_upper
+        matrix = sparse.csr_array(sparse.vstack([self.matrix, sparse.csr_array(extra[0])], format="csr"))
+        return matrix, np.append(self.row_lower, extra[1]), np.append(self.row_upper, extra[2])
 
     def range(self, unique: bool | None) -> TieRange:
         """The leader's best and worst."""
@@ -300,9 +307,9 @@ class _Joint:
         high = np.where((at > rows.upper) & (at <= rows.upper + room), at, rows.upper) - self.leader_constant
         if unique and (self.leader_rows @ self.y >= low - room).all() and (self.leader_rows @ self.y <= high + room).all():
             return self._value(self.y), self._full(self.y), ""
-        if not self._curvature_allows(1.0):
-            return np.nan, None, "the leader's objective is not convex in the responses"
-        solved = self._minimise(self.linear, self.hessian, (self.leader_rows, low, high), self.constant)
+        solved = self._extreme(1.0, (self.leader_rows, low, high))
+        if solved is None:
+            return np.nan, None, "the leader's objective is not convex in the responses, and SCIP is not installed"
         return self._read(solved, "no optimal response keeps the leader's rows")
 
     def _worst(self, unique: bool | None) -> tuple[float, Array | None, str]:
@@ -320,19 +327,29 @@ class _Joint:
                     return self.sign * np.inf, response, f"an optimal response breaks leader row `{rows.names[i]}`"
         if unique:
             return self._value(self.y), self._full(self.y), ""
-        if not self._curvature_allows(-1.0):
-            return np.nan, None, "the leader's objective is quadratic in the responses: its worst is not computed"
-        solved = self._minimise(-self.linear, -self.hessian, constant=-self.constant)
-        if solved.status is Status.UNBOUNDED:
+        worst = self._extreme(-1.0)
+        if worst is None:
+            return np.nan, None, "the leader's objective is quadratic in the responses, and SCIP, which finds its worst, is not installed"
+        if worst.status is Status.UNBOUNDED:
             return self.sign * np.inf, None, "the leader's loss is unbounded over the optimal responses"
-        return self._read(solved, "no optimal response")
+        return self._read(worst, "no optimal response")
 
-    def _curvature_allows(self, side: float) -> bool:
-        """Whether minimising `side` times the leader's objective over the faces is linear or convex quadratic."""
+    def _extreme(self, side: float, extra: tuple[Any, Array, Array] | None = None) -> Solved | None:
+        """The least of `side` times the leader's objective over the faces; by SCIP where that is not convex, None without it."""
+        from scipy import sparse
+
         if not self.hessian.nnz:
-            return True
+            return self._minimise(side * self.linear, extra=extra, constant=side * self.constant)
         values = np.linalg.eigvalsh(side * self.hessian.toarray())
-        return bool(values[0] >= -1e-9 * np.abs(values).max()) and not self.integer.any()
+        if values[0] >= -1e-9 * np.abs(values).max() and not self.integer.any():
+            return self._minimise(side * self.linear, side * self.hessian, extra, side * self.constant)
+        if not scip.available():
+            return None
+        matrix, low, high = self._with(extra)
+        return scip.solve_quadratic(
+            side * self.linear, matrix, low, high, self.lower, self.upper, hessian=sparse.csr_array(side * self.hessian), integer=self.integer,
+            constant=side * self.constant, time_limit=SECONDS,
+        )
 
     def _read(self, solved: Solved, empty: str) -> tuple[float, Array | None, str]:
         if solved.status is Status.UNBOUNDED:

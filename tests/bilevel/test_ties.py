@@ -79,6 +79,23 @@ def test_integer_followers_tie_between_points():
     assert (found.best, found.worst, found.unique) == (1.0, 3.0, False)
 
 
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_worst_of_a_quadratic_leader_is_not_convex(monkeypatch, installed):
+    """(y - 1)^2 over y in [0, 3] is worst at 3; finding it is a global problem."""
+    if installed:
+        pytest.importorskip("pyscipopt")
+    else:
+        monkeypatch.setattr("stackopt.backends.scip.available", lambda: False)
+    program = indifferent(leader_cost=([0.0], [-2.0]), leader_hessian=[[0.0, 0.0], [0.0, 2.0]])
+    found = tie_range(program, np.array([3.0, 1.0]))
+    assert found.best == pytest.approx(-1.0)
+    if installed:
+        assert found.worst == pytest.approx(3.0, abs=1e-6)
+    else:
+        assert np.isnan(found.worst)
+        assert "SCIP, which finds its worst, is not installed" in found.because
+
+
 def test_what_is_not_known_is_said():
     coupled = next(p for p in (instance("two coupled followers", 0, i) for i in range(40)) if so.Enumeration().run(p).candidate is not None)
     found = tie_range(coupled, so.Enumeration().run(coupled).candidate.values)
