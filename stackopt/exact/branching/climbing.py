@@ -67,7 +67,8 @@ class Climbing:
             return None
         mpec = self.mpec
         rows, columns = self.relaxation.lp.row_dual, self.relaxation.lp.col_dual
-        dual = np.where(self.on_row, rows[self.row], columns[np.maximum(mpec.pair_column, 0)])
+        of_row = rows[self.row] if len(rows) else 0.0  # there may be bounds only
+        dual = np.where(self.on_row, of_row, columns[np.maximum(mpec.pair_column, 0)])
         return self.relaxation.w, self.relaxation.value, dual * mpec.pair_side
 
     def _alternative(self, loosen: Flags, gain: Array, touching: Flags, time_limit: float) -> Array | None:
