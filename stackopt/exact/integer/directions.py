@@ -5,10 +5,14 @@ with no alternative left closes the node, one with a single alternative left tig
 directions with no alternative satisfied, the one whose nearest alternative is farthest is branched on, child i with alternative i and
 none of the earlier ones: a partition of the bilevel-feasible points of the node.
 
-If no known direction is violated, a fractional point is branched on as usual. At a whole one the follower is solved: it is
-optimal, or its optimum gives a new direction, violated here. Every child loses a step of some bounded integer quantity, so the
-search is finite. Improving directions as sources of intersection cuts: Battista and Ralphs (2025), arXiv:2511.03566; branching on
-them makes follower rows tight, as complementarity branching does for linear followers.
+If no known direction is violated, a fractional point is branched on as usual. At a whole one the follower is solved. If its part is not
+optimal, an integer follower's optimum gives a new direction, violated here. With continuous columns a direction need not be violated, and
+each linking decision gives one at most; then the node is split by what the follower sees, its value bounded over each part
+(`activities`), or the completed decision is split off. Every child loses a step of some bounded integer quantity, or settles one of
+finitely many directions, so the search is finite.
+
+Improving directions as sources of intersection cuts: Battista and Ralphs (2025), arXiv:2511.03566. Branching on them makes follower rows
+tight, as complementarity branching does for linear followers.
 """
 
 from __future__ import annotations
@@ -21,8 +25,10 @@ import numpy as np
 
 from stackopt.backends.warm import WarmLp
 from stackopt.bilevel.point import Array
+from stackopt.exact.integer.activities import Activities
+from stackopt.exact.integer.form import SLIGHT
 from stackopt.exact.integer.mip import WHOLE
-from stackopt.exact.integer.pool import ROUNDING, Pool, Sides, pairs, triples
+from stackopt.exact.integer.pool import ROUNDING, Pool, Sides, exchanges, pairs, triples
 from stackopt.exact.integer.state import RelaxationUnbounded, SolverFault, State
 from stackopt.solution import Status
 
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
 Node = tuple[Array, Array]
 #: Nodes with the small pool before more directions are added.
 SMALL = 400
+#: Columns of a follower up to which exchanges of continuous columns are directions from the start.
+SMALL_FOLLOWER = 20
 #: Rounds of propagation in a node.
 ROUNDS = 12
 
@@ -57,17 +65,32 @@ class DirectionBranching:
         form = state.form
         self.state, self.form = state, form
         self.sides = Sides(form, state.replies, lower, upper)
+        count = form.follower_rows
+        self.activities = None if self.sides.whole else Activities(state.replies)
+        if self.activities is not None:
+            self.sides.watch(self.activities.wide())
         self.pool = Pool(self.sides)
         self.pool.extend(pairs(form))
+        if self.activities is not None and len(form.mine) <= SMALL_FOLLOWER:
+            self.pool.extend(exchanges(form, state.replies.own.toarray()))
+        self._learnt: set[bytes] = set()
         self.rich = False
-        count = form.follower_rows
         matrix, row_lower, row_upper = form.matrix, form.row_lower.copy(), form.row_upper.copy()
-        row_lower[:count], row_upper[:count] = self.sides.lower[len(lower) :], self.sides.upper[len(lower) :]
+        own = slice(len(lower), len(lower) + count)
+        row_lower[:count], row_upper[:count] = self.sides.lower[own], self.sides.upper[own]
         if rows is not None:
             matrix = sparse.csr_array(sparse.vstack([matrix, rows[0]], format="csr"))
             row_lower, row_upper = np.concatenate([row_lower, rows[1]]), np.concatenate([row_upper, np.full(len(rows[1]), np.inf)])
+        watched = np.arange(0)
+        if self.activities is not None:  # activities, then the follower's value
+            value = np.zeros((1, len(lower)))
+            value[0, form.mine] = form.d
+            watched = matrix.shape[0] + np.arange(len(self.activities.rhs) + 1)
+            free = np.full(len(watched), np.inf)
+            matrix = sparse.csr_array(sparse.vstack([matrix, sparse.csr_array(np.vstack([self.activities.wide(), value]))], format="csr"))
+            row_lower, row_upper = np.concatenate([row_lower, -free]), np.concatenate([row_upper, free])
         self.lp = WarmLp(form.cost, matrix, row_lower, row_upper, lower, upper)
-        self.columns, self.rows = np.arange(len(lower), dtype=np.int32), np.arange(count, dtype=np.int32)
+        self.columns, self.rows = np.arange(len(lower), dtype=np.int32), np.concatenate([np.arange(count), watched]).astype(np.int32)
         self.whole = np.flatnonzero(form.integer)
         self.bound = bound
 
@@ -105,7 +128,14 @@ class DirectionBranching:
         n = len(self.columns)
         solver = self.lp.solver
         solver.changeColsBounds(n, self.columns, low[:n], high[:n])
-        solver.changeRowsBounds(len(self.rows), self.rows, low[n:], high[n:])
+        most = np.zeros(0)
+        if self.activities is None:
+            solver.changeRowsBounds(len(self.rows), self.rows, low[n:], high[n:])
+        else:
+            most = np.minimum(self.activities.most(low[:n], high[:n]), high[n + form.follower_rows :])
+            limit = self.activities.bound(most)
+            side = limit + SLIGHT * (1.0 + abs(limit)) if np.isfinite(limit) else np.inf
+            solver.changeRowsBounds(len(self.rows), self.rows, np.append(low[n:], -np.inf), np.append(high[n:], side))
         status = self.lp.solve()
         if status is Status.INFEASIBLE:
             return np.inf, []
@@ -130,13 +160,25 @@ class DirectionBranching:
                 if (low[form.linking] == high[form.linking]).all():
                     return value, []
             if chosen is None and reply.y is not None:
-                chosen = self.pool.add(np.round(reply.y - z[form.mine]).astype(np.int64))
+                chosen = None if self.learnt(z) else self.pool.add(np.where(form.integer[form.mine], np.round(reply.y - z[form.mine]), reply.y - z[form.mine]))
+                if self.activities is not None and (chosen is None or chosen != self.violated(node, z)):
+                    return value, self.by_activity(node, z, reply.y, most)
         if chosen is not None:
             return value, self.alternatives(node, x, chosen)
         if whole:
             return value, self.around(node, z)
         j = int(self.whole[away.argmax()])
         return value, [bounded(node, j, high=np.floor(x[j])), bounded(node, j, low=np.floor(x[j]) + 1.0)]
+
+    def learnt(self, z: Array) -> bool:
+        """Whether a linking decision has given a direction before; always False where directions alone suffice."""
+        if self.activities is None:
+            return False
+        key = (z[self.form.linking] + 0.0).tobytes()
+        if key in self._learnt:
+            return True
+        self._learnt.add(key)
+        return False
 
     def propagate(self, node: Node) -> Node | None:
         """The node with what its directions imply; None if one of them has no alternative left."""
@@ -188,19 +230,32 @@ class DirectionBranching:
         distance = (to - self.sides.values(x)[at]) / pool.norms[at]
         found, rest = list[Node](), node
         for i in np.argsort(distance, kind="stable").tolist():
-            q, t, step = int(at[i]), float(to[i]), float(pool.steps[at[i]])
+            q, t, step, slight = int(at[i]), float(to[i]), float(pool.steps[at[i]]), float(pool.tolerance[at[i]])
             name = q % count
             if q < count:
-                if rest[1][name] >= t - ROUNDING * step:
+                if rest[1][name] >= t - slight:
                     found.append(bounded(rest, name, low=max(t, rest[0][name])))
                 rest = bounded(rest, name, high=min(t - step, rest[1][name]))
             else:
-                if -rest[0][name] >= t - ROUNDING * step:
+                if -rest[0][name] >= t - slight:
                     found.append(bounded(rest, name, high=min(-t, rest[1][name])))
                 rest = bounded(rest, name, low=max(step - t, rest[0][name]))
             if rest[0][name] > rest[1][name] + ROUNDING:
                 break
         return found
+
+    def by_activity(self, node: Node, z: Array, y: Array, most: Array) -> list[Node]:
+        """Children by the first activity that does not allow the follower's optimum `y`, and the one in which all do."""
+        assert self.activities is not None
+        need, short = self.activities.short(y, most)
+        steps = self.activities.steps
+        if not short or (steps[short] == 0).any():
+            return self.around(node, z)
+        found, rest, first = list[Node](), node, len(self.columns) + self.form.follower_rows
+        for i in short:
+            found.append(bounded(rest, first + i, low=max(rest[0][first + i], need[i] + steps[i] * (1.0 - WHOLE))))
+            rest = bounded(rest, first + i, high=min(rest[1][first + i], need[i]))
+        return [*found, rest]
 
     def around(self, node: Node, z: Array) -> list[Node]:
         """The node without the linking decision of `z`, which is completed, as boxes."""

@@ -97,7 +97,7 @@ class PackingInterdiction:
                 self.bound = parent
                 if self.closes(parent):
                     break
-            if state.nodes >= NODES and Sides.usable(self.form, state.replies):
+            if state.nodes >= NODES and Sides.usable(self.form):
                 self.hand_over()
                 self.go_on()
                 return

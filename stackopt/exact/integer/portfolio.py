@@ -121,8 +121,8 @@ def fitting(state: State) -> str:
 
 
 def branching(state: State) -> str:
-    """Direction branching where the follower and what it sees are whole, activity branching elsewhere."""
-    return "direction branching" if Sides.usable(state.form, state.replies) else "activity branching"
+    """Direction branching, but activity branching where the follower's costs depend on the leader."""
+    return "direction branching" if Sides.usable(state.form) else "activity branching"
 
 
 def searches(state: State, lower: Array, upper: Array) -> dict[str, Callable[[], Search]]:
@@ -131,7 +131,7 @@ def searches(state: State, lower: Array, upper: Array) -> dict[str, Callable[[],
         "activity branching": lambda: ActivityBranching(state, lower, upper),
         "high-point relaxation": lambda: Wide(state, lower, upper),
     }
-    if Sides.usable(state.form, state.replies):
+    if Sides.usable(state.form):
         found["direction branching"] = lambda: DirectionBranching(state, lower, upper)
     if not Pieces.fit(state.form):
         found["value function by pieces"] = lambda: Attainment(state, lower, upper, Pieces(state.form, lower, upper))

@@ -1,5 +1,8 @@
 """Each rule against all bilevel-feasible points of small programs: none is cut off."""
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from exact.integer.whole_programs import assignment, feasible_points, general, interdicted, knapsack
@@ -9,7 +12,7 @@ from stackopt.exact.integer.form import formed, lattice_step, linking_box, objec
 from stackopt.exact.integer.high_point import HighPoint
 from stackopt.exact.integer.knapsack import Packing
 from stackopt.exact.integer.mip import WarmMip
-from stackopt.exact.integer.pool import Pool, Sides, pairs, triples
+from stackopt.exact.integer.pool import Pool, Sides, exchanges, pairs, triples
 from stackopt.exact.integer.state import State
 from stackopt.exact.integer.structure import interdiction
 from stackopt.exact.integer.value_pieces import Pieces
@@ -35,6 +38,29 @@ def test_directions_hold_at_every_feasible_point(seed):
     for point in feasible_points(program):
         at = np.append(sides.values(point), -np.inf)[pool.at]
         assert (at >= pool.slack).any(1).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_directions_of_continuous_columns_hold_at_every_optimal_answer(seed):
+    program = general(seed, size=4, most=2)
+    program = replace(program, integer=program.integer & (np.arange(8) < 6))
+    state, box = state_of(program)
+    sides = Sides(state.form, state.replies, *box)
+    sides.watch(Activities(state.replies).wide())
+    pool = Pool(sides)
+    pool.extend(pairs(state.form, largest=3))
+    pool.extend(exchanges(state.form, state.replies.own.toarray()))
+    assert len(pool.at) > 10
+    answers = 0
+    for x in itertools.product(range(3), repeat=4):
+        z = np.array([*x, 0, 0, 0, 0], float)
+        reply = state.reply(z)
+        if reply.y is not None:
+            z[4:] = reply.y
+            at = np.append(sides.values(z), -np.inf)[pool.at]
+            assert (at >= pool.slack).any(1).all()
+            answers += 1
+    assert answers > 5
 
 
 def test_directions_cut_off_what_is_not_optimal():
