@@ -59,7 +59,8 @@ def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: 
             search = Search(mpec, time_limit=search.remaining(), report=report, seed=seed, coupled=True)
             status = search.run()
     except Unbounded as found:
-        way = _direction(mpec.names[: mpec.variables], found.ray)
+        moves = kkt.symbol_of @ np.pad(found.ray, (0, len(mpec.names) - len(found.ray)))  # multipliers that the leader uses may move, too
+        way = _direction(kkt.program.symbols, np.asarray(moves))
         because = f"a half-line on which every follower stays optimal: along {way} the leader improves for ever"
         return Found(Status.UNBOUNDED, kkt.lift(found.point), -mpec.sign * np.inf, because, REFERENCE, search.stats())
     point = None if search.incumbent.w is None else kkt.lift(search.incumbent.w)
@@ -68,7 +69,7 @@ def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: 
 
 
 def _because(status: Status, search: Search, sign: float) -> str:
-    nodes = f"{search.nodes} cells"
+    nodes = f"{search.nodes} cell{'s' * (search.nodes != 1)}"
     if status is Status.OPTIMAL:
         left = number(max(search.incumbent.value - search.bound, 0.0))
         return f"{nodes}, every one closed; the incumbent is within {left} of the bound ({CLOSED:g} relative is allowed)"

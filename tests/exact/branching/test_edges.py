@@ -1,4 +1,4 @@
-"""A follower that has bounds and no rows: relaxations without follower rows, or without any row."""
+"""Edges of complementarity branching: followers with bounds and no rows, half-lines in a multiplier."""
 
 import pytest
 
@@ -22,3 +22,18 @@ def test_no_rows_at_all(row):
     solution = so.solve(program)
     assert solution.certified
     assert solution.value == pytest.approx(-3.0)  # x = -1: the follower's costs are (-1, 1)
+
+
+def test_a_half_line_in_a_multiplier_is_named():
+    pyo = pytest.importorskip("pyomo.environ")
+    m = pyo.ConcreteModel(name="steep")
+    m.x = pyo.Var(bounds=(0, 1))
+    m.follower = pyo.Block()
+    m.follower.y = pyo.Var(bounds=(0, 4))
+    m.follower.cost = pyo.Objective(expr=m.follower.y)
+    m.follower.least = pyo.Constraint(expr=m.follower.y >= 1)
+    m.follower.most = pyo.Constraint(expr=m.follower.y <= 1)
+    m.goal = pyo.Objective(expr=m.x + so.dual(m.follower.most))
+    solution = so.solve(so.from_pyomo(m, follower=m.follower))
+    assert solution.status == so.Status.UNBOUNDED
+    assert "along (-1 dual(most))" in solution.because
