@@ -168,6 +168,7 @@ class _Probes:
 
     def __init__(self, t: Tableau, asked: Ints) -> None:
         self.t = t
+        self.columns = np.ascontiguousarray(t.rates.T)
         self.live = np.arange(len(asked))
         self.row, self.deficit = -t.rates[asked], t.slack[asked].copy()  # row @ t must rise by the deficit
         self.reduced = np.broadcast_to(np.maximum(t.reduced, 0.0), self.row.shape).copy()
@@ -229,7 +230,10 @@ class _Probes:
             own = unit[few, j] if k else 0.0
             unit[few, j] = 0.0
             unit[few, j] = (own - np.einsum("cj,cj->c", a, unit)) / p
-        self.slack += (self.deficit / self.pivot)[:, None] * (unit @ self.t.rates.T)
+        length = self.deficit / self.pivot
+        for j in (self.column, *(j for _, j, _ in self.done)):  # the only entries of `unit` that are not zero
+            self.slack += (length * unit[few, j])[:, None] * self.columns[j]
+            unit[few, j] = 0.0
         self.done.append((self.row, self.column, self.pivot))
         self.leaving = np.argmin(self.slack / self.scale, axis=1)
         self.deficit = -self.slack[few, self.leaving]
