@@ -239,7 +239,7 @@ class _Joint:
     def _rows(self, base: Array) -> tuple[Any, Array]:
         """The leader's rows in the followers' variables: matrix [m, n_Y] and the rest of their left-hand sides [m]."""
         rows = self.program.leader.rows
-        matrix = rows.matrix.toarray()[:, self.columns]
+        matrix = rows.matrix[:, self.columns].toarray()
         for i, form in rows.quadratic.items():
             matrix[i] += ((form + form.T) @ base)[self.columns]
         return matrix, rows.activity(base)
@@ -314,17 +314,22 @@ class _Joint:
 
     def _worst(self, unique: bool | None) -> tuple[float, Array | None, str]:
         rows = self.program.leader.rows
+        here = self.leader_rows @ self.y + self.leader_constant
         for i in range(len(rows)):
             for side, limit in ((-1.0, rows.upper[i]), (1.0, rows.lower[i])):
                 if np.isinf(limit) or not self.leader_rows[i].any():
                     continue
-                solved = self._minimise(side * self.leader_rows[i])
-                if solved.status not in (Status.OPTIMAL, Status.UNBOUNDED):
-                    return np.nan, None, f"the range of leader row `{rows.names[i]}` is not known: {solved.because}"
-                extreme = side * solved.value + self.leader_constant[i] if solved.status is Status.OPTIMAL else -side * np.inf
+                extreme: float = here[i]
+                response: Array | None = self.y
+                if not unique:
+                    solved = self._minimise(side * self.leader_rows[i])
+                    if solved.status not in (Status.OPTIMAL, Status.UNBOUNDED):
+                        return np.nan, None, f"the range of leader row `{rows.names[i]}` is not known: {solved.because}"
+                    extreme = side * solved.value + self.leader_constant[i] if solved.status is Status.OPTIMAL else -side * np.inf
+                    response = solved.x
                 if side * (limit - extreme) > ROOM * (1.0 + abs(limit)):
-                    response = None if solved.x is None else self._full(solved.x)
-                    return self.sign * np.inf, response, f"an optimal response breaks leader row `{rows.names[i]}`"
+                    full = None if response is None else self._full(response)
+                    return self.sign * np.inf, full, f"an optimal response breaks leader row `{rows.names[i]}`"
         if unique:
             return self._value(self.y), self._full(self.y), ""
         worst = self._extreme(-1.0)

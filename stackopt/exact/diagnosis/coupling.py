@@ -26,8 +26,8 @@ MOST = 40
 
 def coupling(program: BilevelProgram) -> list[int]:
     """Leader rows that contain follower variables or multipliers."""
-    dense, far = program.leader.rows.matrix.toarray() != 0, np.append(program.owner >= 0, np.ones(len(program.multipliers), bool))
-    found = set(np.flatnonzero(dense[:, far].any(1)).tolist())
+    far = np.append(program.owner >= 0, np.ones(len(program.multipliers), bool))
+    found = set(np.flatnonzero(np.abs(program.leader.rows.matrix[:, far]).sum(1)).tolist())
     for i, form in program.leader.rows.quadratic.items():
         if far[np.concatenate(form.tocoo().coords)].any():
             found.add(i)

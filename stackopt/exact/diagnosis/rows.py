@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from stackopt.backends.matrix import Array, Solved, minimise
+from stackopt.backends.matrix import Solved, minimise
 from stackopt.bilevel.follower import follower_program, recession
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.exact.diagnosis.reason import SHOWN, Diagnosis, joined, ray_shown, values_shown
-from stackopt.exact.response_patterns import conditions, hessian_of
+from stackopt.exact.response_patterns import conditions
 from stackopt.programs.algebra import relation, terms
 from stackopt.solution import Status
 
@@ -24,31 +24,29 @@ class System:
     """All linear rows of a program over its variables, with the bounds; rows with products or multipliers are left out."""
 
     def __init__(self, program: BilevelProgram, time_limit: float) -> None:
+        from scipy import sparse
+
         self.program, self.ends = program, time.perf_counter() + time_limit
-        n, names, levels, rows, low, high = program.size, list[str](), list[int](), list[Array](), list[float](), list[float]()
+        n, names, levels, parts, low, high = program.size, list[str](), list[int](), [], list[float](), list[float]()
         for k, level in enumerate((program.leader, *program.followers), start=-1):
-            dense = level.rows.matrix.toarray()
-            for i, name in enumerate(level.rows.names):
-                if i not in level.rows.quadratic and not dense[i, n:].any():
-                    names.append(name)
-                    levels.append(k)
-                    rows.append(dense[i, :n])
-                    low.append(level.rows.lower[i])
-                    high.append(level.rows.upper[i])
+            beyond = np.abs(level.rows.matrix[:, n:]).sum(1)
+            kept = [i for i in range(len(level.rows)) if i not in level.rows.quadratic and not beyond[i]]
+            parts.append(level.rows.matrix[kept][:, :n])
+            names += [level.rows.names[i] for i in kept]
+            levels += [k] * len(kept)
+            low += level.rows.lower[kept].tolist()
+            high += level.rows.upper[kept].tolist()
         self.names, self.level = tuple(names), np.array(levels, int)
-        self.matrix, self.low, self.high = np.array(rows).reshape(-1, n), np.array(low), np.array(high)
-        self.own = np.array([k < 0 and not row[program.owner >= 0].any() for k, row in zip(levels, rows)], bool)
+        self.matrix, self.low, self.high = sparse.csr_array(sparse.vstack(parts, format="csr")), np.array(low), np.array(high)
+        self.own = (self.level < 0) & (np.abs(self.matrix[:, program.owner >= 0]).sum(1) == 0)
 
     def solve(self, which: Any) -> Solved:
         """Find a point of the rows `which`, given as a mask or as indices, within all bounds."""
-        from scipy import sparse
-
         program = self.program
         at = np.flatnonzero(which) if np.asarray(which).dtype == bool else np.asarray(which, int)
         left = max(self.ends - time.perf_counter(), AT_LEAST)
         nothing = np.zeros(program.size)
-        rows = sparse.csr_array(self.matrix[at])
-        return minimise(nothing, rows, self.low[at], self.high[at], program.lower, program.upper, integer=program.integer, time_limit=left)
+        return minimise(nothing, self.matrix[at], self.low[at], self.high[at], program.lower, program.upper, integer=program.integer, time_limit=left)
 
     def core(self, which: Any) -> list[int]:
         """An infeasible set of rows among `which`, given the bounds, none of which can be left out, as far as the time allows; empty if
@@ -76,7 +74,7 @@ class System:
 
     def text(self, i: int) -> str:
         """One row as algebra."""
-        return relation(terms(self.program.names, self.matrix[i]), self.low[i], self.high[i])
+        return relation(terms(self.program.names, self.matrix[[i]]), self.low[i], self.high[i])
 
     def named(self, rows: list[int]) -> tuple[str, ...]:
         """Their names."""
@@ -135,9 +133,9 @@ def unbounded_follower(system: System) -> Diagnosis | None:
         if ray is None:
             continue
         mine = program.owned(k)
-        hessian = hessian_of(level.objective)
         others = np.setdiff1d(np.arange(program.size), mine)
-        moving = np.abs(hessian[np.ix_(mine, others)]).max(initial=0.0) > 0
+        form = level.objective.quadratic
+        moving = form is not None and bool(abs((form + form.T)[mine][:, others]).sum())
         if moving and not _never_stationary(system, k):
             continue
         along = {program.names[j]: float(d) for j, d in zip(mine, ray) if d}
@@ -157,8 +155,8 @@ def _never_stationary(system: System, k: int) -> bool:
         return False
     form = conditions(replace(program, ties="optimistic"))
     n, width = form.size, len(form.linear)
-    rows = np.concatenate([np.isin(np.arange(len(system.names)), np.flatnonzero(system.own))])
-    own = np.hstack([system.matrix[rows], np.zeros((int(rows.sum()), width - n))])
+    rows = system.own
+    own = np.hstack([system.matrix[rows].toarray(), np.zeros((int(rows.sum()), width - n))])
     start = form.matrix.shape[0] - int((program.owner >= 0).sum())
     before = sum(len(program.owned(j)) for j in range(k))
     mine = slice(start + before, start + before + len(program.owned(k)))
