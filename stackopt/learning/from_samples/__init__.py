@@ -1,0 +1,1 @@
+"""Learning from behaviour: the leader sees what followers do, never why (theory B9, C3)."""

@@ -1,0 +1,367 @@
+"""Learning a commitment from how followers behave, their objective never read: the default learner.
+
+Contrasting designs, each held until followers have settled; a follower fitted to what was seen; a shortlist by exact
+evaluation on the model; a race of the shortlist on the real system; back to the first design to see whether followers
+come back; values alone where the model does not explain them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+import numpy as np
+
+from stackopt.bounds.sampling import choice_frequency_error
+from stackopt.certificate import Bound
+from stackopt.errors import InvalidMethod
+from stackopt.games.operators import Array
+from stackopt.games.stackelberg import StackelbergGame
+from stackopt.learning.from_samples.aggregates import fit_aggregates
+from stackopt.learning.from_samples.estimators import sphere_direction
+from stackopt.learning.from_samples.inverse import Tastes, fit, soft_values
+from stackopt.learning.from_samples.learned import Learned, Outcome
+from stackopt.learning.from_samples.levels import Levels
+from stackopt.learning.from_samples.stationarity import FAR_VALUE
+from stackopt.learning.from_samples.system import OutOfDays, Record, Sees, System, Unsettled
+from stackopt.learning.hypergradient import commitment_gradient
+from stackopt.learning.oracles import FollowerOracle
+from stackopt.solution import Progress, Report
+
+#: Policies raced, days measured of each in a stage.
+STAGES = ((8, 2), (4, 4), (2, 8))
+#: Races before the learner falls back on values alone.
+ROUNDS = 3
+#: A prediction may be off by so many standard deviations of the measurement.
+OFF = 3.0
+#: Two-point ascent: length of a probe and of the first step in levels, and after how many steps the step has shrunk by sqrt 2.
+PROBE, STEP, SLOWING = 0.75, 0.6, 10
+#: Choices that a fitted response counts for when frequencies are completed by it.
+COMPLETION = 5.0
+
+
+def learn(
+    game: StackelbergGame,
+    oracle: FollowerOracle,
+    observe: Sees = "counts",
+    *,
+    groups: Sequence[Hashable] | None = None,
+    meters: Array | None = None,
+    steps_per_day: int = 1,
+    days: int = 400,
+    designs: int = 5,
+    block: int = 2,
+    patience: int = 60,
+    guess: float | None = None,
+    resamples: int = 0,
+    seed: int = 0,
+    report: Report | None = None,
+) -> Learned:
+    r"""The best leader policy of a menu, learned from what followers do.
+
+    Parameters
+    ----------
+    game : StackelbergGame
+        What the leader knows: its own reward, transitions, discounts, and the *monetary* part of the followers' reward. What
+        followers like beyond money, and their temperature, are not known.
+    oracle : FollowerOracle
+        The real system, see `stackopt.learning.oracles`.
+    observe : str
+        What the leader sees of followers besides its own value. ``"counts"``: choices by state; a follower is fitted by
+        maximum likelihood. ``"aggregate"``: meters; a small follower is fitted to their means, possibly misspecified, and
+        the race decides. ``"value"``: nothing; two-point ascent [C3] on the levels.
+    groups : sequence of S hashables, optional
+        States that share a level of the leader's action, see `Levels`; what the leader observes by default. The leader's
+        actions must be ordered, such as prices.
+    meters : array [S, B, M], optional
+        For ``"aggregate"``: what a follower in state s that plays b adds to each meter.
+    steps_per_day : int
+        Steps of the game in a day.
+    days : int
+        The budget.
+    designs : int
+        Contrasting policies tried first, at least 2.
+    block : int
+        Days in each of the two blocks that must agree before a design counts as settled.
+    patience : int
+        The most days a policy is held; followers that still move are NONSTATIONARY.
+    guess : float, optional
+        A rough idea of the followers' temperature, the centre of a wide prior; a fiftieth of the span of the monetary
+        reward by default.
+    resamples : int
+        Refits to resampled counts for the heuristic regret; 0 leaves it out.
+    seed : int
+        Of the two-point directions and resamples.
+    report : callable, optional
+        Progress, in days.
+
+    Returns
+    -------
+    Learned
+        SELECTED, LIMIT or NONSTATIONARY; never a claim of optimality over policies that were not measured.
+
+    Raises
+    ------
+    InvalidMethod
+        If a setting is out of range or the oracle does not give what `observe` needs.
+
+    Notes
+    -----
+    What can be promised: the realised value within its interval, if followers are stationary (tested, not proved); the
+    best of the whole menu only asymptotically, if followers are soft-rational at equilibrium; nothing against followers
+    that never settle.
+    """
+    if observe not in get_args(Sees):
+        raise InvalidMethod("setting", name="observe", law="'counts', 'aggregate' or 'value'", got=repr(observe))
+    for name, value, least in (("designs", designs, 2), ("block", block, 1), ("steps_per_day", steps_per_day, 1), ("days", days, 1)):
+        if value < least:
+            raise InvalidMethod("setting", name=name, law=f"at least {least}", got=repr(value))
+    if game.batch or game.sparse:
+        raise InvalidMethod("setting", name="game", law="a single dense game", got="a batch" if game.batch else "a sparse game")
+    if observe == "aggregate" and meters is None:
+        raise InvalidMethod("setting", name="meters", law="an array [S, B, M] when observe='aggregate'", got="None")
+    levels = Levels(game, groups)
+    system = System(oracle, levels, observe, days, patience)
+    guess = guess or max(float(np.ptp(game.follower_reward)) / 50.0, 1e-9)
+    task = _Task(game, system, levels, meters, steps_per_day, guess, block, np.random.default_rng(seed), report)
+    settings = {"observe": observe, "days": days, "designs": designs, "block": block, "patience": patience, "guess": guess, "seed": seed}
+    outcome, because = Outcome.SELECTED, ""
+    try:
+        task.design(levels.designs(designs))
+        because = task.two_point() if observe == "value" else task.race()
+        because += task.back_to_baseline()
+    except Unsettled as end:
+        outcome, because = Outcome.NONSTATIONARY, end.because
+    except OutOfDays:
+        outcome, because = Outcome.LIMIT, f"{days} days were not enough"
+    return replace(task.answer(outcome, because, resamples), settings=settings)
+
+
+@dataclass(eq=False)
+class _Task:
+    """One run of `learn`."""
+
+    game: StackelbergGame
+    system: System
+    levels: Levels
+    meters: Array | None
+    steps: int
+    guess: float
+    block: int
+    rng: np.random.Generator
+    report: Report | None
+    tastes: Tastes | None = None
+    best: Array = field(default_factory=lambda: np.zeros(0))
+    predictions: Array = field(default_factory=lambda: np.zeros(0))
+    history: list[tuple[int, Array]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    # --- stages --------------------------------------------------------------------------------------------------
+
+    def design(self, designs: Array) -> None:
+        """Try contrasting policies; from the second on there is a fitted follower and a recommendation."""
+        self.recommend(designs[0])
+        for i, at in enumerate(designs):
+            self.system.settle(at, self.block)
+            if self.system.sees == "value":
+                self.recommend(max(self.system.records, key=lambda r: float(r.seen.value.mean())).levels)
+            elif i:
+                self.refit()
+                self.recommend(self.levels.menu[int(self.predictions.argmax())])
+
+    def race(self) -> str:
+        """Successive halving of the model's shortlist on the real system, again while the model's favourite moves."""
+        raced: list[Array] = []
+        for _ in range(ROUNDS):
+            order = np.argsort(-self.predictions, kind="stable")
+            shortlist = [self.levels.menu[i] for i in order[: STAGES[0][0]]]
+            if raced:  # only what is new, against the winner
+                new = [c for c in shortlist[:2] if not any(np.array_equal(c, r) for r in raced)]
+                if not new or self.score(new[0]) <= self.score(self.best) + self.error(self.best):
+                    break
+                shortlist = [*new, self.best]
+            for keep, measured in STAGES:
+                if len(shortlist) < 2:
+                    break
+                shortlist = shortlist[:keep]
+                for at in shortlist:
+                    self.system.settle(at, max(1, measured // 2))
+                raced += shortlist
+                self.refit()
+                shortlist = sorted(shortlist, key=self.score, reverse=True)
+                self.recommend(shortlist[0])
+        off = abs(self.predicted(self.best) - self.realised(self.best))
+        slack = OFF * self.error(self.best) + FAR_VALUE * abs(self.realised(self.best))
+        if off > slack:
+            self.notes.append(f"the fitted follower is off by {off:.3g} at its favourite: values alone decided from there")
+            return self.two_point()
+        return f"the best of {len({tuple(r) for r in raced})} policies raced, its value explained by the fitted follower"
+
+    def two_point(self) -> str:
+        """Projected two-point ascent on the levels with normalised steps, from the best so far; the mean of late iterates is measured."""
+        begin, value = np.array(self.best, float), self.realised(self.best)
+        at, trail, size, k = begin, [begin], 0.0, 0
+        reserve = 2 * (1 + 2 * 4) + (1 + 2 * self.block) + 2
+        high = self.levels.actions - 1.0
+        while self.system.days + 4 + reserve <= self.system.budget:
+            centre = np.clip(at, min(PROBE, high) / 2, high - min(PROBE, high) / 2)
+            u = sphere_direction(len(at), self.rng)
+            up, down = (np.clip(centre + sign * PROBE * u, 0.0, high) for sign in (1, -1))
+            difference = self.system.settle(up, 1, skip=0).value.mean() - self.system.settle(down, 1, skip=0).value.mean()
+            g = difference * u
+            size += (difference**2 - size) / min(k + 1, 10)
+            length = STEP * math.sqrt(len(at)) / math.sqrt(1.0 + k / SLOWING)
+            at = np.clip(at + length * g / math.sqrt(max(size, 1e-300)), 0.0, high)
+            trail.append(at)
+            k += 1
+            self.recommend(np.mean(trail[len(trail) // 2 :], 0))
+        late = self.best
+        self.system.settle(late, 4)
+        if self.realised(late) < value - self.error(begin):
+            self.system.settle(begin, 4)
+            if self.realised(late) < self.realised(begin):
+                self.recommend(begin)
+        return f"{k} two-point steps used the days; a stationary point at best, up to the bias of the probes"
+
+    def back_to_baseline(self) -> str:
+        """Return to the first design: followers that have not come back carry their history with them."""
+        first = self.system.records[0]
+        drift = self.system.returned(first.levels, first.seen, self.block)
+        if drift.moved:
+            raise Unsettled(f"back under the first policy followers do not do what they did then: {drift.because}")
+        return "; followers came back to the first policy's behaviour"
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    def refit(self, resampled: Any = None) -> None:
+        """Fit a follower to everything seen."""
+        records = self.system.records
+        policies = self.levels.policy(np.array([r.levels for r in records]))
+        groups = self.levels.of_state
+        if self.system.sees == "counts":
+            counts = np.array([_counts(r) for r in records])
+            self.tastes = fit(self.game, policies, counts, groups, self.guess, self.tastes)
+        else:
+            assert self.meters is not None
+            means = np.array([r.seen.aggregate.mean(0) for r in records if r.seen.aggregate is not None])
+            errors = np.array([self.system.noise.of_mean(r.seen.days)[1:] for r in records])
+            floor = 1e-3 * np.maximum(np.abs(means).max(0), 1e-12)  # a small model cannot explain more
+            self.tastes = fit_aggregates(
+                self.game, policies, means, np.maximum(errors, floor), meters=self.meters, steps=self.steps, groups=groups, guess=self.guess, start=self.tastes
+            )
+        self.predictions = self.tastes.values(self.game, self.levels.policy(self.levels.menu))
+
+    def recommend(self, levels: Array) -> None:
+        """Write down what would be deployed from this day on."""
+        self.best = np.array(levels, float)
+        self.history.append((self.system.days, self.best))
+        if self.report is not None:
+            self.report(Progress("learning from behaviour", self.system.days, self.system.budget))
+
+    def realised(self, levels: Array) -> float:
+        """The mean value measured, NaN if never."""
+        record = self.system.record(levels)
+        return math.nan if record is None else float(record.seen.value.mean())
+
+    def error(self, levels: Array) -> float:
+        """One standard deviation of `realised`."""
+        record = self.system.record(levels)
+        return math.nan if record is None else float(self.system.noise.of_mean(record.seen.days)[0])
+
+    def predicted(self, levels: Array) -> float:
+        """The fitted follower's value."""
+        return math.nan if self.tastes is None else float(self.tastes.values(self.game, self.levels.policy(levels)[None])[0])
+
+    def score(self, levels: Array) -> float:
+        """The value by everything known: choices seen where there are any, the measured value, the model for the rest."""
+        record = self.system.record(levels)
+        model = self.predicted(levels)
+        if record is None or self.tastes is None:
+            return model
+        if record.seen.counts is not None:
+            counts, policy = _counts(record), self.levels.policy(levels)
+            response = self.tastes.response(self.game, policy)
+            completed = counts + COMPLETION * response
+            from stackopt.games.responses import leader_value
+
+            return float(leader_value(self.game, policy, completed / completed.sum(-1, keepdims=True)))
+        spread = self.model_variance()
+        noise = self.error(levels) ** 2
+        weight = spread / (spread + noise) if spread + noise > 0 else 1.0
+        return float(weight * self.realised(levels) + (1.0 - weight) * model)
+
+    def model_variance(self) -> float:
+        """The variance of the model's error, from how far it is off where it was measured, beyond noise."""
+        off = np.array([self.predicted(r.levels) - r.seen.value.mean() for r in self.system.records])
+        noise = np.array([self.error(r.levels) ** 2 for r in self.system.records])
+        return max(float((off**2 - noise).mean()), 0.0)
+
+    # --- the answer ----------------------------------------------------------------------------------------------
+
+    def answer(self, outcome: Outcome, because: str, resamples: int) -> Learned:
+        """What `learn` returns."""
+        policy = self.levels.policy(self.best)
+        lost = outcome is Outcome.NONSTATIONARY
+        bounds: list[Bound] = []
+        record = self.system.record(self.best)
+        if record is not None and record.seen.counts is not None:
+            bounds.append(choice_frequency_error(_counts(record).sum(1), self.game.shape[2], 0.05, independent=not lost))
+        notes = list(self.notes)
+        if self.tastes is not None and not self.tastes.identified:
+            notes.append("the policies tried do not identify the temperature: predictions rest on the prior")
+        if self.system.sees == "aggregate":
+            notes.append("aggregates fit a small follower, possibly misspecified; the race is what counts")
+        return Learned(
+            outcome,
+            because,
+            self.best,
+            policy,
+            math.nan if lost else self.realised(self.best),
+            math.nan if lost else self.error(self.best),
+            math.nan if lost else self.predicted(self.best),
+            self.tastes,
+            self.alignment(),
+            self.regret(resamples),
+            self.system.days,
+            tuple(self.history),
+            tuple(self.system.drifts),
+            tuple(bounds),
+            tuple(notes),
+        )
+
+    def alignment(self) -> float:
+        """The cosine between the frozen and the full gradient along the levels, on the fitted follower."""
+        if self.tastes is None:
+            return math.nan
+        g = commitment_gradient(self.tastes.game(self.game), self.levels.policy(self.best), self.tastes.temperature)
+        frozen, full = (self.levels.gradient(self.best, part) for part in (g.direct, g.direct + g.response))
+        length = float(np.linalg.norm(frozen) * np.linalg.norm(full))
+        return float(frozen @ full) / length if length > 0 else math.nan
+
+    def regret(self, resamples: int) -> float:
+        """The largest regret over refits to resampled counts."""
+        if not resamples or self.tastes is None or self.system.sees != "counts":
+            return math.nan
+        menu = self.levels.policy(self.levels.menu)
+        policies = self.levels.policy(np.array([r.levels for r in self.system.records]))
+        worst = 0.0
+        for _ in range(resamples):
+            counts = []
+            for r in self.system.records:
+                seen = _counts(r)
+                total = seen.sum(1)
+                rates = np.where(total[:, None] > 0, seen / np.maximum(total, 1)[:, None], 1.0 / seen.shape[1])
+                counts.append(self.rng.multinomial(np.rint(total).astype(int), rates))
+            tastes = fit(self.game, policies, np.array(counts, float), self.levels.of_state, self.guess, self.tastes)
+            values = soft_values(tastes.game(self.game), np.concatenate([menu, self.levels.policy(self.best)[None]]), tastes.temperature)
+            worst = max(worst, float(values.max() - values[-1]))
+        return worst
+
+
+def _counts(record: Record) -> Array:
+    """All choices seen under one policy, [S, B]."""
+    assert record.seen.counts is not None
+    total: Array = record.seen.counts.sum(0)
+    return total
