@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from stackopt.certificate import Bound
 from stackopt.exact.bilevel import OPTIMISTIC_VALUE
 from stackopt.exact.integer_points import enumerated, point_count, seen, try_points
 from stackopt.exact.response_patterns import Tried, hessian_of, pattern_count, try_patterns
+from stackopt.reformulations.pessimistic import pessimistic, pessimistic_refusal
 from stackopt.solution import Refusal, Report, Run, Status
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ POINTS = 200_000
 
 def refuses_bilevel(program: BilevelProgram, name: str) -> Refusal | None:
     """Programs that are not linear case by case, and those with too many cases."""
+    if _by_adversaries(program):
+        return pessimistic_refusal(program) or refuses_bilevel(pessimistic(program).target, name)
     by_patterns = _by_patterns(program)
     where = _unlike(program) or (_unlike_patterns(program) if by_patterns else _unlike_points(program))
     if where:
@@ -31,6 +35,11 @@ def refuses_bilevel(program: BilevelProgram, name: str) -> Refusal | None:
     count, most, what = (pattern_count(program), PATTERNS, "response patterns") if by_patterns else (point_count(program), POINTS, "integer points")
     too_many = Refusal("too-large", remedy="so.Exact() searches instead of trying everything", law={"what": f"{count:.6g} {what} to try; the limit is {most}"})
     return too_many if count > most else None
+
+
+def _by_adversaries(program: BilevelProgram) -> bool:
+    """Ties against the leader, and not finitely many answers to compare: the optimistic program with adversaries is enumerated."""
+    return program.ties == "pessimistic" and not program.integer[program.owner >= 0].all()
 
 
 def _by_patterns(program: BilevelProgram) -> bool:
@@ -70,8 +79,6 @@ def _unlike_points(program: BilevelProgram) -> str:
             return f"follower `{level.name}` is a QP beside integer variables"
     if program.multipliers:
         return f"`{program.multipliers[0].name}` is a multiplier beside integer variables of followers"
-    if program.ties == "pessimistic" and not program.integer[program.owner >= 0].all():
-        return "ties against the leader, and a follower with continuous variables"
     free = np.setdiff1d(np.arange(program.size), enumerated(program))
     curved = hessian_of(program.leader.objective)[np.ix_(free, free)]
     return "quadratic terms of variables that are not tried one by one" if np.abs(curved).max(initial=0.0) > 0 else ""
@@ -79,6 +86,10 @@ def _unlike_points(program: BilevelProgram) -> str:
 
 def run_bilevel(program: BilevelProgram, report: Report | None = None) -> Run[Point]:
     """Try everything."""
+    if _by_adversaries(program):
+        reduction = pessimistic(program)
+        run = run_bilevel(reduction.target, report)
+        return run if run.candidate is None else replace(run, candidate=reduction.lift(run.candidate))
     by_patterns = _by_patterns(program)
     found = try_patterns(program, report) if by_patterns else try_points(program, report)
     what = "response patterns" if by_patterns else "leader decisions"

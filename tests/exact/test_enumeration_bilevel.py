@@ -106,7 +106,6 @@ def test_among_equilibria_of_two_followers_the_leader_picks():
         ({"leader_integer": False, "follower_integer": True}, "sees `x[0]`, which is continuous"),
         ({"leader_hessian": [[-2.0, 0.0], [0.0, 0.0]]}, "not convex"),
         ({"follower_hessian": [[-2.0]]}, "is a nonconvex QP"),
-        ({"ties": "pessimistic"}, "a follower with continuous variables"),
     ],
 )
 def test_what_is_not_linear_case_by_case_is_refused(change, word):
@@ -133,6 +132,19 @@ def test_integer_variables_without_bounds_are_refused():
     program = so.BilevelProgram.from_matrices(leader_cost=([1.0], [1.0]), leader_integer=True, follower_cost=[1.0], follower_integer=True)
     with pytest.raises(Refused, match=r"inf integer points"):
         so.solve(program, so.Enumeration())
+
+
+def test_ties_against_the_leader_by_adversaries():
+    """The follower is indifferent among y in [0, x]; the leader minimises 2 y - x."""
+    program = so.BilevelProgram.from_matrices(
+        leader_cost=([-1.0], [2.0]), leader_bounds=(0, 3), follower_cost=[0.0], follower_rows=([[-1.0]], [[1.0]], [0.0]), ties="pessimistic"
+    )
+    solution = so.solve(program, so.Enumeration())
+    assert solution.certified
+    assert solution.value == pytest.approx(0.0, abs=1e-9)
+    moved = so.BilevelProgram.from_matrices(leader_cost=([1.0], [1.0]), leader_bounds=(0, 1), follower_cost=[1.0], follower_cross=[[1.0]], ties="pessimistic")
+    with pytest.raises(Refused, match=r"\[pessimistic\]"):
+        so.solve(moved, so.Enumeration())
 
 
 def test_ties_against_the_leader_are_enumerated_for_whole_numbers():
