@@ -64,11 +64,16 @@ def solve(
 
         method = Exact()
     require_seed(seed)
-    refusal = method.refuses(problem)
+    normalise = getattr(problem, "normalised", None)
+    units = normalise() if normalise else None
+    posed = problem if units is None else units.program
+    refusal = method.refuses(posed)
     if refusal is not None:
         raise refusal.error()
     started, started_cpu = time.perf_counter(), time.process_time()
-    run = method.run(problem, seed=seed, report=report)
+    run = method.run(posed, seed=seed, report=report)
+    if units is not None:
+        run = units.back(run)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
     status, certificate, because = examine(problem, run)
     log.info("%s by %s: %s (%s)", problem.name, method.name, status, because)
@@ -102,18 +107,18 @@ def examine(problem: Problem[Any], run: Run[Any]) -> tuple[Status, Certificate, 
         return run.status, Certificate(()), run.because
     certificate = problem.certify(run.candidate)
     if run.bound is not None and run.bound.applies:
-        certificate = with_checks(certificate, *_bound_checks(certificate, run))
+        certificate = with_checks(certificate, *_bound_checks(certificate, run, getattr(problem, "unit", 1.0)))
     if run.status.success and not certificate.certified:
         failed = ", ".join(c.name for c in certificate.failures)
         return Status.FAILED, certificate, f"the method claimed {run.status}, the problem does not confirm: {failed}"
     return run.status, certificate, run.because
 
 
-def _bound_checks(certificate: Certificate, run: Run[Any]) -> tuple[Check, ...]:
+def _bound_checks(certificate: Certificate, run: Run[Any], unit: float) -> tuple[Check, ...]:
     """A value above the proved bound refutes the bound; an optimum must meet it."""
     assert run.bound is not None
     value, bound = float(np.max(certificate.value)), run.bound.value
-    tolerance = GAP_TOLERANCE * max(1.0, abs(bound), abs(value))
+    tolerance = GAP_TOLERANCE * max(unit, abs(bound), abs(value))
     beyond, name = (value - bound, "value <= bound") if run.bound.sense == "upper" else (bound - value, "bound <= value")
     checks = [Check(name, beyond, tolerance, f"{value:.9g} recomputed, bound {bound:.9g}")]
     if run.status in (Status.OPTIMAL, Status.PROVED):

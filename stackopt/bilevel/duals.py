@@ -159,9 +159,11 @@ def dual(program: BilevelProgram, values: Array, follower: str, constraint: str)
     symbol = Multiplier("the multiplier asked for", follower, constraint)
     followers = tuple(_narrowed(program, level) for level in program.followers)
     asked = dataclasses.replace(program, multipliers=(symbol,), leader=_without_multipliers(program), followers=followers, ties="optimistic")
-    face = dual_face(asked, values)
+    units = asked.normalised()
+    face = dual_face(asked if units is None else units.program, values)
     weights = face.symbols.toarray()[0]
-    low, high = face.extreme(weights, 1.0), face.extreme(weights, -1.0)
+    size = 1.0 if units is None else float(units.multipliers[0])
+    low, high = face.extreme(weights, 1.0) / size, face.extreme(weights, -1.0) / size
     value = low if abs(low) <= abs(high) else high
     shown = list(dict.fromkeys(face.active))
     because = f"active together: {', '.join(shown[:4])}" if len(shown) > 1 else ""

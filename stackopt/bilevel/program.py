@@ -313,8 +313,26 @@ class BilevelProgram:
     def certify(self, candidate: Point) -> Certificate:
         """Recompute everything about `candidate`, re-solving each follower; see `stackopt.bilevel.certify`."""
         from stackopt.bilevel.certify import certify
+        from stackopt.bilevel.units import normalised
 
-        return certify(self, candidate)
+        units = normalised(self)
+        if units is None:
+            return certify(self, candidate)
+        return units.certificate(certify(units.program, units.forth(candidate)), self, candidate)
+
+    def normalised(self) -> Any:
+        """The program in units of its objectives where they are tiny, with the way back; None where they are not."""
+        from stackopt.bilevel.units import normalised
+
+        return normalised(self)
+
+    @property
+    def unit(self) -> float:
+        """What counts as one unit of the leader's objective: 1, or its largest coefficient if that is less."""
+        from stackopt.bilevel.units import SMALL, unit
+
+        size = unit(self.leader.objective)
+        return size if size < SMALL else 1.0
 
     def summarize(self, candidate: Point, certificate: Certificate) -> tuple[tuple[str, str], ...]:
         """The rows that a printed solution shows about `candidate`."""
