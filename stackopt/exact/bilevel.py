@@ -85,12 +85,16 @@ def run_bilevel(program: BilevelProgram, *, time_limit: float, seed: int, report
     """Search by the route that fits, and say why if there is no solution; see `Exact`."""
     begun = time.perf_counter()
     run = search_bilevel(program, time_limit=time_limit, seed=seed, report=report)
+    return explained(run, program, time_limit - (time.perf_counter() - begun))
+
+
+def explained(run: Run[Point], program: BilevelProgram, left: float) -> Run[Point]:
+    """`run`, and if it proved the program infeasible why that is so, as far as `left` seconds allow."""
     if run.status is not Status.INFEASIBLE:
         return run
     from stackopt.exact.diagnosis import diagnose
 
-    left = min(time_limit - (time.perf_counter() - begun), EXPLAINED)
-    return dataclasses.replace(run, explanation=diagnose(program, time_limit=max(left, 0.0)).lines)
+    return dataclasses.replace(run, explanation=diagnose(program, time_limit=max(min(left, EXPLAINED), 0.0)).lines)
 
 
 def search_bilevel(program: BilevelProgram, *, time_limit: float, seed: int = 0, report: Report | None = None) -> Run[Point]:

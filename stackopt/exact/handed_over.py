@@ -17,7 +17,7 @@ from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.errors import Refused
 from stackopt.exact.attained import attained
-from stackopt.exact.bilevel import OPTIMISTIC_VALUE, Found
+from stackopt.exact.bilevel import OPTIMISTIC_VALUE, Found, explained
 from stackopt.exact.diagnosis import unbounded_ray
 from stackopt.exact.polish import AGREEMENT, accurate
 from stackopt.programs.quadratic import QuadraticProgram
@@ -116,7 +116,8 @@ def run(
         return Found(status, point, found.bound, f"{found.because}; {shown.because}", reference, stats).run(problem)
     if found.status is Status.LIMIT and point is None:
         point = known
-    return Found(found.status, point, found.bound, found.because, reference, stats).run(problem)
+    result = Found(found.status, point, found.bound, found.because, reference, stats).run(problem)
+    return explained(result, problem, time_limit - (time.perf_counter() - begun))
 
 
 def _apart(point: Point, found: Answer) -> bool:

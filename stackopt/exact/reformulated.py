@@ -5,6 +5,7 @@ The bilevel problem certifies whatever comes back: each follower is solved again
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from stackopt.bilevel.point import Point
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.errors import InvalidMethod, Refused
 from stackopt.exact.attained import attained
+from stackopt.exact.bilevel import explained
 from stackopt.exact.global_search import conditions, scip_global
 from stackopt.exact.handed_over import missing, refuses, run
 from stackopt.reformulations.big_m import big_m
@@ -273,7 +275,9 @@ class Scip:
 
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
         """Search; see the class for what each status means."""
-        return scip_global(problem, time_limit=self.time_limit, seed=seed, report=report).run(problem)
+        begun = time.perf_counter()
+        found = scip_global(problem, time_limit=self.time_limit, seed=seed, report=report).run(problem)
+        return explained(found, problem, self.time_limit - (time.perf_counter() - begun))
 
 
 def _check_time(limit: float) -> None:

@@ -179,3 +179,12 @@ def test_every_kind_occurs_among_random_programs():
             if so.Enumeration().run(program).status is so.Status.INFEASIBLE:
                 kinds.add(diagnose(program).kind)
     assert {"leader rows", "follower rows", "follower unbounded", "coupling rows", "no response"} <= kinds
+
+
+@pytest.mark.parametrize("method", [so.Exact, so.BigM, so.Sos1, so.Scip])
+def test_every_method_that_proves_infeasibility_says_why(method):
+    if method in (so.Sos1, so.Scip):
+        pytest.importorskip("pyscipopt")
+    solution = so.solve(toll(leader_rows=([[0.0]], [[-1.0]], [-6.0])), method())
+    assert solution.status is so.Status.INFEASIBLE
+    assert dict(solution.explanation)["nearest"] == "largest response is flow = 5.6875, at toll = 1.625"
