@@ -226,21 +226,22 @@ def basic_solutions(gradients: Array, low: Array, high: Array, free: Any) -> tup
     str
         How, or why not.
     """
-    rank = int(np.linalg.matrix_rank(gradients)) if gradients.size else 0
+    scaled = _equilibrated(gradients)
+    rank = int(np.linalg.matrix_rank(scaled)) if gradients.size else 0
     count = gradients.shape[1]
     if rank == 0:
         return np.zeros(count), "no basis: the multipliers do not enter stationarity"
     bases = math.comb(count, rank)
     if bases > BASES:
         return None, f"{bases:.3g} bases are too many to enumerate"
-    rows = _independent_rows(gradients, rank)
+    rows = _independent_rows(scaled, rank)
     matrix, center, half = gradients[rows], 0.5 * (low + high)[rows], 0.5 * (high - low)[rows]
     best, tried = np.zeros(count), 0
     combinations = itertools.combinations(range(count), rank)
     while chunk := list(itertools.islice(combinations, 2000)):
         columns = np.array(chunk)
         blocks = np.moveaxis(matrix[:, columns], 1, 0)  # [K, r, r]
-        singular = np.linalg.svd(blocks, compute_uv=False)
+        singular = np.linalg.svd(np.moveaxis(scaled[rows][:, columns], 1, 0), compute_uv=False)
         ratio = singular[:, -1] / np.maximum(singular[:, 0], 1e-300)
         if ((ratio > SINGULAR) & (ratio < DOUBT)).any():
             return None, "a basis cannot be told from singular"
@@ -256,6 +257,15 @@ def basic_solutions(gradients: Array, low: Array, high: Array, free: Any) -> tup
         np.maximum.at(best, columns[possible].ravel(), size[possible].ravel())
         tried += int(regular.sum())
     return best, f"largest over {tried} bases of its stationarity rows"
+
+
+def _equilibrated(matrix: Array) -> Array:
+    """Rows and columns scaled to a largest entry of 1, so that units do not decide what counts as singular."""
+    scaled = matrix.copy()
+    for axis in (1, 0, 1, 0):
+        largest = np.abs(scaled).max(axis=axis, keepdims=True, initial=0.0)
+        scaled = scaled / np.where(largest > 0, largest, 1.0)
+    return scaled
 
 
 def _independent_rows(matrix: Array, rank: int) -> Any:

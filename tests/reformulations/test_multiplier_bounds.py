@@ -70,6 +70,11 @@ def test_what_bases_cannot_decide():
     assert basic_solutions(doubtful, np.ones(2), np.ones(2), np.zeros(2, bool))[1] == "a basis cannot be told from singular"
 
 
+def test_units_do_not_make_a_basis_singular():
+    found, _ = basic_solutions(np.diag([1.0, 1e13]), np.array([2.0, 3e13]), np.array([2.0, 3e13]), np.zeros(2, bool))
+    assert found == pytest.approx([2.0, 3.0])
+
+
 def test_dependent_rows_are_left_out():
     twice = np.array([[1.0, -1.0], [2.0, -2.0]])
     found, _ = basic_solutions(twice, np.array([3.0, 6.0]), np.array([3.0, 6.0]), np.zeros(2, bool))
