@@ -8,6 +8,8 @@ a vertex from which no adjacent piece descends. It only ever finds points; it pr
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from stackopt.exact.branching.cell import TIGHT, ZERO, Array, Cell, Flags
@@ -34,12 +36,12 @@ class Climbing:
         self.solves = 0
 
     def from_multipliers(self, mu: Array, whole: Array, time_limit: float) -> float:
-        """Climb from the piece of the followers' multipliers `mu` [M], integers at `whole` [I]; the value reached."""
-        best = np.inf
+        """Climb from the piece of the followers' multipliers `mu` [M], integers at `whole` [I]; the value reached in `time_limit` seconds."""
+        best, until = np.inf, time.perf_counter() + time_limit
         mpec, P = self.mpec, self.mpec.pairs
         for _ in range(200):
             tight = mu[:P] > SUPPORT * max(1e-300, np.abs(mu).max(initial=0.0))
-            found = self._piece(tight, whole, time_limit)
+            found = self._piece(tight, whole, until - time.perf_counter())
             if found is None:
                 return best
             z, value, gain = found
@@ -48,7 +50,7 @@ class Climbing:
             best = value
             self.incumbent.offer(np.concatenate([z, mu]))
             touching = mpec.slack(z) <= TOUCHING * (1.0 + np.abs(z).max(initial=0.0))
-            following = self._alternative(tight & (gain > 1e-9), gain, touching, time_limit)
+            following = self._alternative(tight & (gain > 1e-9), gain, touching, until)
             if following is None:
                 return best
             mu = following
@@ -57,7 +59,7 @@ class Climbing:
     def _piece(self, tight: Flags, whole: Array, time_limit: float) -> tuple[Array, float, Array] | None:
         """The leader's optimum with these pairs tight: (z, value, gain [P] per unit of loosening each); None if there is none or it was seen."""
         key = tight.tobytes() + whole.tobytes()
-        if key in self.visited:
+        if key in self.visited or time_limit <= 0:
             return None
         self.visited.add(key)
         if not self.relaxation.enter(Cell(np.where(tight, TIGHT, ZERO).astype(np.int8), whole, whole)):
@@ -71,7 +73,7 @@ class Climbing:
         dual = np.where(self.on_row, of_row, columns[np.maximum(mpec.pair_column, 0)])
         return self.relaxation.w, self.relaxation.value, dual * mpec.pair_side
 
-    def _alternative(self, loosen: Flags, gain: Array, touching: Flags, time_limit: float) -> Array | None:
+    def _alternative(self, loosen: Flags, gain: Array, touching: Flags, until: float) -> Array | None:
         """Multipliers supported by what is touching that vanish on one of the pairs to loosen, the most rewarding first."""
         for p in np.argsort(-np.where(loosen, gain, -np.inf))[: int(loosen.sum())]:
             allowed = touching.copy()
@@ -81,6 +83,9 @@ class Climbing:
                 return known
             if self.clauses.refuted(allowed):
                 continue
-            if self.clauses.supported(allowed, time_limit):
+            left = until - time.perf_counter()
+            if left <= 0:
+                return None
+            if self.clauses.supported(allowed, left):
                 return self.clauses.latest
         return None

@@ -31,6 +31,8 @@ from stackopt.solution import Report, Status
 
 #: Dual simplex steps of a probe.
 STEPS = 12
+#: Largest tableau that is made, in entries: it is dense, and one beyond this takes seconds. Larger programs are branched without probes.
+ENTRIES = 2_000_000
 #: Spread of the random weights of a penalty path.
 SPREAD = 0.7
 #: Penalty paths at the root.
@@ -49,12 +51,14 @@ class Decoupled(Search):
         n, first = mpec.variables, len(mpec.leader_lower)
         matrix = sparse.csr_array(sparse.vstack([mpec.leader_rows[:, :n], mpec.follower_rows], format="csr"))
         self.coefficients = int(matrix.count_nonzero())
-        self.lines = Lines(
-            matrix, np.concatenate([mpec.lower[:n], mpec.leader_lower, mpec.follower_lower]),
-            np.concatenate([mpec.upper[:n], mpec.leader_upper, mpec.follower_upper]),
-        )
         line = np.where(mpec.pair_row >= 0, n + first + mpec.pair_row, mpec.pair_column)
-        self.constraint = np.array([self.lines.place[int(i), -int(s)] for i, s in zip(line, mpec.pair_side)], dtype=np.int64)
+        self.lines: Lines | None = None
+        if matrix.shape[1] * sum(matrix.shape) <= ENTRIES:
+            self.lines = Lines(
+                matrix, np.concatenate([mpec.lower[:n], mpec.leader_lower, mpec.follower_lower]),
+                np.concatenate([mpec.upper[:n], mpec.leader_upper, mpec.follower_upper]),
+            )
+            self.constraint = np.array([self.lines.place[int(i), -int(s)] for i, s in zip(line, mpec.pair_side)], dtype=np.int64)
         other = {(int(i), int(s)): p for p, (i, s) in enumerate(zip(line, mpec.pair_side))}
         self.partner = np.array([other.get((int(i), -int(s)), -1) for i, s in zip(line, mpec.pair_side)], dtype=np.int64)
         assert self.multipliers is not None
@@ -165,7 +169,7 @@ class Decoupled(Search):
         asked = np.flatnonzero((cell.decisions == OPEN) & (slack > 1e-7) & (floor < self.cutoff()))
         if not len(asked):
             return floor
-        if not self.coefficients:  # HiGHS factorises nothing then, and asking for its basis would crash
+        if self.lines is None or not self.coefficients:  # without coefficients HiGHS factorises nothing, and asking for its basis would crash
             return floor
         lower, upper, row_lower, row_upper, _ = self.relaxation.sides.of(cell)
         basic = self.relaxation.lp.solver.getBasicVariables()[1]

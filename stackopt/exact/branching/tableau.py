@@ -230,10 +230,13 @@ class _Probes:
             own = unit[few, j] if k else 0.0
             unit[few, j] = 0.0
             unit[few, j] = (own - np.einsum("cj,cj->c", a, unit)) / p
-        length = self.deficit / self.pivot
-        for j in (self.column, *(j for _, j, _ in self.done)):  # the only entries of `unit` that are not zero
-            self.slack += (length * unit[few, j])[:, None] * self.columns[j]
-            unit[few, j] = 0.0
+        unit *= (self.deficit / self.pivot)[:, None]
+        if 12 * (len(self.done) + 1) < unit.shape[1]:  # few of its entries are not zero
+            for j in (self.column, *(j for _, j, _ in self.done)):
+                self.slack += unit[few, j][:, None] * self.columns[j]
+                unit[few, j] = 0.0
+        else:
+            self.slack += unit @ self.columns
         self.done.append((self.row, self.column, self.pivot))
         self.leaving = np.argmin(self.slack / self.scale, axis=1)
         self.deficit = -self.slack[few, self.leaving]
