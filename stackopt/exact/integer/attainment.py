@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,7 +28,7 @@ import numpy as np
 from stackopt.backends.matrix import Solved, minimise
 from stackopt.bilevel.point import Array
 from stackopt.exact.integer.form import OPTIMAL, Form
-from stackopt.exact.integer.state import SolverFault, State
+from stackopt.exact.integer.state import OutOfTime, SolverFault, State
 from stackopt.exact.integer.value_pieces import Pieces
 from stackopt.solution import Status
 
@@ -223,7 +224,11 @@ class Attainment:
             t[form.matrix.shape[0] : form.matrix.shape[0] + len(sides)] = [-1.0 if strict else 0.0 for _, _, strict in cell.rows]
             matrix = sparse.csr_array(sparse.hstack([matrix, sparse.csr_array(t[:, None])], format="csr"))
             cost, lower, upper, integer = np.append(cost, slack_cost), np.append(lower, 0.0), np.append(upper, 1.0), np.append(integer, False)
-        return minimise(cost, matrix, np.concatenate(low), np.concatenate(high), lower, upper, integer=integer)
+        left = max(min(self.state.deadline - time.perf_counter(), 1e6), 0.0)
+        solved = minimise(cost, matrix, np.concatenate(low), np.concatenate(high), lower, upper, integer=integer, time_limit=left)
+        if solved.status is Status.LIMIT:
+            raise OutOfTime
+        return solved
 
 
 def usable(form: Form, lower: Array, upper: Array) -> tuple[Pieces | None, str]:

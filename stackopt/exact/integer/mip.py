@@ -39,7 +39,7 @@ class WarmMip:
 
     Depth-first branch-and-bound on the most fractional column, nearer side first. Every point is rounded and checked. A search
     that takes more than `NODES` nodes, has no bounded relaxation, or whose rounded point fails the check, is done by HiGHS
-    without presolve instead.
+    instead, without presolve, with which it was seen to fail; its point is checked too.
 
     Parameters
     ----------
@@ -123,8 +123,11 @@ class WarmMip:
         return z if broken <= ROWS * (1.0 + np.abs(z).max(initial=0.0)) else None
 
     def _cold(self, cost: Array, lower: Array, upper: Array, sides: tuple[Array, Array], cutoff: float, deadline: float) -> Answer:
-        left = max(min(deadline - time.perf_counter(), 1e6), 0.0)
-        solved = minimise(cost, self.matrix, *sides, lower, upper, integer=self.integer, time_limit=left)
+        for presolve in (False, True):
+            left = max(min(deadline - time.perf_counter(), 1e6), 0.0)
+            solved = minimise(cost, self.matrix, *sides, lower, upper, integer=self.integer, time_limit=left, presolve=presolve)
+            if solved.status is not Status.FAILED:
+                break
         if solved.status is Status.OPTIMAL and solved.x is not None:
             z = np.where(self.integer, np.round(solved.x), solved.x)
             value = float(cost @ z)

@@ -27,6 +27,7 @@ from stackopt.exact.integer.form import Mask
 from stackopt.exact.integer.knapsack import Packing
 from stackopt.exact.integer.mip import WHOLE
 from stackopt.exact.integer.pool import Sides
+from stackopt.exact.integer.replies import Reply
 from stackopt.exact.integer.state import OutOfTime, SolverFault, State
 from stackopt.exact.integer.structure import Interdiction
 from stackopt.solution import Status
@@ -81,6 +82,14 @@ class PackingInterdiction:
 
     def run(self) -> None:
         """Search until nothing is left that could be better than the incumbent; then hand it to `State`."""
+        try:
+            self.search()
+        except OutOfTime:
+            self.hand_over()
+            raise
+
+    def search(self) -> None:
+        """The tree."""
         if (self.packing.room < 0).any():
             return
         state, order, nx = self.state, itertools.count(), len(self.columns)
@@ -230,11 +239,15 @@ class PackingInterdiction:
             self.bound = max(self.bound, search.bound)
 
     def hand_over(self) -> None:
-        """The incumbent to `State`, which solves the follower again."""
+        """The incumbent to `State`, which solves the follower again if there is time."""
         if self.decided is None:
             return
         x, y = self.decided
         z = np.zeros(len(self.form.cost))
         z[self.others], z[self.form.mine] = x, y
-        if not self.state.offer(z, self.state.reply(z)):
+        try:
+            reply = self.state.reply(z)
+        except OutOfTime:
+            reply = Reply(Status.OPTIMAL, float(self.form.d @ y), y)
+        if not self.state.offer(z, reply):
             raise SolverFault("the follower's re-solved answer contradicts the search")

@@ -9,6 +9,10 @@ import stackopt as so
 from stackopt import BilevelProgram, Level, Objective, Refused, Rows
 from stackopt.bilevel.point import Point
 from stackopt.exact.integer import integer_followers, refuses
+from stackopt.exact.integer.form import formed
+from stackopt.exact.integer.packing import PackingInterdiction
+from stackopt.exact.integer.state import OutOfTime, State
+from stackopt.exact.integer.structure import interdiction
 from stackopt.solution import Status
 
 
@@ -100,6 +104,24 @@ def test_no_time_is_a_limit_with_a_bound_or_none(program):
     assert "time limit" in found.because
 
 
+def test_the_incumbent_of_an_interrupted_interdiction_is_kept(monkeypatch):
+    program, form = knapsack(14, 1), formed(knapsack(14, 1))
+    state = State(form, np.inf, None)
+    ticks = iter(range(40))
+
+    def tick(stage, bound=np.nan):
+        if next(ticks, None) is None:
+            raise OutOfTime
+
+    monkeypatch.setattr(state, "tick", tick)
+    search = PackingInterdiction(state, interdiction(form), form.lower, form.upper)
+    with pytest.raises(OutOfTime):
+        search.run()
+    best = integer_followers(program, time_limit=60.0).bound
+    assert search.bound < best <= state.value < np.inf
+    assert all(check.passed for check in program.certify(form.point(state.best)).checks)
+
+
 def test_a_limit_keeps_incumbent_and_bound_in_order():
     program = knapsack(25, 3)
     wanted = integer_followers(program, time_limit=60.0)
@@ -108,6 +130,14 @@ def test_a_limit_keeps_incumbent_and_bound_in_order():
     assert not found.bound > wanted.bound + 1e-6
     if found.point is not None:
         assert found.point.claim >= wanted.bound - 1e-6
+
+
+def test_long_searches_report_progress():
+    seen = []
+    integer_followers(knapsack(18, 4), time_limit=60.0, report=seen.append)
+    assert seen
+    assert {p.stage for p in seen} == {"interdiction branch-and-cut"}
+    assert [p.done for p in seen] == sorted(p.done for p in seen)
 
 
 def test_refusals_name_the_reason():
