@@ -31,8 +31,8 @@ from stackopt.solution import Report, Status
 
 #: Dual simplex steps of a probe.
 STEPS = 12
-#: Largest tableau that is made, in entries: it is dense, and one beyond this takes seconds. Larger programs are branched without probes.
-ENTRIES = 2_000_000
+#: Largest tableau that is made, in entries: it is dense, and beyond this a cell spends its time on it. Larger programs are branched without probes.
+ENTRIES = 300_000
 #: Spread of the random weights of a penalty path.
 SPREAD = 0.7
 #: Penalty paths at the root.
