@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.games.krylov import LinearSolver
 from stackopt.games.operators import Array, Mdp, action_values, policy_kernel, policy_reward, soft_maximum, softmax
-from stackopt.games.sparse_programming import krylov, solve_sparse
+from stackopt.games.sparse_programming import solve_sparse
 
 #: Sparse systems of at most this many states are solved directly.
 DIRECT_STATES = 100
@@ -67,7 +68,8 @@ def solve_values(kernel: Any, right: Array, discount: float, *, transpose: bool 
     r"""Solve :math:`(I-\gamma P)v=r` (or its transpose) for a dense batch [..., S, S] or a CSR matrix [S, S].
 
     Small sparse systems are factorised. Large ones are solved by restarted Krylov iterations until the true residual is
-    at rounding level, and should these stall, by plain sweeps, which contract at the rate of the discount on any kernel.
+    at rounding level, preconditioned by an incomplete factorisation of bounded fill where they are slow (see `krylov`), and
+    should these stall, by plain sweeps, which contract at the rate of the discount on any kernel.
     """
     if isinstance(kernel, np.ndarray):
         matrix = np.eye(kernel.shape[-1]) - discount * (np.swapaxes(kernel, -1, -2) if transpose else kernel)
@@ -87,7 +89,7 @@ def solve_values(kernel: Any, right: Array, discount: float, *, transpose: bool 
     goal = RESIDUAL * max(float(np.abs(right).max()), 1e-300) / (1.0 - discount)
     value: Array = np.zeros(right.shape)
     sweeps = math.ceil(math.log(RESIDUAL) / math.log(discount))  # as many as reach the goal from anywhere
-    left, stalled = np.inf, False
+    left, stalled, solver = np.inf, False, LinearSolver(discount)
     while sweeps > 0:
         defect = right + discount * (kernel @ value) - value
         last, left = left, float(np.abs(defect).max())
@@ -96,7 +98,7 @@ def solve_values(kernel: Any, right: Array, discount: float, *, transpose: bool 
         if not np.isfinite(left):
             return np.full(right.shape, np.nan)
         stalled = stalled or left > 0.5 * last  # the true residual decides, not the solver's recurrence
-        value = value + (defect if stalled else krylov(kernel, discount, defect, 1e-8)[0])
+        value = value + (defect if stalled else solver(kernel, defect, 1e-8)[0])
         sweeps -= stalled
     return value
 

@@ -3,7 +3,7 @@ r"""Bellman fixed points of large sparse problems, soft or hard: span-stopped sw
 One sweep costs one product with the kernel. Where sweeps contract fast (a mixing kernel) they are all that is needed:
 the span of :math:`TV-V` encloses the answer (MacQueen bounds), a constant shift removes the slowest mode, and the stop
 is proved. Where they do not, each step solves the policy's linear equation approximately by a Krylov method in single
-precision (inexact policy iteration); the sweep in double precision that follows measures what was gained, and a step
+precision, preconditioned where it stalls (inexact policy iteration); the sweep in double precision that follows measures what was gained, and a step
 that gained nothing is undone and replaced by sweeps. Memory is proportional to the non-zeros.
 """
 
@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.games.krylov import LinearSolver
 from stackopt.games.operators import Array, Mdp, action_values
 
 #: Sweeps that shrink the span by less than this factor are worth replacing by linear solves.
 SLOW = 0.75
 #: Largest norm of a linear solve's residual relative to its right-hand side.
 REDUCTION = 1e-2
-#: Iterations of one linear solve.
-KRYLOV_STEPS = 400
 #: The most sweeps in single precision before one in double precision.
 NEARBY = 30
 #: Probabilities below this are left out of the kernel of a linear solve (never of a sweep).
@@ -166,7 +165,7 @@ def solve_sparse(
     sweeps : int
     """
     sweep, discount = Sweeps(mdp, temperature, allowed), mdp.discount
-    far = discount / (1.0 - discount)
+    far, solver = discount / (1.0 - discount), LinearSolver(discount)
     value: Array = np.zeros(sweep.states) if start is None else start
     new = sweep(value)
     sweeps, last_span, patience, owed, best, stuck = 1, np.inf, 2, 2, np.inf, 0
@@ -196,7 +195,7 @@ def solve_sparse(
         # policy iteration: V + (I - discount P)^-1 (TV - V), the constant part exactly
         middle = 0.5 * (low + high)
         goal = 0.5 * tolerance * scale / span  # no need to solve further than the stop
-        step, reduced = krylov(sweep.kernel(), discount, change - middle, max(REDUCTION, goal))
+        step, reduced = solver(sweep.kernel(), change - middle, max(REDUCTION, goal))
         trial = value + step + middle / (1.0 - discount)
         tried = sweep(trial)
         sweeps += 1
@@ -213,68 +212,3 @@ def solve_sparse(
     attained = sweep(shifted)
     q = np.ascontiguousarray(sweep.action_values.T) if allowed is None else action_values(mdp, shifted)
     return shifted, q, float(np.abs(attained - shifted).max()), sweeps + 1
-
-
-@np.errstate(over="ignore", invalid="ignore")  # an iteration that overflows is left, its best iterate returned
-def krylov(kernel: Any, discount: float, right: Array, reduction: float) -> tuple[Array, bool]:
-    r"""Solve :math:`(I-\gamma P)x=r` by stabilised bi-conjugate gradients until the residual is `reduction` of `right`, in max norm.
-
-    Parameters
-    ----------
-    kernel : CSR matrix [S, S]
-        Its precision is that of the iteration; the right-hand side is scaled to 1.
-    discount : float
-    right : array [S]
-    reduction : float
-
-    Returns
-    -------
-    solution : array [S]
-        The best iterate.
-    reached : bool
-        Whether it is that good, by the residual the iteration carries along; callers measure the true one.
-    """
-    size = max(float(np.abs(right).max()), 1e-300)
-    real = kernel.dtype.type
-    gamma = real(-discount)
-    r = (right / size).astype(kernel.dtype)
-    x, best, scratch, smallest = np.zeros_like(r), np.zeros_like(r), np.empty_like(r), 1.0
-    shadow, p, product = r.copy(), r.copy(), float(r @ r)
-    for _ in range(KRYLOV_STEPS):
-        image = kernel @ p  # then p - discount * P p, in place
-        image *= gamma
-        image += p
-        against = float(shadow @ image)
-        if against == 0.0 or product == 0.0:
-            break
-        alpha = product / against
-        np.multiply(image, real(alpha), out=scratch)
-        r -= scratch  # the half step
-        turned = kernel @ r
-        turned *= gamma
-        turned += r
-        norm = float(turned @ turned)
-        omega = float(turned @ r) / norm if norm > 0.0 else 0.0
-        np.multiply(p, real(alpha), out=scratch)
-        x += scratch
-        np.multiply(r, real(omega), out=scratch)
-        x += scratch
-        turned *= real(omega)
-        r -= turned
-        left = max(float(r.max()), -float(r.min()))
-        if not np.isfinite(left):
-            break
-        if left <= reduction:
-            return x.astype(np.float64) * size, True
-        if left < 0.5 * smallest:
-            smallest = left
-            best[:] = x
-        following = float(shadow @ r)
-        if omega == 0.0:
-            break
-        image *= real(-omega)
-        p += image
-        p *= real((following / product) * (alpha / omega))
-        p += r
-        product = following
-    return best.astype(np.float64) * size, False

@@ -6,7 +6,8 @@ from scipy import sparse
 
 from stackopt.games import dynamic_programming as dp
 from stackopt.games.operators import Mdp, action_values, entropy, policy_kernel, policy_reward, soft_bellman, softmax
-from stackopt.games.sparse_programming import krylov, solve_sparse
+from stackopt.games.krylov import krylov
+from stackopt.games.sparse_programming import solve_sparse
 
 KERNELS = ("random", "deterministic", "cycle", "two periodic classes", "lazy walk")
 DISCOUNTS = (0.0, 0.5, 0.95, 0.999)
