@@ -61,7 +61,11 @@ def refuses_bilevel(program: BilevelProgram) -> Refusal | None:
         from stackopt.exact.integer import refuses
 
         return refuses(program)
-    return None if route(program) != "scip" or _scip_available() else _no_scip(program)
+    if route(program) != "scip":
+        return None
+    from stackopt.exact.reformulated import multipliers_of_others
+
+    return multipliers_of_others(program) or (None if _scip_available() else _no_scip(program))
 
 
 def route(program: BilevelProgram) -> str:

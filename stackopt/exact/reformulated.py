@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from stackopt.bilevel.kkt import kkt
+from stackopt.bilevel.kkt import kkt, kkt_refusal
 from stackopt.bilevel.point import Point
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.errors import InvalidMethod, Refused
 from stackopt.exact.attained import attained
 from stackopt.exact.bilevel import explained
-from stackopt.exact.global_search import conditions, scip_global
+from stackopt.exact.global_search import scip_global
 from stackopt.exact.handed_over import missing, refuses, run
 from stackopt.reformulations.big_m import big_m
 from stackopt.reformulations.indicator import indicator
@@ -266,18 +266,22 @@ class Scip:
             return Refusal("wrong-problem", law={"method": self.name, "problem": type(problem).__name__})
         if problem.ties != "optimistic":
             return Refusal("kkt-form", law={"why": "the program is pessimistic, and optimality conditions leave ties to the leader"})
-        used = {m.follower: m.name for m in problem.multipliers}
-        for k, level in enumerate(problem.followers):
-            if level.name in used and conditions(problem, k) != "exact":
-                why = f"`{used[level.name]}` is a multiplier of `{level.name}`, whose optimality multipliers do not characterise"
-                return Refusal("kkt-form", law={"why": why}, remedy="leave the multiplier out of the leader's program")
-        return missing("scip")
+        return multipliers_of_others(problem) or missing("scip")
 
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
         """Search; see the class for what each status means."""
         begun = time.perf_counter()
         found = scip_global(problem, time_limit=self.time_limit, seed=seed, report=report).run(problem)
         return explained(found, problem, self.time_limit - (time.perf_counter() - begun))
+
+
+def multipliers_of_others(problem: BilevelProgram) -> Refusal | None:
+    """A leader may use multipliers only where they characterise the followers' optima: elsewhere nobody could certify them."""
+    found = kkt_refusal(problem) if problem.multipliers else None
+    if found is None:
+        return None
+    why = f"the leader uses `{problem.multipliers[0].name}`, and {found.law['why']}"
+    return Refusal("kkt-form", law={"why": why}, remedy="leave the multiplier out of the leader's program")
 
 
 def _check_time(limit: float) -> None:

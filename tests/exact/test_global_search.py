@@ -119,6 +119,8 @@ def test_multipliers_of_curved_followers_are_refused():
     disc = [("disc", [0.0, 0.0], {(0, 0): 1.0, (1, 1): 1.0}, 1.0)]
     p = program(("max", [1.0, 1.0]), ("max", [0.0, 1.0]), follower_rows=disc, multipliers=(Multiplier("price", "follower", "disc"),))
     assert Scip().refuses(p).code == "kkt-form"
+    assert "the leader uses `price`" in Scip().refuses(p).law["why"]
+    assert so.Exact().refuses(p).code == "kkt-form"
 
 
 def test_a_limit_is_no_success():
