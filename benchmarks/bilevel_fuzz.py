@@ -2,8 +2,8 @@
 
 The reference is `Enumeration`, which shares no search with any of them (for pessimistic programs with continuous followers it
 shares the reduction to adversaries). Also solved by Exact: the same program stated differently (senses flipped, rows scaled,
-variables in another order, rows repeated), which must change nothing. Prints counts by family and method, every disagreement
-with the line that makes its program, and exits with 1 if there is one.
+objectives in other units, variables in another order, rows repeated), which must change nothing. Prints counts by family and
+method, every disagreement with the line that makes its program, and exits with 1 if there is one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import stackopt as so
-from stackopt.verification.bilevel_instances import FAMILIES, flipped, instance, permuted, redundant, scaled
+from stackopt.verification.bilevel_instances import FAMILIES, flipped, in_units, instance, permuted, redundant, scaled
 
 #: Values within this of each other, relative to their size, agree.
 EQUAL = 2e-6
@@ -81,6 +81,8 @@ def statements(program: so.BilevelProgram, rng: np.random.Generator) -> Iterator
     yield "rows scaled", scaled(program, rng), 1.0
     yield "order changed", permuted(program, rng.permutation(program.size)), 1.0
     yield "rows repeated", redundant(program), 1.0
+    yield "large units", in_units(program, 1e-3, 1e-4), 1e-3
+    yield "small units", in_units(program, 1e3, 1e4), 1e3
 
 
 def examined(family: str, seed: int, index: int, methods: list[str]) -> Iterator[tuple[str, str, str]]:

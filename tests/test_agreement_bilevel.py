@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import stackopt as so
-from stackopt.verification.bilevel_instances import flipped, instance, permuted, redundant, scaled
+from stackopt.verification.bilevel_instances import flipped, in_units, instance, permuted, redundant, scaled
 
 CONCLUSIVE = (so.Status.OPTIMAL, so.Status.INFEASIBLE, so.Status.UNBOUNDED)
 SCIP = importlib.util.find_spec("pyscipopt") is not None
@@ -63,9 +63,10 @@ def test_minimising_is_maximising_the_negative(program, player):
 
 @bounded(15)
 @given(bilevel_programs(), generators())
-def test_units_of_rows_order_of_variables_and_repeated_rows_change_nothing(program, rng):
+def test_units_order_of_variables_and_repeated_rows_change_nothing(program, rng):
     reference = so.solve(program)
     same(reference, so.solve(scaled(program, rng)))
+    same(reference, so.solve(in_units(program, 1e3, 1e-3)), 1e-3)
     same(reference, so.solve(permuted(program, rng.permutation(program.size))))
     same(reference, so.solve(redundant(program)))
 

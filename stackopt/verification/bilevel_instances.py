@@ -306,6 +306,19 @@ def scaled(program: BilevelProgram, rng: np.random.Generator, factors: tuple[flo
     return replace(program, leader=level(program.leader), followers=tuple(level(f) for f in program.followers))
 
 
+def in_units(program: BilevelProgram, leader: float, follower: float) -> BilevelProgram:
+    """Objectives multiplied by positive factors; followers whose multipliers the leader uses keep theirs, since multipliers are per unit."""
+    used = {m.follower for m in program.multipliers}
+
+    def level(old: Level, factor: float) -> Level:
+        goal = old.objective
+        form = None if goal.quadratic is None else goal.quadratic * factor
+        return replace(old, objective=Objective(goal.sense, goal.linear * factor, form, goal.constant * factor))
+
+    followers = tuple(f if f.name in used else level(f, follower) for f in program.followers)
+    return replace(program, leader=level(program.leader, leader), followers=followers)
+
+
 def redundant(program: BilevelProgram) -> BilevelProgram:
     """Each player's rows once more, in half the units: a sum of half and half changes no feasible set.
 
