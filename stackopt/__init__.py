@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from stackopt.learning.hypergradient import HypergradientAscent as HypergradientAscent
     from stackopt.learning.naive_ascent import NaiveAscent as NaiveAscent
     from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration as SoftmaxPolicyIteration
+    from stackopt.reformulations.forms import reformulate as reformulate
+    from stackopt.reformulations.reduction import Reduction as Reduction
     from stackopt.solution import Method as Method
     from stackopt.solution import Problem as Problem
     from stackopt.solution import Progress as Progress
@@ -75,6 +77,8 @@ if TYPE_CHECKING:
 _HOME = {
     "catalog": "catalog",  # the module itself
     "networks": "networks",
+    "Reduction": "reformulations.reduction",
+    "reformulate": "reformulations.forms",
     "BilevelProgram": "bilevel.program",
     "from_cvxpy": "bilevel.from_cvxpy",
     "from_pyomo": "bilevel.from_pyomo",

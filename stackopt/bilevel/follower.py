@@ -173,6 +173,10 @@ def _solve(program: BilevelProgram, k: int, p: FollowerProgram, time_limit: floa
             p.linear, p.matrix, p.row_lower, p.row_upper, p.lower, p.upper,
             hessian=p.hessian, integer=p.integer, constant=p.constant, time_limit=time_limit,
         )
+        if kind == "MILP":
+            solved = _better(solved, minimise(
+                p.linear, p.matrix, p.row_lower, p.row_upper, p.lower, p.upper, integer=p.integer, constant=p.constant, time_limit=time_limit, presolve=True
+            ))
         if solved.status is Status.FAILED and kind == "QP":
             solved = _by_scip(p, time_limit) or solved
     else:
@@ -181,6 +185,13 @@ def _solve(program: BilevelProgram, k: int, p: FollowerProgram, time_limit: floa
             raise MissingPackage("package", feature=f"re-solving follower `{program.followers[k].name}` ({kind})", package="pyscipopt")
         solved = found
     return solved
+
+
+def _better(one: Solved, other: Solved) -> Solved:
+    """Of two runs of an integer program the one with the better point: a suboptimal answer must not make a follower look optimal."""
+    if one.x is None or other.x is None:
+        return other if one.x is None and other.x is not None else one
+    return other if other.value < one.value else one
 
 
 def _by_scip(p: FollowerProgram, time_limit: float) -> Solved | None:
