@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stackopt.games.operators import Array
+from stackopt.games.responses import leader_value
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.learning.from_samples.inverse import LOG_SHARPNESS, Tastes, contrast
 from stackopt.learning.oracles import day_visits, metered
@@ -22,12 +23,12 @@ STARTS = (1.0, 0.3)
 
 
 def expected(game: StackelbergGame, tastes: Tastes, policies: Array, meters: Array, steps: int) -> Array:
-    """What meters read on a settled day under each policy [D, S, A], [D, M]."""
+    """The leader's value and what meters read on a settled day under each policy [D, S, A], [D, 1 + M]."""
     response = tastes.response(game, policies)
     visits = day_visits(game, policies, response, steps)
     reading = metered(meters, visits[..., None] * response, 1.0)
     assert reading is not None
-    return reading
+    return np.concatenate([leader_value(game, policies, response)[:, None], reading], 1)
 
 
 def fit_aggregates(
@@ -40,8 +41,8 @@ def fit_aggregates(
     game : StackelbergGame
         With the known part of the follower's reward.
     policies : array [D, S, A]
-    means, errors : array [D, M]
-        Means over days of each meter and their standard deviations.
+    means, errors : array [D, 1 + M]
+        Means over days of the leader's value and of each meter, and their standard deviations.
     meters : array [S, B, M]
     steps : int
         Steps of a day.

@@ -24,7 +24,7 @@ from stackopt.learning.from_samples.estimators import sphere_direction
 from stackopt.learning.from_samples.inverse import Tastes, fit, soft_values
 from stackopt.learning.from_samples.learned import Learned, Outcome
 from stackopt.learning.from_samples.levels import Levels
-from stackopt.learning.from_samples.stationarity import FAR_VALUE
+from stackopt.learning.from_samples.stationarity import FAR_VALUE, figures
 from stackopt.learning.from_samples.system import OutOfDays, Record, Sees, System, Unsettled
 from stackopt.learning.hypergradient import commitment_gradient
 from stackopt.learning.oracles import FollowerOracle
@@ -36,8 +36,10 @@ STAGES = ((8, 2), (4, 4), (2, 8))
 ROUNDS = 3
 #: A prediction may be off by so many standard deviations of the measurement.
 OFF = 3.0
-#: Two-point ascent: length of a probe and of the first step in levels, and after how many steps the step has shrunk by sqrt 2.
-PROBE, STEP, SLOWING = 0.75, 0.6, 10
+#: Two-point ascent: length of a probe and of the first step relative to the scale, and after how many steps it has shrunk by sqrt 2.
+PROBE, STEP, SLOWING = 0.25, 0.2, 10
+#: Without anything but values, so many corners of the box are tried first.
+CORNERS = 16
 #: Choices that a fitted response counts for when frequencies are completed by it.
 COMPLETION = 5.0
 
@@ -48,11 +50,12 @@ def learn(
     observe: Sees = "counts",
     *,
     groups: Sequence[Hashable] | None = None,
+    scale: Sequence[float] | None = None,
     meters: Array | None = None,
     steps_per_day: int = 1,
     days: int = 400,
     designs: int = 5,
-    block: int = 2,
+    block: int = 3,
     patience: int = 60,
     guess: float | None = None,
     resamples: int = 0,
@@ -75,6 +78,8 @@ def learn(
     groups : sequence of S hashables, optional
         States that share a level of the leader's action, see `Levels`; what the leader observes by default. The leader's
         actions must be ordered, such as prices.
+    scale : sequence of A increasing numbers, optional
+        The level of each leader action, such as its price.
     meters : array [S, B, M], optional
         For ``"aggregate"``: what a follower in state s that plays b adds to each meter.
     steps_per_day : int
@@ -122,14 +127,14 @@ def learn(
         raise InvalidMethod("setting", name="game", law="a single dense game", got="a batch" if game.batch else "a sparse game")
     if observe == "aggregate" and meters is None:
         raise InvalidMethod("setting", name="meters", law="an array [S, B, M] when observe='aggregate'", got="None")
-    levels = Levels(game, groups)
-    system = System(oracle, levels, observe, days, patience)
+    levels = Levels(game, groups, scale)
+    system = System(oracle, levels, observe, days, patience, block)
     guess = guess or max(float(np.ptp(game.follower_reward)) / 50.0, 1e-9)
     task = _Task(game, system, levels, meters, steps_per_day, guess, block, np.random.default_rng(seed), report)
     settings = {"observe": observe, "days": days, "designs": designs, "block": block, "patience": patience, "guess": guess, "seed": seed}
     outcome, because = Outcome.SELECTED, ""
     try:
-        task.design(levels.designs(designs))
+        task.design(levels.corners(CORNERS) if observe == "value" else levels.designs(designs))
         because = task.two_point() if observe == "value" else task.race()
         because += task.back_to_baseline()
     except Unsettled as end:
@@ -164,56 +169,48 @@ class _Task:
         """Try contrasting policies; from the second on there is a fitted follower and a recommendation."""
         self.recommend(designs[0])
         for i, at in enumerate(designs):
-            self.system.settle(at, self.block)
+            # choices given the state do not carry over from day to day; with values alone many corners are tried, briefly
+            self.system.settle(at, 1 if self.system.sees == "value" and i else self.block, skip=0 if self.system.sees == "counts" else 1)
             if self.system.sees == "value":
                 self.recommend(max(self.system.records, key=lambda r: float(r.seen.value.mean())).levels)
             elif i:
                 self.refit()
-                self.recommend(self.levels.menu[int(self.predictions.argmax())])
+                self.recommend(self.favourites(1)[0])
 
     def race(self) -> str:
         """Successive halving of the model's shortlist on the real system, again while the model's favourite moves."""
-        raced: list[Array] = []
         for _ in range(ROUNDS):
-            order = np.argsort(-self.predictions, kind="stable")
-            shortlist = [self.levels.menu[i] for i in order[: STAGES[0][0]]]
-            if raced:  # only what is new, against the winner
-                new = [c for c in shortlist[:2] if not any(np.array_equal(c, r) for r in raced)]
-                if not new or self.score(new[0]) <= self.score(self.best) + self.error(self.best):
-                    break
-                shortlist = [*new, self.best]
             for keep, measured in STAGES:
-                if len(shortlist) < 2:
-                    break
-                shortlist = shortlist[:keep]
-                for at in shortlist:
+                for at in self.favourites(keep):
                     self.system.settle(at, max(1, measured // 2))
-                raced += shortlist
                 self.refit()
-                shortlist = sorted(shortlist, key=self.score, reverse=True)
-                self.recommend(shortlist[0])
+                self.recommend(self.favourites(1)[0])
+            if self.system.record(self.best) is not None:
+                break
+            self.system.settle(self.best, STAGES[-1][1] // 2)
         off = abs(self.predicted(self.best) - self.realised(self.best))
         slack = OFF * self.error(self.best) + FAR_VALUE * abs(self.realised(self.best))
         if off > slack:
             self.notes.append(f"the fitted follower is off by {off:.3g} at its favourite: values alone decided from there")
             return self.two_point()
-        return f"the best of {len({tuple(r) for r in raced})} policies raced, its value explained by the fitted follower"
+        return f"the best of {len(self.system.records)} policies tried, its value explained by the fitted follower"
 
     def two_point(self) -> str:
         """Projected two-point ascent on the levels with normalised steps, from the best so far; the mean of late iterates is measured."""
         begin, value = np.array(self.best, float), self.realised(self.best)
         at, trail, size, k = begin, [begin], 0.0, 0
         reserve = 2 * (1 + 2 * 4) + (1 + 2 * self.block) + 2
-        high = self.levels.actions - 1.0
+        low, high = self.levels.low, self.levels.high
+        probe = PROBE * (high - low)
         while self.system.days + 4 + reserve <= self.system.budget:
-            centre = np.clip(at, min(PROBE, high) / 2, high - min(PROBE, high) / 2)
             u = sphere_direction(len(at), self.rng)
-            up, down = (np.clip(centre + sign * PROBE * u, 0.0, high) for sign in (1, -1))
+            centre = np.clip(at, low + probe * np.abs(u), high - probe * np.abs(u))
+            up, down = centre + probe * u, centre - probe * u
             difference = self.system.settle(up, 1, skip=0).value.mean() - self.system.settle(down, 1, skip=0).value.mean()
             g = difference * u
             size += (difference**2 - size) / min(k + 1, 10)
-            length = STEP * math.sqrt(len(at)) / math.sqrt(1.0 + k / SLOWING)
-            at = np.clip(at + length * g / math.sqrt(max(size, 1e-300)), 0.0, high)
+            length = STEP * (high - low) * math.sqrt(len(at)) / math.sqrt(1.0 + k / SLOWING)
+            at = np.clip(at + length * g / math.sqrt(max(size, 1e-300)), low, high)
             trail.append(at)
             k += 1
             self.recommend(np.mean(trail[len(trail) // 2 :], 0))
@@ -245,13 +242,20 @@ class _Task:
             self.tastes = fit(self.game, policies, counts, groups, self.guess, self.tastes)
         else:
             assert self.meters is not None
-            means = np.array([r.seen.aggregate.mean(0) for r in records if r.seen.aggregate is not None])
-            errors = np.array([self.system.noise.of_mean(r.seen.days)[1:] for r in records])
+            means = np.array([figures(r.seen).mean(0) for r in records])
+            errors = np.array([self.system.noise.of_mean(r.seen.days) for r in records])
             floor = 1e-3 * np.maximum(np.abs(means).max(0), 1e-12)  # a small model cannot explain more
             self.tastes = fit_aggregates(
                 self.game, policies, means, np.maximum(errors, floor), meters=self.meters, steps=self.steps, groups=groups, guess=self.guess, start=self.tastes
             )
         self.predictions = self.tastes.values(self.game, self.levels.policy(self.levels.menu))
+
+    def favourites(self, count: int) -> list[Array]:
+        """The policies of the menu that look best by everything known, tried or not."""
+        scores = self.predictions.copy()
+        for r in self.system.records:
+            scores[(self.levels.menu == r.levels).all(1)] = self.score(r.levels)
+        return [self.levels.menu[i] for i in np.argsort(-scores, kind="stable")[:count]]
 
     def recommend(self, levels: Array) -> None:
         """Write down what would be deployed from this day on."""

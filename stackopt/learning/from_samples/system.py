@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -50,6 +50,8 @@ class System:
         The most days.
     patience : int
         The most days a policy is held for followers to settle.
+    block : int
+        Days of a block; those who have been seen to move are watched in blocks twice as long from then on.
     days : int
         Spent so far.
     records : list of Record
@@ -57,6 +59,10 @@ class System:
     drifts : list of (day, Drift)
         Every comparison made.
     noise : Noise
+    last : Record or None
+        The policy settled last.
+    wary : int
+        The least block from now on.
     """
 
     oracle: FollowerOracle
@@ -64,10 +70,13 @@ class System:
     sees: Sees
     budget: int
     patience: int
+    block: int
     days: int = 0
     records: list[Record] = field(default_factory=list)
     drifts: list[tuple[int, Drift]] = field(default_factory=list)
     noise: Noise = field(default_factory=Noise)
+    last: Record | None = None
+    wary: int = 0
 
     def observe(self, levels: Array, days: int) -> Observation:
         """Put a policy in force for `days`."""
@@ -96,21 +105,26 @@ class System:
         Unsettled
             If they do not agree within `patience` days.
         """
+        origin = None if self.last is None or np.array_equal(self.last.levels, levels) else self.last.seen
+        block = max(block, self.wary)
         if skip:
             self.observe(levels, skip)
         seen = self.observe(levels, 2 * block)
         while True:
-            noise = replace(self.noise, runs=[*self.noise.runs, _run(seen)]) if seen.days > 2 else self.noise
             recent = seen.last(2 * block)
-            drift = compare(first(recent, block), recent.last(block), noise)
+            drift = compare(first(recent, block), recent.last(block), self.noise.with_run(seen), origin=origin)
             self.drifts.append((self.days, drift))
             if not drift.moved:
                 break
             if seen.days + block > self.patience:
                 raise Unsettled(f"after {seen.days + skip} days of one policy followers still move: {drift.because}")
             seen = joined(seen, self.observe(levels, block))
-        self.noise.add(recent)
+            block = self.wary = max(self.wary, min(2 * self.block, self.patience // 4))
+            if seen.days < 2 * block:
+                seen = joined(seen, self.observe(levels, 2 * block - seen.days))
+        self.noise = self.noise.with_run(recent)
         self._keep(levels, recent)
+        self.last = Record(np.array(levels, float), recent)
         return recent
 
     def record(self, levels: Array) -> Record | None:
@@ -134,8 +148,3 @@ class System:
 def first(seen: Observation, days: int) -> Observation:
     """The first `days` of an observation."""
     return Observation(*(None if a is None else a[:days] for a in (seen.value, seen.counts, seen.aggregate)))  # type: ignore[arg-type]
-
-
-def _run(seen: Observation) -> Array:
-    columns = [seen.value[:, None]] + ([] if seen.aggregate is None else [seen.aggregate])
-    return np.concatenate(columns, 1)
