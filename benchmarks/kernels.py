@@ -1,6 +1,6 @@
-"""Large sparse games for the benchmarks: a mixing kernel and a slowly mixing one.
+"""Large sparse games for the benchmarks: a mixing kernel and two that mix slowly.
 
-In both, a leader action changes the probabilities of a row's successors and not which they are, as a price or a service
+In all, a leader action changes the probabilities of a row's successors and not which they are, as a price or a service
 rate does, so the follower's problem keeps about `successors` non-zeros in each of its S * B rows.
 """
 
@@ -28,7 +28,14 @@ def grid_targets(rng: np.random.Generator, states: int, follower_actions: int) -
     return np.repeat(targets[:, None, :], follower_actions, 1)
 
 
-TARGETS = {"random": random_targets, "grid": grid_targets}
+def chain_targets(rng: np.random.Generator, states: int, follower_actions: int) -> np.ndarray:
+    """A line, moves of at most two states: the longest way for information to go.  [S, B, successors]"""
+    line = np.arange(states)
+    moves = np.stack([np.clip(line + step, 0, states - 1) for step in (0, 1, -1, 2, -2)], 1)
+    return np.repeat(moves[:, None, :], follower_actions, 1)
+
+
+TARGETS = {"random": random_targets, "grid": grid_targets, "chain": chain_targets}
 
 
 def sparse_game(kind: str, states: int, leader_actions: int, follower_actions: int, discount: float, seed: int = 0) -> so.StackelbergGame:
@@ -37,7 +44,7 @@ def sparse_game(kind: str, states: int, leader_actions: int, follower_actions: i
     targets = TARGETS[kind](rng, states, follower_actions)
     S, A, B = len(targets), leader_actions, follower_actions
     mass = rng.random((S, A, B, SUCCESSORS))
-    if kind == "grid":  # each follower action pushes its own way
+    if kind != "random":  # each follower action pushes its own way
         for b in range(B):
             mass[:, :, b, b % SUCCESSORS] += 2.5
     mass /= mass.sum(-1, keepdims=True)

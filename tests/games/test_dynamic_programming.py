@@ -5,8 +5,8 @@ import pytest
 from scipy import sparse
 
 from stackopt.games import dynamic_programming as dp
-from stackopt.games.operators import Mdp, action_values, entropy, policy_kernel, policy_reward, soft_bellman, softmax
 from stackopt.games.krylov import krylov
+from stackopt.games.operators import Mdp, action_values, entropy, policy_kernel, policy_reward, soft_bellman, softmax
 from stackopt.games.sparse_programming import solve_sparse
 
 KERNELS = ("random", "deterministic", "cycle", "two periodic classes", "lazy walk")
