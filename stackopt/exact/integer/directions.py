@@ -28,7 +28,7 @@ from stackopt.bilevel.point import Array
 from stackopt.exact.integer.activities import Activities
 from stackopt.exact.integer.form import SLIGHT
 from stackopt.exact.integer.mip import WHOLE
-from stackopt.exact.integer.pool import ROUNDING, Pool, Sides, exchanges, pairs, triples
+from stackopt.exact.integer.pool import IMPROVES, ROUNDING, Pool, Sides, exchanges, pairs, triples
 from stackopt.exact.integer.state import RelaxationUnbounded, SolverFault, State
 from stackopt.solution import Status
 
@@ -160,7 +160,8 @@ class DirectionBranching:
                 if (low[form.linking] == high[form.linking]).all():
                     return value, []
             if chosen is None and reply.y is not None:
-                chosen = None if self.learnt(z) else self.pool.add(np.where(form.integer[form.mine], np.round(reply.y - z[form.mine]), reply.y - z[form.mine]))
+                w = np.where(form.integer[form.mine], np.round(reply.y - z[form.mine]), reply.y - z[form.mine])
+                chosen = None if self.learnt(z) else self.pool.add(self.shorter(w, z))
                 if self.activities is not None and (chosen is None or chosen != self.violated(node, z)):
                     return value, self.by_activity(node, z, reply.y, most)
         if chosen is not None:
@@ -169,6 +170,30 @@ class DirectionBranching:
             return value, self.around(node, z)
         j = int(self.whole[away.argmax()])
         return value, [bounded(node, j, high=np.floor(x[j])), bounded(node, j, low=np.floor(x[j]) + 1.0)]
+
+    def shorter(self, w: Array, z: Array) -> Array:
+        """A direction with fewer or smaller entries than `w` that the follower could still take at `z`, and would: it is stopped by less."""
+        form, sides = self.form, self.sides
+        room_up, room_down = sides.side[: sides.count] - sides.values(z)[: sides.count], sides.side[sides.count :] + sides.values(z)[: sides.count]
+        n, least = len(self.columns), -IMPROVES * (1.0 + np.abs(form.d).max(initial=0.0))
+
+        def possible(v: Array) -> bool:
+            effect = np.zeros(sides.count)
+            effect[form.mine] = v
+            effect[n:] = sides.own @ v
+            return bool(float(form.d @ v) < least and (effect <= room_up + ROUNDING).all() and (-effect <= room_down + ROUNDING).all())
+
+        shrunk = True
+        while shrunk:
+            shrunk = False
+            for j in np.flatnonzero(w).tolist():
+                for to in (0.0, w[j] - np.sign(w[j])) if form.integer[form.mine[j]] else (0.0,):
+                    v = w.copy()
+                    v[j] = to
+                    if to != w[j] and possible(v):
+                        w, shrunk = v, True
+                        break
+        return w
 
     def learnt(self, z: Array) -> bool:
         """Whether a linking decision has given a direction before; always False where directions alone suffice."""

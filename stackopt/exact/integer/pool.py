@@ -24,6 +24,8 @@ from stackopt.exact.integer.replies import Replies
 
 #: Largest difference that is rounding, in steps.
 ROUNDING = 1e-6
+#: A direction improves if its value is below minus this times one plus the largest cost: more than what passes for optimal.
+IMPROVES = 1e-6
 
 
 class Sides:
@@ -218,5 +220,5 @@ def exchanges(form: Form, own: Array) -> Array:
 
 def improving(form: Form, directions: Array) -> Array:
     """Those with d w < 0, sorted so that the order does not depend on how they were made."""
-    better = directions[directions @ form.d < -1e-9 * (1.0 + np.abs(form.d).max(initial=0.0))]
+    better = directions[directions @ form.d < -IMPROVES * (1.0 + np.abs(form.d).max(initial=0.0))]
     return np.unique(better, axis=0)
