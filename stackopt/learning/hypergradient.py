@@ -7,13 +7,11 @@ out the second finds the wrong equilibrium  [C4]; `NaiveAscent` shows it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from stackopt.errors import InvalidMethod
 from stackopt.games.dynamic_programming import solve_values
 from stackopt.games.operators import (
     Array,
@@ -28,6 +26,7 @@ from stackopt.games.profile import Profile
 from stackopt.games.responses import soft_response
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.learning.loop import State, advance, iterate, part, put, take
+from stackopt.learning.settings import check_settings, refuses_other_problems
 from stackopt.learning.simplex import first_order_gap, gather, project, spread
 from stackopt.solution import Refusal, Report, Run
 
@@ -39,7 +38,7 @@ SHORTER, HALVINGS = 0.3, 20
 MEMORY = 8
 #: Steps without visible progress after which an ascent has stalled.
 QUIET_STEPS = 60
-#: Rungs of the ladder between a temperature at which the landscape is smooth and the one asked for.
+#: Rungs of the ladder, by default, between a temperature at which the landscape is smooth and the one asked for.
 RUNGS = 5
 #: Steps on each rung while starts are compared, and the relative gap at which a rung is left.
 RUNG_STEPS, RUNG_TOLERANCE = 40, 1e-4
@@ -198,6 +197,8 @@ class HypergradientAscent:
     starts : int, optional
         How many starts are compared; by default 8, or 2 for a sparse game, which climbs from each in turn. 1 is the uniform
         policy alone, without the second ladder.
+    annealing : int
+        Rungs of each ladder; 0 compares the starts at the final temperature alone.
     """
 
     temperature: float
@@ -205,6 +206,7 @@ class HypergradientAscent:
     tolerance: float = 1e-10
     iterations: int = 5000
     starts: int | None = None
+    annealing: int = RUNGS
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -231,8 +233,8 @@ class HypergradientAscent:
         routes = [(cold, owner)] if starts > 1 else []  # a ladder can lead away from a good start
         for cooperation in (0.0, 1.0) if starts > 1 else (0.0,):
             policies, owners = cold, owner
-            for rung in range(RUNGS, 0, -1):
-                games = part(_rung(game, self.temperature, rung / RUNGS, cooperation), owners)
+            for rung in range(self.annealing, 0, -1):
+                games = part(_rung(game, self.temperature, rung / self.annealing, cooperation), owners)
                 state, _, _ = advance(search, games, search.at(games, policies))
                 policies, owners = _distinct(state.by_observation, owners)
             routes.append((policies, owners))
@@ -313,37 +315,6 @@ class HypergradientAscent:
         return Profile(
             state.leader_policy, state.follower_policy, "commitment", self.response, temperature=self.temperature, claim=state.value
         )
-
-
-def check_settings(method: Any) -> None:
-    """Refuse settings that would silently change the algorithm."""
-    for name in ("temperature", "leader_temperature"):
-        value = getattr(method, name, None)
-        if name == "leader_temperature" and value is None:
-            continue
-        if not isinstance(value, (int, float)) or not 0.0 < value < np.inf:
-            raise InvalidMethod("temperature", got=value, where=f"{name} = {value!r}")
-    laws: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-        ("response", "'max-ent' or 'boltzmann'", lambda v: v in ("max-ent", "boltzmann")),
-        ("tolerance", "a positive number", lambda v: isinstance(v, (int, float)) and 0.0 < v < np.inf),
-        ("iterations", "a positive integer", _is_count),
-        ("starts", "a positive integer", _is_count),
-    )
-    for name, law, holds in laws:
-        value = getattr(method, name, None)
-        if not (holds(value) or (value is None and name == "starts")):
-            raise InvalidMethod("setting", name=name, law=law, got=repr(value))
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and value > 0
-
-
-def refuses_other_problems(method: Any, problem: Any) -> Refusal | None:
-    """A refusal unless `problem` is a `StackelbergGame`."""
-    if isinstance(problem, StackelbergGame):
-        return None
-    return Refusal("wrong-problem", law={"method": type(method).__name__, "problem": type(problem).__name__})
 
 
 def _rounding(game: StackelbergGame, value: Array) -> Array:

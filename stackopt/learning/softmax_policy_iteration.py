@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,8 +13,9 @@ from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
 from stackopt.games.responses import follower_response, leader_response, leader_value
 from stackopt.games.stackelberg import StackelbergGame
-from stackopt.learning.hypergradient import AscentState, HypergradientAscent, check_settings, refuses_other_problems
-from stackopt.learning.loop import State, iterate
+from stackopt.learning.hypergradient import RUNG_STEPS, RUNG_TOLERANCE, RUNGS, AscentState, HypergradientAscent
+from stackopt.learning.loop import State, advance, iterate
+from stackopt.learning.settings import check_settings, refuses_other_problems
 from stackopt.learning.simplex import distance
 from stackopt.solution import Refusal, Report, Run
 
@@ -67,6 +69,12 @@ class SoftmaxPolicyIteration:
     starts : int, optional
         Commitment: starts that are compared, 8 by default (2 for a sparse game). A fixed point starts once, from the uniform policy for seed 0
         and from a random one for other seeds: different seeds show whether there is more than one.
+    annealing : int, optional
+        Rungs of a ladder of temperatures above the one asked for, from half the range of a player's rewards down, each begun
+        where the last ended. By default 5 for a commitment (see `HypergradientAscent`) and 0 for a fixed point. It chooses
+        *where* the iteration at the final temperature begins: status, residual and the count of iterations are of that
+        iteration alone, and a ladder that ends in a cycle ends in one. Hot fixed points are unique [B4.1], so annealing
+        follows one branch of fixed points and makes the answer depend less on the start.
 
     Notes
     -----
@@ -93,6 +101,7 @@ class SoftmaxPolicyIteration:
     tolerance: float = 1e-10
     iterations: int = 5000
     starts: int | None = None
+    annealing: int | None = None
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -109,6 +118,8 @@ class SoftmaxPolicyIteration:
         words = ["softmax", self.concept.replace("_", " "), f"tau={self.temperature:g}"]
         if self.response != "max-ent":
             words.insert(1, self.response)
+        if self.concept == "fixed_point" and self.annealing:
+            words.insert(1, "annealed")
         return " ".join(words)
 
     def refuses(self, problem: Any) -> Refusal | None:
@@ -131,7 +142,13 @@ class SoftmaxPolicyIteration:
             return self._ascent.init(game, seed)
         S, A, _ = game.shape
         policy = np.full((S, A), 1.0 / A) if seed == 0 else np.random.default_rng(seed).dirichlet(np.ones(A), S)
-        return self._respond(game, np.broadcast_to(policy, (*game.batch, S, A)), None)
+        start = np.broadcast_to(policy, (*game.batch, S, A))
+        rungs = self.annealing or 0
+        search = replace(self, tolerance=RUNG_TOLERANCE, iterations=RUNG_STEPS, annealing=0)
+        for rung in range(rungs, 0, -1):
+            hotter = self._rung(game, rung / rungs)
+            start = advance(search, hotter, search._respond(hotter, start, None))[0].leader_policy
+        return self._respond(game, start, None)
 
     def step(self, game: StackelbergGame, state: Any) -> Any:
         """One damped round of responses, or one step of ascent. Pure."""
@@ -166,7 +183,21 @@ class SoftmaxPolicyIteration:
 
     @property
     def _ascent(self) -> HypergradientAscent:
-        return HypergradientAscent(self.temperature, self.response, self.tolerance, self.iterations, self.starts)
+        rungs = RUNGS if self.annealing is None else self.annealing
+        return HypergradientAscent(self.temperature, self.response, self.tolerance, self.iterations, self.starts, rungs)
+
+    def _rung(self, game: StackelbergGame, height: float) -> StackelbergGame:
+        """The game as it looks from hotter temperatures: only the ratio of reward to temperature matters, so rewards are divided.
+
+        From height 1, where each player's temperature is half the range of its rewards, to 0, the game itself; every game of a
+        batch by its own ranges.
+        """
+        hotter = copy.copy(game)
+        for name, temperature in (("leader_reward", self._leader_temperature), ("follower_reward", self.temperature)):
+            reward = getattr(game, name)
+            ratio = np.maximum(0.5 * np.ptp(reward, axis=(-1, -2, -3), keepdims=True) / temperature, 1.0)
+            object.__setattr__(hotter, name, reward / ratio**height)
+        return hotter
 
     def _respond(self, game: StackelbergGame, policy: Array, warm: ResponseState | None) -> ResponseState:
         follower = follower_response(game, policy, self.temperature, self.response, None if warm is None else warm.follower_values)

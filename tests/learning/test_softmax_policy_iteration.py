@@ -197,3 +197,52 @@ def test_names_tell_settings_apart():
     }
     assert len(names) == 4
     assert so.SoftmaxPolicyIteration(0.1).name == "softmax commitment tau=0.1"
+
+
+# --- annealing ----------------------------------------------------------------------------------------------------------
+
+
+def two_fixed_points():
+    """Battle of the sexes: two pure fixed points, of which the start decides at low temperatures."""
+    leader, follower = np.array([[[3.0, 0.0], [0.0, 2.0]]]), np.array([[[2.0, 0.0], [0.0, 3.0]]])
+    return so.StackelbergGame(leader, follower, so.stay, discount=0.0, name="battle")
+
+
+def test_annealing_follows_one_branch_from_every_start():
+    game = two_fixed_points()
+    cold = [float(so.solve(game, so.SoftmaxPolicyIteration(0.1, "fixed_point"), seed=s).candidate.claim) for s in range(8)]
+    assert max(cold) - min(cold) > 0.5
+    annealed = [so.solve(game, so.SoftmaxPolicyIteration(0.1, "fixed_point", annealing=6), seed=s) for s in range(8)]
+    assert all(s.status is Status.CONVERGED and s.certified for s in annealed)
+    values = [float(s.candidate.claim) for s in annealed]
+    assert max(values) - min(values) <= 1e-8
+
+
+def test_annealing_does_not_hide_a_cycle_at_the_final_temperature():
+    solution = so.solve(cycling_game(), so.SoftmaxPolicyIteration(0.1, "fixed_point", annealing=4), seed=1)
+    assert solution.status is Status.LIMIT
+    assert not solution.certified
+    damped = so.solve(cycling_game(), so.SoftmaxPolicyIteration(0.3, "fixed_point", annealing=4, damping=0.9), seed=1)
+    assert damped.status is Status.CONVERGED
+    assert damped.candidate.temperature == 0.3
+
+
+def test_annealing_of_a_batch_is_that_of_its_games():
+    games = random_games(4, states=4, discount=0.8, seed=6)
+    method = so.SoftmaxPolicyIteration(0.7, "fixed_point", annealing=3, damping=0.3)
+    together = method.run(games)
+    for i in range(4):
+        alone = method.run(games[i])
+        if together.status is Status.CONVERGED:
+            assert np.allclose(alone.candidate.leader_policy, together.candidate.leader_policy[i], atol=1e-8)
+
+
+def test_a_commitment_may_do_without_the_ladder():
+    none, some = (so.solve(two_by_two(), so.SoftmaxPolicyIteration(0.1, annealing=n)) for n in (0, 5))
+    assert float(some.candidate.claim) == pytest.approx(float(so.solve(two_by_two(), so.SoftmaxPolicyIteration(0.1)).candidate.claim), abs=1e-12)
+    assert float(none.candidate.claim) <= float(some.candidate.claim) + 1e-8
+    assert "annealed" in so.SoftmaxPolicyIteration(0.1, "fixed_point", annealing=2).name
+    with pytest.raises(InvalidMethod):
+        so.SoftmaxPolicyIteration(0.1, annealing=-1)
+    with pytest.raises(InvalidMethod):
+        so.SoftmaxPolicyIteration(0.1, annealing=1.5)
