@@ -20,14 +20,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from stackopt.backends.matrix import Solved, minimise
 from stackopt.bilevel.point import Array
 from stackopt.exact.integer.form import OPTIMAL, Form
+from stackopt.exact.integer.mip import Answer, WarmMip
 from stackopt.exact.integer.state import OutOfTime, SolverFault, State
 from stackopt.exact.integer.value_pieces import Pieces
 from stackopt.solution import Status
@@ -99,7 +98,7 @@ class Attainment:
             if solved.status is Status.INFEASIBLE:
                 continue
             if solved.status is not Status.OPTIMAL or solved.x is None:
-                raise SolverFault(f"a relaxation is {solved.status}: {solved.because}")
+                raise SolverFault(f"a relaxation is {solved.status}")
             for child in self.children(cell, solved.x, solved.value):
                 heapq.heappush(heap, (solved.value, next(order), child))
         if self.limit and state.value <= self.limit.value + self.near():
@@ -192,7 +191,7 @@ class Attainment:
             rest = replace(rest, lower=low, upper=high)
         return found
 
-    def relaxed(self, cell: Cell) -> Solved:
+    def relaxed(self, cell: Cell) -> Answer:
         """The cell's relaxation with strict rows closed."""
         return self.minimised(cell, self.form.cost, 0.0, np.inf)
 
@@ -204,7 +203,7 @@ class Attainment:
         z = solved.x[:-1]
         return np.where(self.form.integer, np.round(z), z), float(solved.x[-1])
 
-    def minimised(self, cell: Cell, cost: Array, slack_cost: float, value: float) -> Solved:
+    def minimised(self, cell: Cell, cost: Array, slack_cost: float, value: float) -> Answer:
         """A mixed-integer program over the cell; with a slack cost, t is a last column: strict rows hold with slack t."""
         from scipy import sparse
 
@@ -224,11 +223,11 @@ class Attainment:
             t[form.matrix.shape[0] : form.matrix.shape[0] + len(sides)] = [-1.0 if strict else 0.0 for _, _, strict in cell.rows]
             matrix = sparse.csr_array(sparse.hstack([matrix, sparse.csr_array(t[:, None])], format="csr"))
             cost, lower, upper, integer = np.append(cost, slack_cost), np.append(lower, 0.0), np.append(upper, 1.0), np.append(integer, False)
-        left = max(min(self.state.deadline - time.perf_counter(), 1e6), 0.0)
-        solved = minimise(cost, matrix, np.concatenate(low), np.concatenate(high), lower, upper, integer=integer, time_limit=left)
-        if solved.status is Status.LIMIT:
+        mip = WarmMip(cost, matrix, np.concatenate(low), np.concatenate(high), lower, upper, integer)
+        answer = mip.solve(deadline=self.state.deadline)
+        if answer.status is Status.LIMIT:
             raise OutOfTime
-        return solved
+        return answer
 
 
 def usable(form: Form, lower: Array, upper: Array) -> tuple[Pieces | None, str]:
