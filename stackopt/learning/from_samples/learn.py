@@ -25,11 +25,14 @@ from stackopt.learning.from_samples.inverse import Tastes, fit, soft_values
 from stackopt.learning.from_samples.learned import Learned, Outcome
 from stackopt.learning.from_samples.levels import Levels
 from stackopt.learning.from_samples.stationarity import FAR_VALUE, figures
+from stackopt.learning.from_samples.system import LONGER as LONGER_BLOCK
 from stackopt.learning.from_samples.system import OutOfDays, Record, Sees, System, Unsettled
 from stackopt.learning.hypergradient import commitment_gradient
 from stackopt.learning.oracles import FollowerOracle
 from stackopt.solution import Progress, Report
 
+#: Contrasting designs; later ones are the model's favourites, where an error of the model matters.
+CONTRASTING = 3
 #: Policies raced, days measured of each in a stage.
 STAGES = ((8, 2), (4, 4), (2, 8))
 #: Races before the learner falls back on values alone.
@@ -38,8 +41,10 @@ ROUNDS = 3
 OFF = 3.0
 #: Two-point ascent: length of a probe and of the first step relative to the scale, and after how many steps it has shrunk by sqrt 2.
 PROBE, STEP, SLOWING = 0.25, 0.2, 10
-#: Without anything but values, so many corners of the box are tried first.
-CORNERS = 16
+#: Without anything but values: corners of the box tried first, those of them measured longer, and how long.
+CORNERS, LONGER, LONG = 16, 4, 3
+#: Two-point steps between measurements of what they have reached, and the block of those.
+CHECK, CHECK_BLOCK = 15, 3
 #: Choices that a fitted response counts for when frequencies are completed by it.
 COMPLETION = 5.0
 
@@ -55,7 +60,7 @@ def learn(
     steps_per_day: int = 1,
     days: int = 400,
     designs: int = 5,
-    block: int = 3,
+    block: int = 2,
     patience: int = 60,
     guess: float | None = None,
     resamples: int = 0,
@@ -87,7 +92,7 @@ def learn(
     days : int
         The budget.
     designs : int
-        Contrasting policies tried first, at least 2.
+        Policies tried first, at least 2: contrasting ones up to three, then what the fitted follower favours.
     block : int
         Days in each of the two blocks that must agree before a design counts as settled.
     patience : int
@@ -128,19 +133,25 @@ def learn(
     if observe == "aggregate" and meters is None:
         raise InvalidMethod("setting", name="meters", law="an array [S, B, M] when observe='aggregate'", got="None")
     levels = Levels(game, groups, scale)
-    system = System(oracle, levels, observe, days, patience, block)
+    kept = min(days // 4, 1 + 4 * LONGER_BLOCK * block)
+    system = System(oracle, levels, observe, days - kept, patience, block)
     guess = guess or max(float(np.ptp(game.follower_reward)) / 50.0, 1e-9)
     task = _Task(game, system, levels, meters, steps_per_day, guess, block, np.random.default_rng(seed), report)
     settings = {"observe": observe, "days": days, "designs": designs, "block": block, "patience": patience, "guess": guess, "seed": seed}
     outcome, because = Outcome.SELECTED, ""
     try:
-        task.design(levels.corners(CORNERS) if observe == "value" else levels.designs(designs))
-        because = task.two_point() if observe == "value" else task.race()
+        try:
+            because = task.by_values(levels.corners(CORNERS)) if observe == "value" else task.by_model(levels.designs(min(designs, CONTRASTING)), designs)
+        except OutOfDays:
+            outcome, because = Outcome.LIMIT, f"{days} days were not enough"
+        system.budget = days  # what was kept back is for the return
         because += task.back_to_baseline()
     except Unsettled as end:
         outcome, because = Outcome.NONSTATIONARY, end.because
     except OutOfDays:
-        outcome, because = Outcome.LIMIT, f"{days} days were not enough"
+        moving = bool(system.drifts) and system.drifts[-1][1].moved
+        outcome = Outcome.NONSTATIONARY if moving else Outcome.LIMIT
+        because = f"{days} days were not enough" + (" for followers to settle" if moving else " to return to the first policy")
     return replace(task.answer(outcome, because, resamples), settings=settings)
 
 
@@ -165,20 +176,42 @@ class _Task:
 
     # --- stages --------------------------------------------------------------------------------------------------
 
-    def design(self, designs: Array) -> None:
-        """Try contrasting policies; from the second on there is a fitted follower and a recommendation."""
+    def by_model(self, designs: Array, count: int) -> str:
+        """Designs, a fitted follower, a race of what it favours; values alone where it does not explain them."""
         self.recommend(designs[0])
-        for i, at in enumerate(designs):
-            # choices given the state do not carry over from day to day; with values alone many corners are tried, briefly
-            self.system.settle(at, 1 if self.system.sees == "value" and i else self.block, skip=0 if self.system.sees == "counts" else 1)
-            if self.system.sees == "value":
-                self.recommend(max(self.system.records, key=lambda r: float(r.seen.value.mean())).levels)
-            elif i:
+        waiting = list(designs)
+        for i in range(3 * count):
+            if i >= count and not waiting:
+                break
+            at = waiting.pop(0) if waiting else self.best
+            wary = self.system.wary
+            # choices given the state do not carry over from day to day: no day is left out for them
+            self.system.settle(at, self.block, skip=0 if self.system.sees == "counts" else 1)
+            if self.system.wary > wary:  # slow followers: what was measured before in short blocks is not to be trusted
+                waiting += [r.levels for r in self.system.records if not np.array_equal(r.levels, at)]
+                self.system.records = [r for r in self.system.records if np.array_equal(r.levels, at)]
+            if len(self.system.records) > 1:
                 self.refit()
                 self.recommend(self.favourites(1)[0])
+        return self.race()
+
+    def by_values(self, corners: Array) -> str:
+        """Corners of the box, the best of them longer, then two-point ascent."""
+        self.recommend(corners[0])
+
+        def best() -> list[Record]:
+            return sorted(self.system.records, key=lambda r: -float(r.seen.value.mean()))
+
+        for i, at in enumerate(corners):
+            self.system.settle(at, 1 if i else self.block)
+            self.recommend(best()[0].levels)
+        for record in best()[:LONGER]:
+            self.system.settle(record.levels, LONG)
+            self.recommend(best()[0].levels)
+        return self.two_point()
 
     def race(self) -> str:
-        """Successive halving of the model's shortlist on the real system, again while the model's favourite moves."""
+        """The policies that look best by everything known, tried or not, measured longer and longer; again while one that was not tried leads."""
         for _ in range(ROUNDS):
             for keep, measured in STAGES:
                 for at in self.favourites(keep):
@@ -196,31 +229,32 @@ class _Task:
         return f"the best of {len(self.system.records)} policies tried, its value explained by the fitted follower"
 
     def two_point(self) -> str:
-        """Projected two-point ascent on the levels with normalised steps, from the best so far; the mean of late iterates is measured."""
-        begin, value = np.array(self.best, float), self.realised(self.best)
-        at, trail, size, k = begin, [begin], 0.0, 0
-        reserve = 2 * (1 + 2 * 4) + (1 + 2 * self.block) + 2
+        """Projected two-point ascent on the levels [C3] with normalised steps, from the best so far.
+
+        The mean of the late iterates is measured now and then, and is recommended only if it does better than the best so far.
+        """
+        at, size, k = np.array(self.best, float), 0.0, 0
+        trail = [at]
         low, high = self.levels.low, self.levels.high
         probe = PROBE * (high - low)
-        while self.system.days + 4 + reserve <= self.system.budget:
-            u = sphere_direction(len(at), self.rng)
-            centre = np.clip(at, low + probe * np.abs(u), high - probe * np.abs(u))
-            up, down = centre + probe * u, centre - probe * u
-            difference = self.system.settle(up, 1, skip=0).value.mean() - self.system.settle(down, 1, skip=0).value.mean()
-            g = difference * u
-            size += (difference**2 - size) / min(k + 1, 10)
-            length = STEP * (high - low) * math.sqrt(len(at)) / math.sqrt(1.0 + k / SLOWING)
-            at = np.clip(at + length * g / math.sqrt(max(size, 1e-300)), low, high)
-            trail.append(at)
-            k += 1
-            self.recommend(np.mean(trail[len(trail) // 2 :], 0))
-        late = self.best
-        self.system.settle(late, 4)
-        if self.realised(late) < value - self.error(begin):
-            self.system.settle(begin, 4)
-            if self.realised(late) < self.realised(begin):
-                self.recommend(begin)
-        return f"{k} two-point steps used the days; a stationary point at best, up to the bias of the probes"
+        try:
+            while True:
+                u = sphere_direction(len(at), self.rng)
+                centre = np.clip(at, low + probe * np.abs(u), high - probe * np.abs(u))
+                up, down = centre + probe * u, centre - probe * u
+                difference = self.system.settle(up, 1, skip=0).value.mean() - self.system.settle(down, 1, skip=0).value.mean()
+                size += (difference**2 - size) / min(k + 1, 10)
+                length = STEP * (high - low) * math.sqrt(len(at)) / math.sqrt(1.0 + k / SLOWING)
+                at = np.clip(at + length * difference * u / math.sqrt(max(size, 1e-300)), low, high)
+                trail.append(at)
+                k += 1
+                if k % CHECK == 0:
+                    late = np.mean(trail[len(trail) // 2 :], 0)
+                    self.system.settle(late, CHECK_BLOCK)
+                    if self.realised(late) > self.realised(self.best) + self.error(self.best):
+                        self.recommend(late)
+        except OutOfDays:
+            return f"{k} two-point steps used the days: at best a stationary point, up to the bias of the probes"
 
     def back_to_baseline(self) -> str:
         """Return to the first design: followers that have not come back carry their history with them."""

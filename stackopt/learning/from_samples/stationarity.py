@@ -16,7 +16,7 @@ from stackopt.learning.oracles import Observation
 
 #: Two blocks differ when chance alone would make them differ as much with at most this probability: anyhow, or in the
 #: direction from the policy before to this one, in which followers move when they lag behind.
-LEVEL, TOWARDS = 0.01, 0.05
+LEVEL, TOWARDS = 0.01, 0.02
 #: A return differs when, beyond that, choices are this far apart (L1, 0 to 2, averaged over states by visits) ...
 FAR = 0.1
 #: ... or values are (relative).
@@ -138,7 +138,7 @@ def compare(before: Observation, after: Observation, noise: Noise, *, origin: Ob
             towards = float(norm.sf(_choices_along(origin.counts.sum(0), one, two)))
     moved = chance < LEVEL and (far or not returned)
     if not moved and towards < TOWARDS:
-        moved, because = True, f"they still move from the policy before to this one (chance {towards:.2g})"
+        moved, chance, because = True, towards, f"they still move from the policy before to this one (chance {towards:.2g})"
     return Drift(moved, chance, distance, change, because)
 
 

@@ -13,6 +13,9 @@ from stackopt.learning.from_samples.levels import Levels
 from stackopt.learning.from_samples.stationarity import Drift, Noise, compare
 from stackopt.learning.oracles import FollowerOracle, Observation, checked, joined
 
+#: Movement this clear (the probability of chance) makes every later block longer, so many times the first.
+CLEAR, LONGER = 1e-3, 3
+
 Sees = Literal["counts", "aggregate", "value"]
 
 
@@ -51,7 +54,7 @@ class System:
     patience : int
         The most days a policy is held for followers to settle.
     block : int
-        Days of a block; those who have been seen to move are watched in blocks twice as long from then on.
+        Days of a block; followers clearly seen to move are watched in longer ones from then on.
     days : int
         Spent so far.
     records : list of Record
@@ -119,7 +122,8 @@ class System:
             if seen.days + block > self.patience:
                 raise Unsettled(f"after {seen.days + skip} days of one policy followers still move: {drift.because}")
             seen = joined(seen, self.observe(levels, block))
-            block = self.wary = max(self.wary, min(2 * self.block, self.patience // 4))
+            if drift.chance < CLEAR:
+                block = self.wary = max(self.wary, min(LONGER * self.block, self.patience // 4))
             if seen.days < 2 * block:
                 seen = joined(seen, self.observe(levels, 2 * block - seen.days))
         self.noise = self.noise.with_run(recent)
