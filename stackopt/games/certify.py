@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from stackopt.bounds.lipschitz import work
 from stackopt.bounds.relaxation import commitment_gap
 from stackopt.certificate import Bound, Certificate, Check
 from stackopt.display import number
 from stackopt.errors import InvalidCandidate
 from stackopt.games.checks import largest_loss, restated, simplex
+from stackopt.games.constants import too_large
 from stackopt.games.dynamic_programming import Optimum, optimal_value, policy_value
+from stackopt.games.near_fixed_point import nearness
 from stackopt.games.operators import Array, follower_mdp, leader_mdp
 from stackopt.games.profile import Profile
 from stackopt.games.relaxations import upper_bounds
@@ -22,6 +25,8 @@ POLICY_TOLERANCE = 1e-6
 SOLVE_TOLERANCE = 1e-8
 #: Linear programs for a sharper bound on the best commitment up to this many (state, action, action) triples.
 PROGRAM_TRIPLES = 2_000
+#: The distance to a soft fixed point is bounded where the constants take at most this many multiplications.
+CONSTANTS_WORK = 1e8
 #: Policies of at most this many observations and actions, of games of at most this many states, are printed with a solution.
 PRINTED_ROWS, PRINTED_STATES = 12, 1_000
 
@@ -31,6 +36,9 @@ CONCEPTS = {
     "commitment": "commitment to a soft follower (J_tau)",
     "fixed_point": "fixed point: each answers the other's fixed policy",
 }
+
+#: Where the bound says that there is only one.
+UNIQUE = {"B4.2": "anywhere", "B4.4": "nearby"}
 
 
 def certify(game: StackelbergGame, profile: Profile) -> Certificate:
@@ -76,7 +84,7 @@ def certify(game: StackelbergGame, profile: Profile) -> Certificate:
     ]
     if profile.claim is not None:
         checks.append(restated(profile.claim, own if profile.concept in ("commitment", "fixed_point") else values[objective]))
-    bounds = _upper_bounds(game, committed.strong) if not game.batch else ()
+    bounds = (*_upper_bounds(game, committed.strong), *_only_fixed_point(game, profile, x)) if not game.batch else ()
     scalars = {k: (float(v) if np.ndim(v) == 0 else v) for k, v in values.items()}
     return Certificate(tuple(checks), scalars, bounds, objective, _notes(game, committed.smallest_gap, profile))
 
@@ -139,6 +147,15 @@ def _upper_bounds(game: StackelbergGame, strong: Array) -> tuple[Bound, ...]:
     return (commitment_gap(min(bounds, key=lambda b: b.value), float(strong)),) if bounds else ()
 
 
+def _only_fixed_point(game: StackelbergGame, profile: Profile, x: Array) -> tuple[Bound, ...]:
+    """How far a soft fixed point can be, where it is the only one: everywhere [B4.2] and nearby [B4.4]."""
+    soft = profile.concept == "fixed_point" and profile.response != "best" and profile.leader_temperature > 0.0
+    if not soft or not game.leader_sees_state or too_large(game) or work(*game.shape) > CONSTANTS_WORK:
+        return ()
+    near = nearness(game, profile, x)
+    return (near.whole, near.local.bound)
+
+
 def _notes(game: StackelbergGame, gap: float, profile: Profile) -> tuple[str, ...]:
     scale = 1.0 + float(np.abs(game.follower_reward).max()) / (1.0 - game.follower_discount)
     if profile.concept in ("strong", "weak") and gap <= 1e-6 * scale:
@@ -162,7 +179,11 @@ def summarize(game: StackelbergGame, profile: Profile, certificate: Certificate)
     if "margin" in v:
         rows.append(("", f"{number(v['margin'])}  weak, responses within {number(profile.margin)} counted as ties"))
     rows.append(("concept", CONCEPTS[profile.concept]))
-    rows += [("gap", f"at most {number(b.value)} below the best commitment  [{b.reference}]") for b in certificate.bounds if b.applies]
+    for b in certificate.bounds:
+        if b.applies and b.reference in UNIQUE:
+            rows.append(("uniqueness", f"the only soft fixed point {UNIQUE[b.reference]} is within {number(b.value, 2)} of this policy  [{b.reference}]"))
+        elif b.applies:
+            rows.append(("gap", f"at most {number(b.value)} below the best commitment  [{b.reference}]"))
     rows.append(("regret", f"{number(v['follower_regret'])} follower, {number(v['leader_regret'])} leader, each against the other's fixed policy"))
     A, names = game.shape[1], game.observation_names() if game.shape[0] <= PRINTED_STATES else ()
     if not game.batch and 0 < len(names) <= PRINTED_ROWS and A <= PRINTED_ROWS:

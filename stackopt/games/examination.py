@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from stackopt.bounds import fixed_point, lipschitz, occupancy, relaxation, sandwich, softmax
-from stackopt.bounds.contraction import Contraction, local_certificate, vacuity
+from stackopt.bounds.contraction import vacuity
 from stackopt.bounds.lipschitz import Constants
 from stackopt.certificate import Assumption, Bound, Examination
 from stackopt.display import number
@@ -22,6 +22,7 @@ from stackopt.errors import InvalidGame
 from stackopt.games.certify import policies
 from stackopt.games.constants import both_constants, too_large
 from stackopt.games.dynamic_programming import Optimum, discounted_visits, optimal_value, policy_value
+from stackopt.games.near_fixed_point import nearness
 from stackopt.games.operators import (
     Array,
     Mdp,
@@ -262,11 +263,8 @@ def _distance(c: _Candidate) -> Iterator[Examination]:
         yield _affordable(of, "B4.2", c.why_no_constants)
         yield _affordable("distance to the only soft fixed point nearby", "B4.4", c.why_no_constants)
         return
-    contraction = Contraction(*c.constants, leader_temperature=c.profile.leader_temperature, follower_temperature=c.profile.temperature)
-    answer = soft_response(leader_mdp(c.game, c.response.policy), c.profile.leader_temperature, c.profile.response)
-    residual = float(np.abs(answer.policy - c.x).sum(-1).max())
-    whole = contraction.residual(residual)
-    local = local_certificate(contraction, c.response.optimum.action_values, answer.optimum.action_values, residual)
+    near = nearness(c.game, c.profile, c.x, constants=c.constants, follower=c.response)
+    contraction, answer, whole, local = near.contraction, near.leader, near.whole, near.local
     measured, left = math.nan, 0.0
     if whole.applies or local.bound.applies:
         fixed, left = _refine(c, answer.policy)

@@ -256,3 +256,22 @@ def test_a_follower_within_rounding_of_its_response_does_not_break_the_sandwich(
     off = 4e-7
     found = game.examinations(so.Profile(np.ones((1, 1)), np.array([[1.0 - off, off]]), "commitment", "max-ent", 1e-3))
     assert [e.verdict for e in by_tag(found, "B7.1")] == ["holds", "holds"]
+
+
+def test_certificates_of_fixed_points_say_whether_there_is_only_one():
+    """Hot: one everywhere [B4.2]. Cold: one nearby [B4.4], near each of the two there are. Neither is claimed of a commitment."""
+    leader, follower = np.array([[[3.0, 0.0], [0.0, 2.0]]]), np.array([[[2.0, 0.0], [0.0, 3.0]]])
+    game = so.StackelbergGame(leader, follower, so.stay, discount=0.0, name="battle")
+    hot = so.solve(game, so.SoftmaxPolicyIteration(3.0, "fixed_point")).certificate
+    assert {b.reference for b in hot.bounds if b.applies} >= {"B4.2", "B4.4"}
+    cold = [so.solve(game, so.SoftmaxPolicyIteration(0.2, "fixed_point"), seed=seed) for seed in range(6)]
+    assert len({round(float(s.candidate.claim), 3) for s in cold}) == 2
+    for solution in cold:
+        bounds = {b.reference: b for b in solution.certificate.bounds}
+        assert not bounds["B4.2"].applies
+        assert "modulus" in bounds["B4.2"].because
+        assert bounds["B4.4"].applies
+        assert bounds["B4.4"].value <= 1e-8
+        assert "only soft fixed point nearby" in str(solution)
+    committed = so.solve(game, so.SoftmaxPolicyIteration(0.2)).certificate
+    assert not {b.reference for b in committed.bounds} & {"B4.2", "B4.4"}
