@@ -290,11 +290,16 @@ class StackelbergGame:
 
     # --- what a Problem must do ----------------------------------------------------------------------------------
 
-    def certify(self, candidate: Profile) -> Certificate:
-        """Recompute values, regrets and residuals of `candidate` from the tensors; see `stackopt.games.certify`."""
-        from stackopt.games.certify import certify
+    def certify(self, candidate: Profile, *, exact: bool = False) -> Certificate:
+        """Recompute values, regrets and residuals of `candidate` from the tensors; see `stackopt.games.certify`.
 
-        return certify(self, candidate)
+        With `exact`, ties, best responses and values are decided in rational arithmetic (small games), or with a rounding
+        margin; see `stackopt.games.exact_certificate`.
+        """
+        from stackopt.games.certify import certify
+        from stackopt.games.exact_certificate import certify_exactly
+
+        return certify_exactly(self, candidate) if exact else certify(self, candidate)
 
     def examinations(self, candidate: Profile, best_commitment: float | None = None) -> tuple[Examination, ...]:
         """Measured quantities of `candidate` against the bounds of the theory; see `stackopt.games.examination`."""
