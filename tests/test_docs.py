@@ -84,5 +84,14 @@ def test_nothing_local_in_the_docs():
 def test_generated_pages_are_current():
     namespace = {"__name__": "generate", "__file__": str(ROOT / "docs" / "generate.py")}
     exec((ROOT / "docs" / "generate.py").read_text(), namespace)
-    for page in ("errors", "models"):
+    for page in ("errors", "models", "bounds"):
         assert (ROOT / "docs" / f"{page}.md").read_text() == namespace[page](), "run: python docs/generate.py"
+
+
+def test_every_bound_says_when_it_is_loose():
+    page = (ROOT / "docs" / "bounds.md").read_text()
+    entries = page.split("\n### ")[1:]
+    assert len(entries) > 40
+    for entry in entries:
+        assert "* Assumes: " in entry, entry
+        assert re.search(r"Loose|loose|Sharp|sharp|attained|vacuous|Tight", entry), entry

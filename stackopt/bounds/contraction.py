@@ -72,7 +72,10 @@ class Contraction:
         )
 
     def a_priori(self, steps: int, first_step: float = 2.0) -> Bound:
-        r""":math:`D(x_k,x^\star)\le\min\{\frac{q^k}{1-q}D(x_1,x_0),2q^k\}`  [B4.2]."""
+        r""":math:`D(x_k,x^\star)\le\min\{\frac{q^k}{1-q}D(x_1,x_0),2q^k\}`  [B4.2].
+
+        Loose where the map contracts faster than its constants say: the true rate is that of the responses actually met.
+        """
         q = self.modulus
         value = min(q**steps / (1.0 - q) * first_step, 2.0 * q**steps) if q < 1.0 else math.nan
         return self.bound(value, "distance to the soft fixed point", "B4.2")
@@ -83,16 +86,25 @@ class Contraction:
         return self.bound(q / (1.0 - q) * last_step if q < 1.0 else math.nan, "distance to the soft fixed point", "B4.2")
 
     def residual(self, residual: float) -> Bound:
-        r""":math:`D(x,x^\star)\le\frac{D(\Phi(x),x)}{1-q}` for any x, however it was found  [B4.2]."""
+        r""":math:`D(x,x^\star)\le\frac{D(\Phi(x),x)}{1-q}` for any x, however it was found  [B4.2].
+
+        Loose when q is near 1 although the map moves little.
+        """
         q = self.modulus
         return self.bound(residual / (1.0 - q) if q < 1.0 else math.nan, "distance to the soft fixed point", "B4.2")
 
     def follower_distance(self, leader_distance: float) -> Bound:
-        r""":math:`D(y_k,y^\star)\le d_FD(x_k,x^\star)` given a bound on the leader's distance  [B4.2]."""
+        r""":math:`D(y_k,y^\star)\le d_FD(x_k,x^\star)` given a bound on the leader's distance  [B4.2].
+
+        Loose at low temperature, as B3.4.
+        """
         return self.bound(min(2.0, self.follower_slope * leader_distance), "distance of the follower to the soft fixed point", "B4.2")
 
     def inexact(self, last_step: float, follower_error: float, leader_error: float) -> Bound:
-        r""":math:`D(\tilde x_K,x^\star)\le\frac{qD(\tilde x_K,\tilde x_{K-1})+e}{1-q}`, :math:`e=e_L+d_Le_F`, with responses only approximate  [B4.3]."""
+        r""":math:`D(\tilde x_K,x^\star)\le\frac{qD(\tilde x_K,\tilde x_{K-1})+e}{1-q}`, :math:`e=e_L+d_Le_F`, with responses only approximate  [B4.3].
+
+        Loose when the errors of the steps cancel, which it does not count on.
+        """
         q = self.modulus
         error = leader_error + self.leader_slope * follower_error
         return self.bound((q * last_step + error) / (1.0 - q) if q < 1.0 else math.nan, "distance to the soft fixed point", "B4.3")
@@ -179,6 +191,8 @@ def _sharpness(q: Array, temperature: float, move: float) -> float:
 
 def vacuity(contraction: Contraction, actions: int) -> Bound:
     r"""Follower's regret that contraction alone can promise: :math:`\tau_{\min}\log m/(1-\gamma)`  [B4.5].
+
+    Loose whenever a follower at that temperature meets few near-indifferent states.
 
     At the smallest temperature with a contraction the regret bound beats the trivial :math:`R^{sp}/(1-\gamma)` only if
     :math:`\tau_{\min}\log m<R^{sp}`. Otherwise uniqueness is certified but says nothing about values: it is reported as not

@@ -29,6 +29,8 @@ def net_iteration(
 ) -> Bound:
     r"""Distance to the hard fixed point after `steps` iterations on a net of policies, the paper's setting  [B11.1].
 
+    Loose by orders of magnitude where it applies at all.
+
     :math:`D(x_K,x^\star)\le2q^K+\frac{e_L+d_Le_F}{1-q}`, :math:`e_F=\varepsilon+\frac{2(|B|-1)}{e^{\varphi/\tau}+|B|-1}+\epsilon_{Q,F}/\tau`, the leader alike.
 
     Parameters
@@ -70,12 +72,17 @@ def _wrong(gap: float, temperature: float, actions: int) -> float:
 
 
 def follower_regret(actions: int, temperature: float, discount: float, model: str = "max-ent") -> Bound:
-    r""":math:`\mathrm{reg}_F\le\frac{\tau_F\log|B|}{1-\gamma_F}` at every iterate and temperature  [B11.3]; :math:`W_0` for Boltzmann, B2.2."""
+    r""":math:`\mathrm{reg}_F\le\frac{\tau_F\log|B|}{1-\gamma_F}` at every iterate and temperature  [B11.3]; :math:`W_0` for Boltzmann, B2.2.
+
+    Loose when the policy is nearly pure: its entropy, not log m, is what the follower gives up.
+    """
     return Bound(_floor(actions, temperature, discount, model), "follower's regret", "B11.3")
 
 
 def leader_regret(leader: Constants, actions: int, temperature: float, step: float, model: str = "max-ent") -> Bound:
     r""":math:`\mathrm{reg}_L(x_k,y_k)\le\frac{\tau_L\log|A|}{1-\gamma_L}+\frac{M_L^a}{2(1-\gamma_L)}D(x_k,x_{k+1})`  [B11.3].
+
+    Loose as the first term is, and in the second when few states move.
 
     Parameters
     ----------

@@ -179,6 +179,8 @@ def _variation(difference: Array) -> float:
 def action_value_change(c: Constants, distance: float, opponent_span: float | None = None) -> Bound:
     r""":math:`\|Q^x-Q^{x'}\|_\infty\le\frac{M}{2(1-\gamma)}D(x,x')`, hard and max-ent, any temperature  [B3.2].
 
+    Loose when the policies differ in few states, or in actions that pay alike; sharp for one state.
+
     `opponent_span` is a posteriori: :math:`\max_{s,b}\mathrm{sp}_a(r+\gamma PV^{x'})` in the place of M, once :math:`V^{x'}` is known.
     """
     span = c.opponent_span if opponent_span is None else opponent_span
@@ -186,7 +188,10 @@ def action_value_change(c: Constants, distance: float, opponent_span: float | No
 
 
 def value_span_change(c: Constants, distance: float) -> Bound:
-    r""":math:`\mathrm{sp}(V^x-V^{x'})\le\frac{M}{1-\gamma\bar t}D(x,x')`  [B3.3]. Stays bounded as the discount nears 1 if rows mix."""
+    r""":math:`\mathrm{sp}(V^x-V^{x'})\le\frac{M}{1-\gamma\bar t}D(x,x')`  [B3.3]. Stays bounded as the discount nears 1 if rows mix.
+
+    Loose when the policies differ in few states.
+    """
     return Bound(c.opponent_span / (1.0 - c.discount * c.mixing) * distance, "span of the change of the values", "B3.3")
 
 
@@ -201,6 +206,8 @@ def response_change(c: Constants, temperature: float, distance: float) -> Bound:
 def leader_value_change(c: Constants, follower_distance: float, leader_distance: float = 0.0) -> Bound:
     r""":math:`\|V_L^{x,y}-V_L^{x',y'}\|_\infty\le\frac{M_L^bD(y,y')+M_L^aD(x,x')}{2(1-\gamma_L)}`  [B3.5].
 
+    Loose when the states where the policies differ are rarely visited.
+
     `c` are the leader's constants: its opponent is the follower.
     """
     value = (c.opponent_span * follower_distance + c.own_span * leader_distance) / (2.0 * (1.0 - c.discount))
@@ -208,7 +215,10 @@ def leader_value_change(c: Constants, follower_distance: float, leader_distance:
 
 
 def soft_commitment_change(leader: Constants, follower: Constants, temperature: float, distance: float) -> Bound:
-    r""":math:`|J_\tau(x)-J_\tau(x')|\le\frac{M_L^a+\frac{c_F}{\tau}M_L^b}{2(1-\gamma_L)}D(x,x')`  [B3.6]."""
+    r""":math:`|J_\tau(x)-J_\tau(x')|\le\frac{M_L^a+\frac{c_F}{\tau}M_L^b}{2(1-\gamma_L)}D(x,x')`  [B3.6].
+
+    Loose at low temperature, except near a change of the best response.
+    """
     slope = (leader.own_span + follower.slope / temperature * leader.opponent_span) / (2.0 * (1.0 - leader.discount))
     return Bound(slope * distance, "change of the soft commitment value", "B3.6")
 
@@ -217,6 +227,8 @@ def perturbed_response(
     transition: Array, discount: float, change: Array, temperature: float | None = None
 ) -> Bound:
     r"""Response of one Markov decision process when its data change  [B3.7].
+
+    Loose when the change h falls on rarely visited states, or on actions that are hardly played.
 
     With :math:`h=(r-r')+\gamma(P-P')V'` and the changed process's value :math:`V'`: action values move in span by at most
     :math:`\max_s\mathrm{sp}_bh+\frac{\gamma\kappa_b}{1-\gamma\bar t}\mathrm{sp}(h)=:\beta_h`, the soft response by :math:`\min\{2,\beta_h/2\tau\}`.

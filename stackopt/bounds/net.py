@@ -16,12 +16,17 @@ def radius(actions: int, grid: int) -> float:
 
 
 def follower_loss(follower: Constants, distance: float) -> Bound:
-    r"""What a best response loses, at any state, when the leader moves by `distance`: :math:`\frac{M_F}{1-\gamma_F}D`  [D4, B3.5]."""
+    r"""What a best response loses, at any state, when the leader moves by `distance`: :math:`\frac{M_F}{1-\gamma_F}D`  [D4, B3.5].
+
+    Loose when the reply stays best under both policies: then nothing is lost.
+    """
     return Bound(follower.opponent_span / (1.0 - follower.discount) * distance, "loss of a best response when the leader moves", "D4")
 
 
 def strong_value(relaxed: float, leader: Constants, distance: float) -> Bound:
     r""":math:`v^S\le\max_{net}S^{det}_{\epsilon'}+\frac{\varepsilon_NM_L^a}{2(1-\gamma_L)}`  [D4].
+
+    Loose for coarse nets and discounts near 1, where the loss granted to the follower exceeds its gaps.
 
     Parameters
     ----------

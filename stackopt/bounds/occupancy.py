@@ -42,7 +42,10 @@ def visits_change(visits: Array, kernel: Array, other: Array, discount: float) -
 
 
 def visits_change_a_priori(own_sway: float, mixing: float, discount: float, distance: float, *, actions: bool = False) -> Bound:
-    r""":math:`\|d_y-d_{y'}\|_1\le\frac{\gamma\kappa_b}{1-\gamma\bar t}D(y,y')`; with `actions`, of state-action visits, one more D  [B5.1]."""
+    r""":math:`\|d_y-d_{y'}\|_1\le\frac{\gamma\kappa_b}{1-\gamma\bar t}D(y,y')`; with `actions`, of state-action visits, one more D  [B5.1].
+
+    Loose for slowly mixing kernels, and when the policies differ where nobody goes.
+    """
     factor = discount * own_sway / (1.0 - discount * mixing)
     if actions:
         return Bound((1.0 + factor) * distance, "change of the discounted state-action visits", "B5.1")
@@ -78,6 +81,8 @@ def sensitivity(kernel: Array, law: Array) -> float:
 def law_change(law: Array, kernel: Array, other: Array) -> Bound:
     r""":math:`\|\mu-\mu'\|_1\le\Lambda'\|\mu(P'-P)\|_1`, any stationary :math:`\mu` of P, P' with one recurrent class  [B5.2].
 
+    Loose by what cancels between states: the largest sensitivity stands for all.
+
     Parameters
     ----------
     law : array [S]
@@ -93,14 +98,20 @@ def law_change(law: Array, kernel: Array, other: Array) -> Bound:
 
 
 def law_residual(candidate: Array, kernel: Array) -> Bound:
-    r""":math:`\|\nu-\mu'\|_1\le\Lambda'\|\nu-\nu P'\|_1` for any distribution :math:`\nu`  [B5.4]."""
+    r""":math:`\|\nu-\mu'\|_1\le\Lambda'\|\nu-\nu P'\|_1` for any distribution :math:`\nu`  [B5.4].
+
+    Loose by what cancels between states.
+    """
     single = one_class(kernel)
     value = sensitivity(kernel, stationary_law(kernel)) * float(np.abs(candidate - candidate @ kernel).sum()) if single.holds else math.nan
     return Bound(value, "distance to the stationary law", "B5.4", (single,), remedy="a kernel with one recurrent class")
 
 
 def sensitivity_by_mixing(kernel: Array, steps: int = 8) -> Bound:
-    r""":math:`\Lambda'\le\sum_{j<m}t_1(P'^j)/(1-t_1(P'^m))` for the first m up to `steps` with :math:`t_1(P'^m)<1`  [B5.3]."""
+    r""":math:`\Lambda'\le\sum_{j<m}t_1(P'^j)/(1-t_1(P'^m))` for the first m up to `steps` with :math:`t_1(P'^m)<1`  [B5.3].
+
+    Loose for slowly mixing kernels; attained by two states that do not alternate.
+    """
     power, total, t = np.eye(len(kernel)), 0.0, 1.0
     for _ in range(steps):
         total += dobrushin(power)
@@ -115,7 +126,10 @@ def sensitivity_by_mixing(kernel: Array, steps: int = 8) -> Bound:
 
 
 def law_change_uniform(own_sway: float, mixing: float, distance: float) -> Bound:
-    r""":math:`\|\mu_y-\mu_{y'}\|_1\le\frac{\kappa_b}{1-\bar t}D(y,y')`  [B5.5]."""
+    r""":math:`\|\mu_y-\mu_{y'}\|_1\le\frac{\kappa_b}{1-\bar t}D(y,y')`  [B5.5].
+
+    Loose for slowly mixing kernels: it takes the worst pair of rows.
+    """
     mixes = Assumption("every pair of rows overlaps", mixing < 1.0, f"Dobrushin coefficient is {number(mixing)}")
     value = own_sway / (1.0 - mixing) * distance if mixes.holds else math.nan
     return Bound(value, "change of the stationary law", "B5.5", (mixes,), remedy="the sensitivity of one kernel, B5.2")

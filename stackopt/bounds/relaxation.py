@@ -24,18 +24,25 @@ def high_point(value: float) -> Bound:
 def individually_rational(value: float, leader_discount: float, follower_discount: float) -> Bound:
     """U2: U1 among laws of visits that give the follower at least what it can guarantee itself  [B8.2].
 
+    Loose when the follower's guarantee is far below what any good commitment must give it.
+
     Does not bound soft values: a soft follower may get less than its guarantee.
     """
     return Bound(value, STRONG_VALUE, "B8.2", (same_discount(leader_discount, follower_discount),), remedy="U1 [B8.1], which needs no equal discounts")
 
 
 def eliminated(bound: Bound, actions: int) -> Bound:
-    """The same bound after `actions` (state, action) pairs the follower never uses were removed  [B8.3]."""
+    """The same bound after `actions` (state, action) pairs the follower never uses were removed  [B8.3].
+
+    Loose as the bound it starts from.
+    """
     return replace(bound, reference=f"{bound.reference}, B8.3") if actions else bound
 
 
 def commitment_gap(upper: Bound, attained: float, what: str = "gap of this commitment to the best one") -> Bound:
     r""":math:`v^S-S_0(x)\le U-S_0(x)`, or :math:`v^S-W_0(x)\le U-W_0(x)`  [B8.5].
+
+    Loose as U is: a relaxation of the follower, far from the best commitment in games of conflict.
 
     Parameters
     ----------

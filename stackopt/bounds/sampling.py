@@ -28,6 +28,8 @@ def _independent(holds: bool, what: str) -> Assumption:
 def action_value_error(value_span: float, discount: float, states: int, actions: int, samples: int, failure: float, *, independent: bool = True) -> Bound:
     r""":math:`\|\hat Q-Q\|_\infty\le\frac{\gamma\,\mathrm{sp}(V)}{1-\gamma}\sqrt{\frac{\log(2n|B|/\delta)}{2N}}`  [B9.1].
 
+    Loose by the union over state-action pairs and by the span of V where few successors matter: failures are rarely seen.
+
     Parameters
     ----------
     value_span : float
@@ -63,6 +65,8 @@ def action_value_error_measured(
     reward: Array, discount: float, estimate: Array, value: Array, next_states: Array, failure: float, *, second_batch: bool = True, reward_radius: float = 0.0
 ) -> Bound:
     r"""The error of :math:`\hat Q` by a second batch of samples, nothing about the kernel assumed  [B9.2].
+
+    Loose by the last term at few samples, and by taking the worst pair.
 
     .. math:: \|\hat Q-Q\|_\infty\le\frac1{1-\gamma}\max_{s,b}\Big\{|r+\gamma\hat P_2\hat V-\hat Q|
         +\gamma\sqrt{2\hat\sigma^2L/N}+\frac{7\gamma\,\mathrm{sp}(\hat V)L}{3(N-1)}\Big\},\quad L=\log(4n|B|/\delta).
@@ -101,19 +105,27 @@ def action_value_error_measured(
 
 
 def reward_radius(low: float, high: float, states: int, actions: int, samples: int, failure: float) -> Bound:
-    r"""Hoeffding: mean rewards of N samples each are within :math:`(r_{hi}-r_{lo})\sqrt{\log(2n|B|/\delta)/2N}` of the truth  [B9.2]."""
+    r"""Hoeffding: mean rewards of N samples each are within :math:`(r_{hi}-r_{lo})\sqrt{\log(2n|B|/\delta)/2N}` of the truth  [B9.2].
+
+    Loose for rewards of small variance.
+    """
     known = (_probability(failure), _some(samples, 1))
     value = (high - low) * math.sqrt(math.log(2.0 * states * actions / failure) / (2.0 * samples)) if all(a.holds for a in known) else math.nan
     return Bound(value, "error of mean rewards", "B9.2", known)
 
 
 def policy_error(action_values: Bound, temperature: float) -> Bound:
-    r""":math:`\|\hat y-y\|_1\le\min(2,\|\hat Q-Q\|_\infty/\tau)` from a bound on the action values  [B9.2, B1.2]."""
+    r""":math:`\|\hat y-y\|_1\le\min(2,\|\hat Q-Q\|_\infty/\tau)` from a bound on the action values  [B9.2, B1.2].
+
+    Loose where the response is nearly pure.
+    """
     return Bound(min(2.0, action_values.value / temperature), "error of a soft response from samples", "B9.2", action_values.assumptions)
 
 
 def choice_frequency_error(visits: Array, actions: int, failure: float, *, independent: bool = True) -> Bound:
     r"""Choice frequencies in every state visited: :math:`\|\hat y(s)-y(s)\|_1\le\sqrt{2\log(n(2^{|B|}-2)/\delta)/N_s}`, the largest  [B9.3].
+
+    Loose for nearly pure choices, whose frequencies hardly vary.
 
     Parameters
     ----------
@@ -144,6 +156,8 @@ def choice_frequency_error(visits: Array, actions: int, failure: float, *, indep
 def two_point_bias(smoothness: float, length: float, size: int, value_error: float = 0.0, *, analytic: bool = True) -> Bound:
     r""":math:`\|E\hat g-\nabla J\|\le\beta\delta\frac d{d+1}+\frac{de}\delta`  [C3].
 
+    Loose where the curvature is small on average: it takes the largest.
+
     Parameters
     ----------
     smoothness : float
@@ -162,13 +176,19 @@ def two_point_bias(smoothness: float, length: float, size: int, value_error: flo
 
 
 def gaussian_bias(smoothness: float, width: float, size: int, value_error: float = 0.0, *, analytic: bool = True) -> Bound:
-    r""":math:`\|E\hat g-\nabla J\|\le\beta\sigma\sqrt d+\frac e\sigma\sqrt d` for the smoothed gradient  [C3]. Parameters as `two_point_bias`."""
+    r""":math:`\|E\hat g-\nabla J\|\le\beta\sigma\sqrt d+\frac e\sigma\sqrt d` for the smoothed gradient  [C3]. Parameters as `two_point_bias`.
+
+    Loose where the curvature is small on average: it takes the largest.
+    """
     value = (smoothness * width + value_error / width) * math.sqrt(size)
     return Bound(value, "bias of the Gaussian-smoothing gradient", "C3", (_smooth(analytic),))
 
 
 def two_point_second_moment(slope: float, size: int, *, analytic: bool = True) -> Bound:
-    r""":math:`E\|\hat g\|^2\le d^2\,\mathrm{Lip}^2` with exact values  [C3]; `slope` is the Lipschitz constant of J near the point."""
+    r""":math:`E\|\hat g\|^2\le d^2\,\mathrm{Lip}^2` with exact values  [C3]; `slope` is the Lipschitz constant of J near the point.
+
+    Loose by up to the dimension when the gradient is nearly constant.
+    """
     derived = Assumption("the Lipschitz constant is derived, not estimated", analytic, "estimated" if not analytic else "")
     return Bound((size * slope) ** 2, "second moment of the two-point gradient", "C3", (derived,))
 

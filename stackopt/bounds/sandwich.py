@@ -31,6 +31,8 @@ def value_sandwich(
 ) -> tuple[Bound, Bound]:
     r""":math:`W_\epsilon(x)\le\rho^\top V_L^{x,y}\le S_\epsilon(x)` for a follower y that loses at most :math:`\epsilon`  [B7.1].
 
+    Loose when near-ties of the follower matter to the leader; tight at small temperature otherwise.
+
     Parameters
     ----------
     weak, strong : float
@@ -60,6 +62,8 @@ def value_sandwich(
 def action_sandwich(weak: float, strong: float, tail: float, own_span: float, gap: float) -> tuple[Bound, Bound]:
     r""":math:`W^{act}_\epsilon(x)-\mathcal T\le\rho^\top V_L^{x,y}\le S^{act}_\epsilon(x)+\mathcal T`, any follower, any discounts  [B7.2].
 
+    Loose when gaps are small against the temperature: the tail is then paid for at the full span.
+
     Parameters
     ----------
     weak, strong : float
@@ -87,6 +91,8 @@ def action_sandwich(weak: float, strong: float, tail: float, own_span: float, ga
 def tail_a_priori(actions: int, temperature: float, gap: float, *, leader_discount: float, follower_discount: float, model: str) -> Bound:
     r"""Discounted visits of actions with a gap above `gap`  [B7.2].
 
+    Loose for max-ent, whose tail is bounded by its loss over the gap.
+
     Boltzmann: :math:`\min(1,(|B|-1)e^{-\epsilon/\tau})/(1-\gamma_L)`. Max-ent with equal discounts:
     :math:`\min\{\frac1{1-\gamma},\frac{\tau\log|B|}{(1-\gamma)\epsilon}\}`.
     """
@@ -100,6 +106,8 @@ def tail_a_priori(actions: int, temperature: float, gap: float, *, leader_discou
 
 def linear_rate(base: float, multiplier: float, loss: float, leader_discount: float, follower_discount: float, *, strong: bool = True) -> Bound:
     r""":math:`W_0-\lambda_W\epsilon\le J_\tau(x)\le S_0+\lambda_S\epsilon` with a multiplier of the follower-value row  [B7.3].
+
+    Loose beyond the first change of basis of the linear program.
 
     Parameters
     ----------

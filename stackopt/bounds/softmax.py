@@ -158,6 +158,8 @@ def max_ent_loss_measured(
 ) -> Bound:
     r"""Loss of the max-ent response a posteriori: :math:`V^*-V^{y_\tau}\le\tau(I-\gamma P^{y_\tau})^{-1}H`  [B2.1].
 
+    Loose when the entropy is spent on actions that cost nothing.
+
     `entropy_visits` is :math:`(I-\gamma P^{y})^{-1}H`: the discounted entropy of the policy, at a state or from an initial
     distribution. The other parameters are those of `max_ent_loss`.
     """
@@ -194,7 +196,10 @@ def boltzmann_loss(
 
 
 def boltzmann_tail(gap: float, temperature: float) -> Bound:
-    r"""Probability of an action with the given gap under softmax of :math:`Q^*`: :math:`e^{-g/\tau}`  [B2.3]."""
+    r"""Probability of an action with the given gap under softmax of :math:`Q^*`: :math:`e^{-g/\tau}`  [B2.3].
+
+    Loose by the normalisation: the share of the best actions.
+    """
     return Bound(math.exp(-max(gap, 0.0) / temperature), "probability of an action by its gap", "B2.3")
 
 
