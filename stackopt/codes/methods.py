@@ -95,6 +95,18 @@ CODES: dict[str, ErrorCode] = {
         "print(solution.certificate) shows each check; a LIMIT may need more time or iterations",
         "`require()` returns the candidate only if the problem certified it. A limit reached is not success.",
     ),
+    "oracle": ErrorCode(
+        "an oracle must give {what}",
+        "see `Observation` in stackopt.learning.oracles",
+        "A learner that sees only behaviour has nothing but what the oracle says; days that are missing or not numbers would be "
+        "learned from as if they had happened.",
+    ),
+    "not-learned": ErrorCode(
+        "no policy was selected: {outcome}",
+        "NONSTATIONARY: followers have to settle first, hold policies longer (patience=) or see more (observe='counts'); LIMIT: more days",
+        "`Learned.require()` returns the policy only if followers settled every time and came back to what they did at first. A "
+        "value measured on followers that still move says nothing about tomorrow.",
+    ),
     "model": ErrorCode(
         "there is no model called {name!r}",
         "`stackopt models` lists them",

@@ -18,6 +18,7 @@ from stackopt.bounds.sampling import choice_frequency_error
 from stackopt.certificate import Bound
 from stackopt.errors import InvalidMethod
 from stackopt.games.operators import Array
+from stackopt.games.responses import leader_value
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.learning.from_samples.aggregates import fit_aggregates
 from stackopt.learning.from_samples.estimators import sphere_direction
@@ -28,7 +29,7 @@ from stackopt.learning.from_samples.stationarity import FAR_VALUE, figures
 from stackopt.learning.from_samples.system import LONGER as LONGER_BLOCK
 from stackopt.learning.from_samples.system import OutOfDays, Record, Sees, System, Unsettled
 from stackopt.learning.hypergradient import commitment_gradient
-from stackopt.learning.oracles import FollowerOracle
+from stackopt.learning.oracles import FollowerOracle, Observation
 from stackopt.solution import Progress, Report
 
 #: Contrasting designs; later ones are the model's favourites, where an error of the model matters.
@@ -43,8 +44,14 @@ OFF = 3.0
 PROBE, STEP, SLOWING = 0.25, 0.2, 10
 #: Without anything but values: corners of the box tried first, those of them measured longer, and how long.
 CORNERS, LONGER, LONG = 16, 4, 3
+#: Days left out of the first trial where values are compared: nothing is known of what was before.
+BEGINNING = 3
 #: Two-point steps between measurements of what they have reached, and the block of those.
 CHECK, CHECK_BLOCK = 15, 3
+#: Days of a block when the policy chosen is measured anew.
+CONFIRM = 5
+#: Choices farther than this (L1, beyond noise) from the fitted responses fit no soft follower at rest.
+MISFIT = 0.03
 #: Choices that a fitted response counts for when frequencies are completed by it.
 COMPLETION = 5.0
 
@@ -133,7 +140,7 @@ def learn(
     if observe == "aggregate" and meters is None:
         raise InvalidMethod("setting", name="meters", law="an array [S, B, M] when observe='aggregate'", got="None")
     levels = Levels(game, groups, scale)
-    kept = min(days // 4, 1 + 4 * LONGER_BLOCK * block)
+    kept = min(days // 3, 2 + 6 * LONGER_BLOCK * block + 2 * CONFIRM)
     system = System(oracle, levels, observe, days - kept, patience, block)
     guess = guess or max(float(np.ptp(game.follower_reward)) / 50.0, 1e-9)
     task = _Task(game, system, levels, meters, steps_per_day, guess, block, np.random.default_rng(seed), report)
@@ -144,7 +151,8 @@ def learn(
             because = task.by_values(levels.corners(CORNERS)) if observe == "value" else task.by_model(levels.designs(min(designs, CONTRASTING)), designs)
         except OutOfDays:
             outcome, because = Outcome.LIMIT, f"{days} days were not enough"
-        system.budget = days  # what was kept back is for the return
+        system.budget = days  # what was kept back is for these
+        task.confirm()
         because += task.back_to_baseline()
     except Unsettled as end:
         outcome, because = Outcome.NONSTATIONARY, end.because
@@ -173,6 +181,7 @@ class _Task:
     predictions: Array = field(default_factory=lambda: np.zeros(0))
     history: list[tuple[int, Array]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    confirmed: Observation | None = None
 
     # --- stages --------------------------------------------------------------------------------------------------
 
@@ -186,7 +195,7 @@ class _Task:
             at = waiting.pop(0) if waiting else self.best
             wary = self.system.wary
             # choices given the state do not carry over from day to day: no day is left out for them
-            self.system.settle(at, self.block, skip=0 if self.system.sees == "counts" else 1)
+            self.system.settle(at, self.block, skip=0 if self.system.sees == "counts" else 1 if i else BEGINNING)
             if self.system.wary > wary:  # slow followers: what was measured before in short blocks is not to be trusted
                 waiting += [r.levels for r in self.system.records if not np.array_equal(r.levels, at)]
                 self.system.records = [r for r in self.system.records if np.array_equal(r.levels, at)]
@@ -203,7 +212,7 @@ class _Task:
             return sorted(self.system.records, key=lambda r: -float(r.seen.value.mean()))
 
         for i, at in enumerate(corners):
-            self.system.settle(at, 1 if i else self.block)
+            self.system.settle(at, 1 if i else self.block, skip=1 if i else BEGINNING)
             self.recommend(best()[0].levels)
         for record in best()[:LONGER]:
             self.system.settle(record.levels, LONG)
@@ -216,6 +225,7 @@ class _Task:
             for keep, measured in STAGES:
                 for at in self.favourites(keep):
                     self.system.settle(at, max(1, measured // 2))
+                    self.recommend(self.favourites(1)[0])
                 self.refit()
                 self.recommend(self.favourites(1)[0])
             if self.system.record(self.best) is not None:
@@ -256,12 +266,22 @@ class _Task:
         except OutOfDays:
             return f"{k} two-point steps used the days: at best a stationary point, up to the bias of the probes"
 
+    def confirm(self) -> None:
+        """Measure the policy chosen once more: days it was chosen by flatter it."""
+        self.confirmed = self.system.settle(self.best, CONFIRM)
+
     def back_to_baseline(self) -> str:
         """Return to the first design: followers that have not come back carry their history with them."""
         first = self.system.records[0]
         drift = self.system.returned(first.levels, first.seen, self.block)
         if drift.moved:
             raise Unsettled(f"back under the first policy followers do not do what they did then: {drift.because}")
+        far = self.misfit()
+        if far > MISFIT:
+            what = f"choices under the policies tried are {far:.2g} (L1, beyond noise) from any soft follower at rest"
+            if self.system.wary:
+                raise Unsettled(f"followers moved, and then rested where they carry their history: {what}")
+            self.notes.append(f"{what}: they like something else, or are not all alike")
         return "; followers came back to the first policy's behaviour"
 
     # --- what is known -------------------------------------------------------------------------------------------
@@ -312,6 +332,20 @@ class _Task:
         """The fitted follower's value."""
         return math.nan if self.tastes is None else float(self.tastes.values(self.game, self.levels.policy(levels)[None])[0])
 
+    def misfit(self) -> float:
+        """How far choices are from the fitted responses: L1 beyond noise, averaged over states and policies by visits; 0 without counts."""
+        if self.tastes is None or self.system.sees != "counts":
+            return 0.0
+        far = total = 0.0
+        for r in self.system.records:
+            counts, y = _counts(r), self.tastes.response(self.game, self.levels.policy(r.levels))
+            visits = counts.sum(1)
+            seen = visits > 0
+            noise = math.sqrt(2.0 / math.pi) * np.sqrt(y * (1.0 - y) / np.maximum(visits, 1.0)[:, None]).sum(1)
+            distance = np.abs(counts / np.maximum(visits, 1.0)[:, None] - y).sum(1) - noise
+            far, total = far + float((visits * distance)[seen].sum()), total + float(visits.sum())
+        return far / total
+
     def score(self, levels: Array) -> float:
         """The value by everything known: choices seen where there are any, the measured value, the model for the rest."""
         record = self.system.record(levels)
@@ -322,8 +356,6 @@ class _Task:
             counts, policy = _counts(record), self.levels.policy(levels)
             response = self.tastes.response(self.game, policy)
             completed = counts + COMPLETION * response
-            from stackopt.games.responses import leader_value
-
             return float(leader_value(self.game, policy, completed / completed.sum(-1, keepdims=True)))
         spread = self.model_variance()
         noise = self.error(levels) ** 2
@@ -356,8 +388,8 @@ class _Task:
             because,
             self.best,
             policy,
-            math.nan if lost else self.realised(self.best),
-            math.nan if lost else self.error(self.best),
+            math.nan if lost or self.confirmed is None else float(self.confirmed.value.mean()),
+            math.nan if lost or self.confirmed is None else float(self.system.noise.of_mean(self.confirmed.days)[0]),
             math.nan if lost else self.predicted(self.best),
             self.tastes,
             self.alignment(),

@@ -21,7 +21,7 @@ class Outcome(enum.StrEnum):
 
     SELECTED = "SELECTED"  # followers settled every time, came back to the baseline, and this policy did best where measured
     LIMIT = "LIMIT"  # the days ran out; the policy is the recommendation so far
-    NONSTATIONARY = "NONSTATIONARY"  # followers did not settle, or did not come back: no value is reported
+    NONSTATIONARY = "NONSTATIONARY"  # followers did not settle or carry their history: no value is reported
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,8 @@ class Learned:
         The policy as levels.
     policy : array [S, A]
     value : float
-        The leader's realised value: the mean of the days measured. NaN if NONSTATIONARY.
+        The leader's realised value: the mean of days measured after the policy was chosen, so that choosing does not
+        flatter it. NaN if NONSTATIONARY, or if days ran out before.
     error : float
         One standard deviation of `value`, successive days taken as correlated. The interval is value ± 2 error, given
         that followers are stationary, which is tested and not proved.
@@ -100,8 +101,10 @@ class Learned:
             rows.append(("value", f"{number(self.value)} +- {number(2 * self.error, 2)} realised (two standard deviations), if followers stay as they are"))
         if self.tastes is not None and self.outcome is not Outcome.NONSTATIONARY:
             rows.append(("predicted", f"{number(self.predicted)} by the fitted follower (a model)"))
-            rows += [("alignment", f"{number(self.alignment, 2)}: cosine of the frozen-response gradient with the full one")] if math.isfinite(self.alignment) else []
-            rows += [("regret", f"{number(self.regret, 3)} on resampled models (heuristic, not a bound)")] if math.isfinite(self.regret) else []
+            if math.isfinite(self.alignment):
+                rows.append(("alignment", f"{number(self.alignment, 2)}: cosine of the frozen-response gradient with the full one"))
+            if math.isfinite(self.regret):
+                rows.append(("regret", f"{number(self.regret, 3)} on resampled models (heuristic, not a bound)"))
         moved = sum(d.moved for _, d in self.drifts)
         rows.append(("settling", f"{len(self.drifts)} tests, {moved} found movement and waited" if self.drifts else "not tested"))
         rows += [("note", n) for n in self.notes]

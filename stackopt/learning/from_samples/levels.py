@@ -72,7 +72,8 @@ class Levels:
         below, _ = self._between(levels)
         states = np.arange(len(below))
         slope = (by_policy[states, below + 1] - by_policy[states, below]) / np.diff(self.scale)[below]
-        return np.bincount(self.of_state, slope, self.size)
+        by_group: Array = np.bincount(self.of_state, slope, self.size).astype(float)
+        return by_group
 
     def _between(self, levels: Array) -> tuple[Any, Array]:
         """Of each state the action below its level (at most the last but one) and how far beyond it the level is, in [0, 1]."""
@@ -100,4 +101,5 @@ class Levels:
         """At most `count` policies at the ends of the scale, [count, G], all low first; evenly spread where there are more."""
         ends = np.array(list(itertools.product((self.low, self.high), repeat=min(self.size, 12))))
         ends = np.pad(ends, ((0, 0), (0, self.size - ends.shape[1])), constant_values=self.low)
-        return ends[np.unique(np.linspace(0, len(ends) - 1, min(count, len(ends))).astype(int))]
+        chosen: Array = ends[np.unique(np.linspace(0, len(ends) - 1, min(count, len(ends))).astype(int))]
+        return chosen
