@@ -21,6 +21,8 @@ from stackopt.solution import Status
 
 #: A slack below this is tight where alternatives are looked for.
 TOUCHING = 1e-9
+#: How many ends of climbs are kept.
+ENDS = 8
 
 
 class Climbing:
@@ -33,27 +35,28 @@ class Climbing:
         self.row = np.where(mpec.pair_row >= 0, first + mpec.pair_row, 0)
         self.on_row = mpec.pair_row >= 0
         self.visited = set[bytes]()
+        self.best = list[tuple[float, Flags]]()  # values and tight pairs of the best ends of a climb, best first
         self.solves = 0
 
     def from_multipliers(self, mu: Array, whole: Array, time_limit: float) -> float:
         """Climb from the piece of the followers' multipliers `mu` [M], integers at `whole` [I]; the value reached in `time_limit` seconds."""
-        best, until = np.inf, time.perf_counter() + time_limit
+        best, end, until = np.inf, None, time.perf_counter() + time_limit
         mpec, P = self.mpec, self.mpec.pairs
         for _ in range(200):
             tight = mu[:P] > SUPPORT * max(1e-300, np.abs(mu).max(initial=0.0))
             found = self._piece(tight, whole, until - time.perf_counter())
-            if found is None:
-                return best
-            z, value, gain = found
-            if value >= best - 1e-9 * (1.0 + abs(value)):
-                return best
-            best = value
+            if found is None or found[1] >= best - 1e-9 * (1.0 + abs(found[1])):
+                break
+            z, best, gain = found
+            end = tight
             self.incumbent.offer(np.concatenate([z, mu]))
             touching = mpec.slack(z) <= TOUCHING * (1.0 + np.abs(z).max(initial=0.0))
             following = self._alternative(tight & (gain > 1e-9), gain, touching, until)
             if following is None:
-                return best
+                break
             mu = following
+        if end is not None:
+            self.best = sorted([*self.best, (best, end)], key=lambda entry: entry[0])[:ENDS]
         return best
 
     def _piece(self, tight: Flags, whole: Array, time_limit: float) -> tuple[Array, float, Array] | None:

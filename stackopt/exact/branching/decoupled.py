@@ -37,8 +37,10 @@ ENTRIES = 300_000
 SPREAD = 0.7
 #: Penalty paths at the root.
 PATHS = 5
-#: Share of the work spent on looking for points.
-LOOKING = 0.25
+#: Share of the work spent on looking for points, with fewer pairs than MANY and with more (which are seldom proved).
+LOOKING, LOOKING_MORE, MANY = 0.25, 0.5, 150
+#: The same when nothing better was found in two thirds of the work, and this much more.
+STALE, PATIENCE = 0.1, 3000.0
 
 
 class Decoupled(Search):
@@ -67,7 +69,7 @@ class Decoupled(Search):
         self.descent = Descent(mpec, seed)
         self.probes = 0
         self.whole_set = root(mpec)
-        self.looked = 0.0
+        self.looked = self.improved = 0.0
 
     def examine(self, cell: Cell) -> Cell | None:
         """Close the cell or split it; see the module."""
@@ -135,19 +137,24 @@ class Decoupled(Search):
         return None
 
     def look_around(self, cell: Cell, x: Array, value: float, mu: Array) -> None:
-        """Look for points within a share of the work: from this cell's multipliers, along penalty paths, and around the incumbent."""
-        first = self.nodes == 1
-        if self.looked > LOOKING * self.work() and not first:
+        """Look for points within a share of the work: from this cell's multipliers, along penalty paths, and around the best ends of climbs."""
+        first, before, left = self.nodes == 1, self.work(), self.remaining()
+        stale = before > 3.0 * self.improved + PATIENCE
+        share = STALE if stale else LOOKING if self.mpec.pairs < MANY else LOOKING_MORE
+        if not first and self.looked > share * before:
             return
-        before, left = self.work(), self.remaining()
+        known = self.incumbent.value
         self.climbing.from_multipliers(mu, self.rounded(x), left)
         for i in range(PATHS if first else 1):
             self.climb_from(self.descent.run(cell, x, value, 0.0 if first and i == 0 else SPREAD, left))
-        for _ in range(2):
-            if self.incumbent.w is not None:
-                n, P = self.mpec.variables, self.mpec.pairs
-                self.climb_from(self.descent.around(self.whole_set, self.incumbent.w[n : n + P] > ZEROISH, SPREAD, left))
+        for i in range(max(PATHS, self.mpec.pairs // 12) if first else 4):
+            ends = self.climbing.best
+            if ends:
+                tight = ends[int(self.descent.generator.integers(len(ends))) if i % 2 else 0][1]  # the best, and any of them
+                self.climb_from(self.descent.around(self.whole_set, tight, SPREAD, left))
         self.looked += self.work() - before
+        if self.incumbent.value < known:
+            self.improved = self.work()
 
     def climb_from(self, end: tuple[Array, Array] | None) -> None:
         """Climb from the end of a path, if it has one."""

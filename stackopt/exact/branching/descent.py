@@ -43,7 +43,7 @@ class Descent:
         own = sparse.csr_array((side[bounds], (bounds, mpec.pair_column[bounds])), shape=(P, n))
         self.slopes = sparse.csr_array(pick @ mpec.follower_rows + own)  # of the slacks in the variables
         self.columns = np.arange(n)
-        self.random = np.random.default_rng(seed)
+        self.generator = np.random.default_rng(seed)
 
     @property
     def programs(self) -> int:
@@ -52,8 +52,8 @@ class Descent:
 
     def around(self, whole: Cell, tight: Flags, spread: float, time_limit: float) -> tuple[Array, Array] | None:
         """The end of a path that keeps a random share of the pairs `tight` [P] of a point tight: a neighbour of that point."""
-        share = self.random.uniform(*KEPT)
-        kept = tight & (self.random.random(len(tight)) < share)
+        share = self.generator.uniform(*KEPT)
+        kept = tight & (self.generator.random(len(tight)) < share)
         cell = Cell(np.where(kept, TIGHT, OPEN).astype(np.int8), whole.lower, whole.upper)
         if not self.relaxation.enter(cell, basis=False):
             return None
@@ -71,7 +71,7 @@ class Descent:
         if not self.relaxation.enter(cell, basis=False):
             return None
         self.multipliers.enter(cell.decisions)
-        weights = np.exp(spread * self.random.normal(size=P))
+        weights = np.exp(spread * self.generator.normal(size=P))
         first = None
         for _ in range(PATH):
             if self.multipliers.fit(z, np.maximum(mpec.slack(z), 0.0), time_limit) is not Status.OPTIMAL:
@@ -79,7 +79,7 @@ class Descent:
             gap, mu = self.multipliers.gap, self.multipliers.mu
             if first is None:
                 first = max(gap, 1e-9)
-                rho = 0.02 * (1.0 + abs(value)) / first * self.random.uniform(0.5, 2.0)
+                rho = 0.02 * (1.0 + abs(value)) / first * self.generator.uniform(0.5, 2.0)
             if gap <= CLOSED_GAP * (1.0 + first):
                 return z, mu
             self.relaxation.lp.costs(self.columns, mpec.linear[: mpec.variables] + rho * (self.slopes.T @ (weights * mu[:P])))
