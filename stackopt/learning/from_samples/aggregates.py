@@ -20,6 +20,8 @@ from stackopt.learning.oracles import day_visits, metered
 TASTE = 5.0
 #: Starting points for the temperature, relative to the guess.
 STARTS = (1.0, 0.3)
+#: The most evaluations of a fit; later ones start from the last.
+TRIALS = 20
 
 
 def expected(game: StackelbergGame, tastes: Tastes, policies: Array, meters: Array, steps: int) -> Array:
@@ -70,6 +72,6 @@ def fit_aggregates(
     if start is not None:
         w = (start.taste - start.taste[:, :1]) / start.temperature
         begins = [np.append(np.array([w[groups == g, 1:].mean(0) for g in range(G)]).ravel(), -np.log(start.temperature))]
-    found = min((least_squares(residuals, z, max_nfev=40, x_scale="jac") for z in begins), key=lambda f: float(f.cost))
+    found = min((least_squares(residuals, z, max_nfev=TRIALS, x_scale="jac") for z in begins), key=lambda f: float(f.cost))
     best = tastes(found.x)
     return Tastes(best.taste, best.temperature, contrast(game, policies) > 1e-8)
