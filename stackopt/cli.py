@@ -280,6 +280,7 @@ def models(
 def verify(
     instances: Annotated[int, typer.Option(min=1, metavar="N", help="Random games to examine.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the instances.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw predicted against measured, an SVG.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure every bound on random games: violations (0 expected), how often each applied, how tight it was."""
@@ -287,6 +288,12 @@ def verify(
 
     with watching() as report:
         result = run(instances, seed, report=report)
+        if plot is not None:
+            from stackopt.comparison.files import output
+            from stackopt.verification.drawing import bounds_figure
+            from stackopt.verification.sweep import sweep
+
+            told("wrote", str(output(plot, drawn(bounds_figure(sweep(seed=seed, report=report))))))
     typer.echo(result.json() if as_json else str(result))
     raise typer.Exit(CERTIFIED if result.good else NOT_CERTIFIED)
 
