@@ -81,6 +81,13 @@ class Attainment:
     def __init__(self, state: State, lower: Array, upper: Array, pieces: Pieces) -> None:
         self.state, self.form, self.pieces = state, state.form, pieces
         self.root = Cell(lower, upper)
+        rows = pieces.rays @ pieces.seen
+        lengths = np.maximum(np.sqrt((rows**2).sum(1)), 1e-12)
+        self.strict_rows = rows / lengths[:, None]
+        self.strict_sides = pieces.rest @ (pieces.rays / lengths[:, None]).T
+        with np.errstate(invalid="ignore"):
+            ends = np.where(self.strict_rows > 0, self.strict_rows * upper, np.where(self.strict_rows < 0, self.strict_rows * lower, 0.0))
+        self.most = ends.sum(1)
         self.limit: Limit | None = None
         self.bound = -np.inf
 
@@ -166,11 +173,11 @@ class Attainment:
         """Children by the first alternative of assignment `e` that holds."""
         pieces, form = self.pieces, self.form
         found, rest = list[Cell](), replace(cell, settled=cell.settled | {e})
-        for u in pieces.rays:
-            row, side = u @ pieces.seen, float(u @ pieces.rest[e])
-            length = float(np.linalg.norm(row))
-            found.append(replace(rest, rows=(*rest.rows, (row / length, side / length, True))))
-            rest = replace(rest, rows=(*rest.rows, (-row / length, -side / length, False)))
+        for row, side, most in zip(self.strict_rows, self.strict_sides[e].tolist(), self.most.tolist()):
+            if most <= side:  # nowhere in the box
+                continue
+            found.append(replace(rest, rows=(*rest.rows, (row, side, True))))
+            rest = replace(rest, rows=(*rest.rows, (-row, -side, False)))
         for v in pieces.vertices:
             row = v @ pieces.seen
             row[form.mine] -= form.d

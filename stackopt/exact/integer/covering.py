@@ -114,7 +114,8 @@ class CoveringInterdiction:
             z[form.mine] = reply.y
             if self.structure.rest.any() or not state.offer(z, reply):
                 state.complete(z, reply)
-            if state.value <= -reply.value + self.least_rest + 1e-7 * (1.0 + abs(reply.value)):
+            paid = -form.in_leader_units(reply.value)
+            if state.value <= paid + self.least_rest + 1e-7 * (1.0 + abs(paid)):
                 used = np.unique(self.structure.blocker[(reply.y > 1e-9) & (self.structure.blocker >= 0)])
                 self.exhausted = not len(used)
                 if not self.exhausted:

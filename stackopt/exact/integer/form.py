@@ -23,6 +23,8 @@ Mask = NDArray[np.bool_]
 OPTIMAL = 1e-7
 #: A row that holds the follower to its optimal value leaves this much room, relative to one plus the value.
 SLIGHT = 1e-11
+#: Objectives whose largest coefficient lies between these are left as they are.
+ORDINARY = (1e-2, 1e6)
 #: Rows are scaled to whole numbers by at most this.
 LARGEST_SCALE = 10_000
 #: Entries up to this are exact enough as floats for sums of them to be compared as whole numbers.
@@ -34,7 +36,7 @@ class Form:
     r"""min cost z over rows and bounds, where the columns `mine` of z minimise d y + x C y given the others.
 
     Followers that see nothing of each other are one follower that minimises the sum of their objectives: the sum is minimal
-    over the product of their sets if and only if each term is.
+    over the product of their sets if and only if each term is, whatever positive factors the terms have.
 
     Attributes
     ----------
@@ -42,12 +44,14 @@ class Form:
     sign : float
         -1 if the leader maximises; `cost` is then negated.
     cost : array [n]
+        Times `unit`.
     lower, upper : array [n]
     integer : bool array [n]
         Columns that must be whole.
     mine : int array [ny]
         The follower's columns.
     d : array [ny]
+        Times `follower_unit`.
     cross : sparse [n, ny] or None
         Products of others' columns with the follower's, in its objective.
     matrix : sparse [m, n]
@@ -57,6 +61,8 @@ class Form:
         The first of them belong to the follower.
     linking : int array
         Columns of others that the follower sees.
+    unit, follower_unit : float
+        Powers of two by which objectives were multiplied, exactly, so that tolerances fit their size; NaN if those of followers differ.
     """
 
     program: BilevelProgram
@@ -73,6 +79,8 @@ class Form:
     row_upper: Array
     follower_rows: int
     linking: Indices
+    unit: float = 1.0
+    follower_unit: float = 1.0
 
     def follower_cost(self, z: Array) -> Array:
         """The follower's costs [ny] when the others are at `z` [n]."""
@@ -80,7 +88,11 @@ class Form:
 
     def leader_value(self, value: float) -> float:
         """A value of `cost` in the leader's own sense, with its constant."""
-        return self.sign * value + self.program.leader.objective.constant
+        return self.sign * value / self.unit + self.program.leader.objective.constant
+
+    def in_leader_units(self, value: Any) -> Any:
+        """A follower's value or costs in the unit of `cost`."""
+        return value / self.follower_unit * self.unit
 
     def point(self, z: Array) -> Point:
         """The candidate at `z` [n]; whole columns rounded."""
@@ -132,13 +144,14 @@ def formed(program: BilevelProgram) -> Form:
 
     n = program.size
     mine = np.flatnonzero(program.owner >= 0)
-    costs, cross = np.zeros(n), None
+    costs, cross, units = np.zeros(n), None, set[float]()
     for k, level in enumerate(program.followers):
-        owned = program.owned(k)
-        costs[owned] = level.objective.sign * level.objective.linear[owned]
-        form = level.objective.quadratic
+        owned, form = program.owned(k), level.objective.quadratic
+        unit = power_of_two(np.concatenate([level.objective.linear[owned], [] if form is None else form.data]))
+        units.add(unit)
+        costs[owned] = unit * level.objective.sign * level.objective.linear[owned]
         if form is not None and form.nnz:
-            both = sparse.csr_array((form + form.T)[:n][:, :n]) * level.objective.sign
+            both = sparse.csr_array((form + form.T)[:n][:, :n]) * (unit * level.objective.sign)
             keep = sparse.diags_array(np.where(program.owner == k, 1.0, 0.0))
             rest = sparse.diags_array(np.where(program.owner == k, 0.0, 1.0))
             part = rest @ both @ keep
@@ -158,13 +171,21 @@ def formed(program: BilevelProgram) -> Form:
         seen[np.flatnonzero(np.diff(cross.indptr))] = True
     seen[mine] = False
     objective = program.leader.objective
+    unit = power_of_two(objective.linear)
+    follower_unit = units.pop() if len(units) == 1 else math.nan
     lower, upper = program.lower.copy(), program.upper.copy()
     lower[program.integer] = np.ceil(lower[program.integer] - 1e-9)
     upper[program.integer] = np.floor(upper[program.integer] + 1e-9)
     return Form(
-        program, objective.sign, objective.sign * objective.linear[:n], lower, upper, program.integer, mine, costs[mine], cross, matrix,
-        np.concatenate([rows.lower for rows in parts]), np.concatenate([rows.upper for rows in parts]), count, np.flatnonzero(seen),
+        program, objective.sign, objective.sign * unit * objective.linear[:n], lower, upper, program.integer, mine, costs[mine], cross, matrix,
+        np.concatenate([rows.lower for rows in parts]), np.concatenate([rows.upper for rows in parts]), count, np.flatnonzero(seen), unit, follower_unit,
     )
+
+
+def power_of_two(costs: Array) -> float:
+    """What brings the largest of `costs` near one, if it is far from that."""
+    largest = float(np.abs(costs).max(initial=0.0))
+    return 1.0 if largest == 0 or ORDINARY[0] <= largest <= ORDINARY[1] else 2.0 ** -round(math.log2(largest))
 
 
 def whole_scale(values: Array) -> int:
@@ -202,7 +223,7 @@ def objective_step(form: Form) -> float:
     used = form.cost != 0
     if (used & ~form.integer).any():
         return 0.0
-    return lattice_step(form.cost[used])
+    return lattice_step(form.cost[used] / form.unit) * form.unit
 
 
 def linking_box(form: Form, limit: Any = None) -> tuple[Array, Array] | None:

@@ -47,7 +47,8 @@ class Replies:
         self.seen: csr_array = sparse.csr_array(rows[:, form.linking])
         self.row_lower, self.row_upper = form.row_lower[: form.follower_rows], form.row_upper[: form.follower_rows]
         whole = form.integer[form.mine]
-        step = lattice_step(form.d) if form.cross is None and not (form.d != 0)[~whole].any() else 0.0
+        known = form.cross is None and np.isfinite(form.follower_unit) and not (form.d != 0)[~whole].any()
+        step = lattice_step(form.d / form.follower_unit) * form.follower_unit if known else 0.0
         self.step = step if np.isfinite(step) else 1.0
         self.mip = WarmMip(
             form.d, self.own, self.row_lower, self.row_upper, form.lower[form.mine], form.upper[form.mine], whole, step=self.step
@@ -73,5 +74,6 @@ class Replies:
         return self.known[key]
 
     def optimal(self, z: Array, reply: Reply) -> bool:
-        """Whether the follower's part of `z` is as good as its optimum."""
-        return float(self.form.follower_cost(z) @ z[self.form.mine]) <= reply.value + OPTIMAL * (1.0 + abs(reply.value))
+        """Whether the follower's part of `z` is as good as its optimum: to half a step where values have one."""
+        slack = OPTIMAL * (1.0 + abs(reply.value))
+        return float(self.form.follower_cost(z) @ z[self.form.mine]) <= reply.value + (min(slack, 0.5 * self.step) if self.step else slack)

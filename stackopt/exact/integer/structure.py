@@ -25,7 +25,7 @@ class Interdiction:
     blocker : int array [ny]
         The column of x that blocks item j; -1 if none does.
     prices : array [ny]
-        -d, what the follower maximises.
+        -d in the leader's unit, what the follower maximises.
     rest : array [ny]
         e, by which the leader's costs differ from the follower's prices; zero in a zero-sum program.
     leader_rows : int array
@@ -48,7 +48,10 @@ class Interdiction:
 def interdiction(form: Form) -> Interdiction | None:
     """The structure, or None if the program is not of this kind."""
     others = np.setdiff1d(np.arange(len(form.cost)), form.mine)
-    rest_of_cost = form.cost[form.mine] + form.d
+    if not np.isfinite(form.follower_unit):
+        return None
+    d = form.in_leader_units(form.d)
+    rest_of_cost = form.cost[form.mine] + d
     if form.cross is not None or np.count_nonzero(rest_of_cost) > DIFFERENT * len(form.mine):
         return None
     if not form.integer[others].all() or (form.lower[others] != 0).any() or (form.upper[others] != 1).any():
@@ -78,4 +81,4 @@ def interdiction(form: Form) -> Interdiction | None:
         blocker[j] = x
     if (blocker < 0).all():
         return None
-    return Interdiction(blocker, -form.d, rest_of_cost, leader_rows, np.array(rest, np.int64), packing)
+    return Interdiction(blocker, -d, rest_of_cost, leader_rows, np.array(rest, np.int64), packing)
