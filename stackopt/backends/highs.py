@@ -102,7 +102,7 @@ def solve_milp(
         begin = highspy.HighsSolution()
         begin.col_value = [float(v) for v in start]
         solver.setSolution(begin)
-    _run(solver)
+    run_interruptibly(solver)
     return _result(highspy, solver, milp, begun)
 
 
@@ -128,23 +128,28 @@ def _solver(highspy: Any, time_limit: float, presolve: bool, seed: int) -> Any:
     return solver
 
 
-def _run(solver: Any) -> None:
+def run_interruptibly(solver: Any) -> None:
     """Search in a thread, so that Ctrl-C is noticed at once: HiGHS is told to stop and the interrupt goes on to the caller."""
-    stopped = threading.Event()
+    stopped, ended = threading.Event(), threading.Event()
 
     def ask(event: Any) -> None:
         if stopped.is_set():
             event.interrupt()
 
+    def search() -> None:
+        try:
+            solver.run()
+        finally:
+            ended.set()
+
     solver.cbMipInterrupt += ask
-    search = threading.Thread(target=solver.run, daemon=True)
-    search.start()
+    threading.Thread(target=search, daemon=True).start()
     try:
-        while search.is_alive():
-            search.join(0.1)
+        while not ended.wait(0.1):  # not Thread.join: once interrupted, it takes the thread for ended
+            pass
     except BaseException:
         stopped.set()
-        search.join(5.0)
+        ended.wait(5.0)
         raise
 
 

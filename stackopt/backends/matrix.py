@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stackopt.backends.highs import run_interruptibly
 from stackopt.backends.warm import FEASIBILITY, linear_model, quiet
 from stackopt.solution import Status
 
@@ -164,7 +165,10 @@ def _solved(
         full.hessian_ = _hessian(highspy, hessian)
         model = full
     solver.passModel(model)
-    solver.run()
+    if whole:
+        run_interruptibly(solver)
+    else:
+        solver.run()
     status, because = _status(highspy, solver)
     if curved and solver.getModelStatus() == highspy.HighsModelStatus.kIterationLimit:
         return Solved(Status.FAILED, None, np.nan, -np.inf, None, None, f"the active-set method cycled for {iterations} iterations")
