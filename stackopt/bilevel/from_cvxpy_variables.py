@@ -22,8 +22,9 @@ def owners(
     Raises
     ------
     InvalidProgram
-        If a variable is decided by two players, or by nobody.
+        If a variable is decided by two players, or by nobody, or a follower's is in no problem.
     """
+    mentioned = {variable.id for problem in problems for variable in problem.variables()}
     claimed: dict[int, int] = {}
     listed = []
     for k, group in enumerate([list(leader_decides), *decided], -1):
@@ -33,6 +34,9 @@ def owners(
                 raise InvalidProgram("variable-owner", where=f"`{who}` has {type(variable).__name__} {str(variable)[:40]!r}", help="list whole variables")
             if claimed.setdefault(variable.id, k) != k:
                 raise InvalidProgram("variable-owner", where=f"`{variable.name()}` is listed for two players")
+            if k >= 0 and variable.id not in mentioned:
+                where = f"`{variable.name()}` is in `follower_decides`, but in no problem"
+                raise InvalidProgram("variable-owner", where=where, help="list the variables that the follower's problem has")
             listed.append(variable)
     leader = {v.id: v for v in problems[0].variables() if marked(v) is None and v.id not in claimed}
     leader |= {v.id: v for v in listed if claimed[v.id] < 0}

@@ -356,6 +356,8 @@ def test_a_variable_has_one_owner():
     assert attempt(follower_decides=[y, y + z]).startswith("`follower_decides` has AddExpression")
     assert so.from_cvxpy(leader=leader, follower=follower, follower_decides=[y], leader_decides=[z]).owner.tolist() == [-1, -1, 0]
     assert "`y` is in the problem of `follower`" in attempt(follower_decides=[])
+    slip = cp.Variable(name="y")  # of the same name, in no problem
+    assert attempt(follower_decides=[y, z, slip]) == "`y` is in `follower_decides`, but in no problem"
 
 
 def test_problems_and_what_is_decided_fit_together():
