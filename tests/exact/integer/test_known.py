@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from exact.integer.whole_programs import assignment, coupled, feasible_points, general, knapsack, moore_bard, yue
+from scipy import sparse
 
 import stackopt as so
 from stackopt.exact.integer import integer_followers
@@ -102,3 +103,34 @@ def test_structure_is_found_and_nodes_stay_few(search):
     assert first.stats == second.stats
     assert first.stats["nodes"] <= most
     assert np.array_equal(first.point.values, second.point.values)
+
+
+@pytest.mark.parametrize("leader_unit", [1.0, 1e-7, 4e8])
+@pytest.mark.parametrize("follower_unit", [1.0, 1e-7, 4e8])
+def test_units_of_the_objectives_change_nothing_else(leader_unit, follower_unit):
+    a, g = [[-25.0], [1.0], [2.0], [-2.0]], [[20.0], [2.0], [-1.0], [-10.0]]
+    program = moore_bard(leader_cost=([-leader_unit], [-10.0 * leader_unit]), follower_cost=[follower_unit], follower_rows=(a, g, [30.0, 10.0, 15.0, -15.0]))
+    for search in ("", *applicable(program)):
+        found = integer_followers(program, time_limit=20.0, search=search)
+        assert found.status is Status.OPTIMAL, search
+        assert found.point.values.tolist() == [2.0, 2.0], search
+        assert found.bound == pytest.approx(-22.0 * leader_unit, rel=1e-6), search
+
+
+def test_each_follower_has_its_own_unit():
+    """One follower counts in millionths and one in tens of millions; each is at its optimum."""
+    def level(k, unit):
+        cost = np.zeros(3)
+        cost[k] = unit
+        row = np.zeros((1, 3))
+        row[0, [0, k]] = -1.0, 1.0
+        return so.Level(f"f{k}", so.Objective("max", cost), so.Rows((f"room {k}",), sparse.csr_array(row), np.array([-np.inf]), np.array([1.0])))
+
+    empty = so.Rows((), sparse.csr_array((0, 3)), np.zeros(0), np.zeros(0))
+    program = so.BilevelProgram(
+        names=("x", "y1", "y2"), owner=np.array([-1, 0, 1]), lower=np.zeros(3), upper=np.array([3.0, 9.0, 9.0]), integer=np.ones(3, bool),
+        leader=so.Level("leader", so.Objective("min", np.array([-1.5, 1.0, 1.0])), empty), followers=(level(1, 3e-6), level(2, 5e7)), name="units",
+    )
+    found = integer_followers(program, time_limit=20.0)
+    assert found.point.values.tolist() == [0.0, 1.0, 1.0]
+    assert found.bound == pytest.approx(2.0)
