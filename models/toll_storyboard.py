@@ -13,7 +13,7 @@ then 8 - toll. Row (least) makes it infeasible below toll = 8/15, and the leader
 flow = 28/15, value 92/15. There (road) and (least) both hold with equality, so the multiplier of (road) is any number from 1/2 on.
 The cap excludes tolls between 10/7 and 3, where the follower sends more than 5: the leader's feasible set has a hole.
 
-Source: constructed for this package.
+Source: S. Dempe, Foundations of Bilevel Programming (Springer 2002), section 3.2; the names are ours.
 """
 
 from __future__ import annotations
