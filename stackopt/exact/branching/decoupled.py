@@ -35,8 +35,8 @@ STEPS = 12
 ENTRIES = 300_000
 #: Spread of the random weights of a penalty path.
 SPREAD = 0.7
-#: Penalty paths at the root.
-PATHS = 5
+#: Penalty paths at the root: one for so many pairs, two at least; around the ends of climbs, one for so many with MANY pairs.
+PER_PATH, PER_NEIGHBOUR = 36, 12
 #: Share of the work spent on looking for points, with fewer pairs than MANY and with more (which are seldom proved).
 LOOKING, LOOKING_MORE, MANY = 0.25, 0.5, 150
 #: The same when nothing better was found in two thirds of the work, and this much more.
@@ -143,11 +143,12 @@ class Decoupled(Search):
         share = STALE if stale else LOOKING if self.mpec.pairs < MANY else LOOKING_MORE
         if not first and self.looked > share * before:
             return
-        known = self.incumbent.value
+        known, P = self.incumbent.value, self.mpec.pairs
+        paths = max(2, P // PER_PATH)
         self.climbing.from_multipliers(mu, self.rounded(x), left)
-        for i in range(PATHS if first else 1):
+        for i in range(paths if first else 1):
             self.climb_from(self.descent.run(cell, x, value, 0.0 if first and i == 0 else SPREAD, left))
-        for i in range(max(PATHS, self.mpec.pairs // 12) if first else 4):
+        for i in range(4 if not first else P // PER_NEIGHBOUR if P >= MANY else paths):
             ends = self.climbing.best
             if ends:
                 tight = ends[int(self.descent.generator.integers(len(ends))) if i % 2 else 0][1]  # the best, and any of them
