@@ -199,7 +199,7 @@ def best_length(smoothness: float, size: int, value_error: float) -> float:
 
 
 def _some(samples: int, least: int) -> Assumption:
-    return Assumption(f"at least {least} samples of each", samples >= least, f"there are {samples}")
+    return Assumption("at least one sample of each" if least == 1 else f"at least {least} samples of each", samples >= least, f"there are {samples}")
 
 
 def _smooth(analytic: bool) -> Assumption:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import stackopt as so
+from benchmarks.tariff_truths import KNOWN, LEVELS, MENU, RATES, SETTING, days_to, gaps, load_meters, truth
 from stackopt.errors import InvalidMethod, NotCertified
 from stackopt.games.responses import follower_response
 from stackopt.learning.from_samples.aggregates import expected, fit_aggregates
@@ -16,7 +17,6 @@ from stackopt.learning.from_samples.semi_gradient import frozen_gradient, semi_g
 from stackopt.learning.from_samples.stationarity import Noise, compare
 from stackopt.learning.hypergradient import commitment_gradient
 from stackopt.learning.oracles import Asked, KnownModel, Observation, QLearners, SoftPopulation
-from tests.learning.tariff_truths import KNOWN, LEVELS, MENU, RATES, SETTING, days_to, gaps, load_meters, truth
 
 MANY = 20_000  # households, so that a day's value has a noise of about 1 %
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import stackopt as so
+from benchmarks.tariff_truths import KNOWN, MENU, load_meters, truth
 from stackopt.errors import InvalidMethod
 from stackopt.games.responses import follower_response
 from stackopt.learning.environment import EnvironmentOracle, SoftQFollower
 from stackopt.learning.from_samples.inverse import soft_values
 from stackopt.learning.oracles import Asked, KnownModel, QLearners, SoftPopulation, joined
-from tests.learning.tariff_truths import KNOWN, MENU, load_meters, truth
 
 SMALL = so.catalog.build("commitment_2x2")
 

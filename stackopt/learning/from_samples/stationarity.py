@@ -109,8 +109,8 @@ def compare(before: Observation, after: Observation, noise: Noise, *, origin: Ob
     Notes
     -----
     Choices: likelihood-ratio test of homogeneity by state, conditional on visits (chi-square, small cells pooled), and a
-    one-sided test along the direction of lag. Values and aggregates: Student tests of means, Bonferroni over figures, and
-    along the direction of lag.
+    one-sided test along the direction of lag; they decide alone where they are seen. Otherwise values and aggregates:
+    Student tests of means, Bonferroni over figures, and along the direction of lag.
     """
     from scipy.stats import chi2, norm, t
 
@@ -126,16 +126,13 @@ def compare(before: Observation, after: Observation, noise: Noise, *, origin: Ob
         towards = float(t.sf(_along(start, mean_before - mean_after, noise, before.days, after.days), freedom))
     distance = math.nan
     far = abs(change) > FAR_VALUE * max(abs(float(mean_before[0])), 1e-12)
-    if before.counts is not None and after.counts is not None:
-        one, two = before.counts.sum(0), after.counts.sum(0)
-        statistic, degrees, distance = _homogeneity(one, two)
-        by_choice = float(chi2.sf(statistic, degrees)) if degrees else 1.0
-        chance = min(1.0, 2.0 * min(chance, by_choice))
-        if 2.0 * by_choice <= chance:
-            because = f"choices by state: chi-square {statistic:.0f} with {degrees} degrees of freedom"
-            far = distance > FAR
+    if before.counts is not None and after.counts is not None:  # choices by state decide: values also move with what followers own
+        statistic, degrees, distance = _homogeneity(before.counts.sum(0), after.counts.sum(0))
+        chance = float(chi2.sf(statistic, degrees)) if degrees else 1.0
+        because = f"choices by state: chi-square {statistic:.0f} with {degrees} degrees of freedom"
+        far = distance > FAR
         if origin is not None and origin.counts is not None:
-            towards = float(norm.sf(_choices_along(origin.counts.sum(0), one, two)))
+            towards = float(norm.sf(_choices_along(origin.counts.sum(0), before.counts.sum(0), after.counts.sum(0))))
     moved = chance < LEVEL and (far or not returned)
     if not moved and towards < TOWARDS:
         moved, chance, because = True, towards, f"they still move from the policy before to this one (chance {towards:.2g})"

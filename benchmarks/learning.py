@@ -1,0 +1,139 @@
+"""Learning a tariff from behaviour: how many days to within 2 % of the best, and whether drifting followers are flagged.
+
+``python -m benchmarks.learning``: one line per learner, kind of followers and truth; ``--figure FILE`` draws the learning curves.
+The exact loss of every recommendation is computed here, by the truth, which no learner sees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.tariff_truths import KNOWN, RATES, SETTING, days_to, gaps, load_meters, truth
+from stackopt.learning.from_samples.learn import learn
+from stackopt.learning.from_samples.semi_gradient import semi_gradient
+from stackopt.learning.oracles import FollowerOracle, QLearners, SoftPopulation
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Learner, kind of followers, households, budget of days.
+CASES = (
+    ("counts", "settled", 200, 400),
+    ("counts", "settled", 20, 400),
+    ("aggregate", "settled", 20_000, 400),
+    ("aggregate", "settled", 200, 400),
+    ("value", "settled", 20_000, 300),
+    ("value", "settled", 200, 300),
+    ("frozen", "settled", 200, 300),
+    ("counts", "inertial", 200, 400),
+    ("aggregate", "inertial", 20_000, 400),
+    ("value", "inertial", 20_000, 400),
+    ("frozen", "inertial", 200, 400),
+    ("counts", "Q-learning", 200, 400),
+    ("aggregate", "Q-learning", 2_000, 400),
+    ("value", "Q-learning", 2_000, 300),
+    ("frozen", "Q-learning", 200, 300),
+)
+
+
+def followers(kind: str, households: int, seed: int) -> FollowerOracle:
+    """The household population of truth `seed`."""
+    game, tau = truth(seed)
+    rest: dict[str, Any] = {"steps_per_day": 4, "followers": households, "meters": load_meters(), "seed": seed}
+    make: dict[str, Callable[[], FollowerOracle]] = {
+        "settled": lambda: SoftPopulation(game, tau, **rest),
+        "inertial": lambda: SoftPopulation(game, tau, adaptation=0.1, **rest),
+        "Q-learning": lambda: QLearners(game, tau, rate=0.5, **rest),
+    }
+    return make[kind]()
+
+
+def one(learner: str, kind: str, households: int, days: int, seed: int) -> dict[str, Any]:
+    """One run: outcome, days to 2 %, final loss, and the curve."""
+    oracle, began = followers(kind, households, seed), time.process_time()
+    if learner == "frozen":
+        history: Any = semi_gradient(KNOWN, oracle, groups=SETTING["groups"], scale=RATES, days=days)
+        outcome, value, error = "-", np.nan, np.nan
+    else:
+        meters = load_meters() if learner == "aggregate" else None
+        found = learn(KNOWN, oracle, learner, days=days, meters=meters, seed=seed, **SETTING)  # type: ignore[arg-type]
+        history, outcome, value, error = found.history, str(found.outcome), found.value, found.error
+    losses = gaps(*truth(seed), [levels for _, levels in history])
+    return {
+        "outcome": outcome, "days to 2 %": days_to(history, losses), "final loss %": losses[-1], "value": value, "error": error,
+        "curve": (np.array([day for day, _ in history]), losses), "seconds": time.process_time() - began,
+    }  # fmt: skip
+
+
+def curves(results: dict[tuple[str, str, int, int], list[dict[str, Any]]]) -> Figure:
+    """Loss against days, one panel per kind of followers: the median over truths and the band from best to worst."""
+    from stackopt.comparison.drawing import COLOURS, DASHES, panels
+
+    kinds = ("settled", "inertial", "Q-learning")
+    figure, axes = panels(3, feature="learning curves", width=4.4, height=3.8)
+    order = ("counts", "aggregate", "value", "frozen")
+    for axis, kind in zip(axes, kinds, strict=True):
+        largest: dict[str, tuple[str, str, int, int]] = {}
+        for case in results:  # of each learner the case listed first
+            if case[1] == kind:
+                largest.setdefault(case[0], case)
+        for learner, case in largest.items():
+            grid = np.arange(0, case[3] + 1)
+            rows = np.array([_at(run["curve"], grid) for run in results[case]])
+            i = order.index(learner)
+            drawn = np.maximum(rows, 0.05)
+            label = {"frozen": "frozen response"}.get(learner, learner) + f", {case[2]:,} households"
+            flagged = sum(run["outcome"] == "NONSTATIONARY" for run in results[case])
+            label += f" ({flagged} of {len(rows)} flagged)" if flagged else ""
+            axis.plot(grid, np.median(drawn, 0), color=COLOURS[i], linestyle=DASHES[i], label=label)
+            axis.fill_between(grid, drawn.min(0), drawn.max(0), color=COLOURS[i], alpha=0.13, linewidth=0)
+        axis.axhline(2.0, color="#5b6670", linewidth=0.8)
+        axis.set(yscale="log", ylim=(0.04, 150), xlim=(0, max(case[3] for case in results if case[1] == kind)), xlabel="days")
+        axis.set_yticks([0.1, 1, 2, 10, 100], labels=["0.1", "1", "2", "10", "100"])
+        axis.minorticks_off()
+        axis.set_title(f"{kind} followers", loc="left", fontsize=10)
+        axis.legend(loc="upper right", fontsize=7.5, frameon=True, facecolor="white", framealpha=0.85, edgecolor="none")
+    axes[0].set_ylabel("loss of the recommendation, % (median and range)")
+    return figure
+
+
+def _at(curve: tuple[Any, Any], grid: Any) -> Any:
+    """A step curve on a grid of days."""
+    days, losses = curve
+    return losses[np.clip(np.searchsorted(days, grid, side="right") - 1, 0, len(losses) - 1)]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="kinds of followers or learners, comma-separated")
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
+    wanted = {word for word in options.only.split(",") if word}
+    results = {}
+    for case in CASES:
+        if wanted and not wanted & set(case[:2]):
+            continue
+        runs = [one(*case, seed) for seed in range(options.first_seed, options.first_seed + options.seeds)]
+        results[case] = runs
+        learner, kind, households, _ = case
+        reached = [run["days to 2 %"] for run in runs]
+        figures = {
+            "to 2 %": f"{sum(np.isfinite(reached))}/{len(runs)}",
+            "days": " ".join("-" if np.isinf(r) else f"{r:.0f}" for r in reached),
+            "final %": " ".join(f"{run['final loss %']:.1f}" for run in runs),
+            "outcomes": " ".join(run["outcome"][:3] for run in runs),
+            "cpu s": f"{np.mean([run['seconds'] for run in runs]):.1f}",
+        }
+        sys.stdout.write(f"{learner:9} {kind:10} {households:6}  " + "  ".join(f"{k}: {v}" for k, v in figures.items()) + "\n")
+        sys.stdout.flush()
+    if options.figure:
+        curves(results).savefig(options.figure, dpi=90, metadata={"Software": None})
