@@ -83,8 +83,8 @@ def _predicted(ax: Axes, readings: list[Reading], reference: str, number: int) -
     points = sorted({r.at for r in readings})
     applying = [[r.predicted for r in readings if r.at == at and r.applies] for at in points]
     medians = [max(float(np.median(values)), FLOOR) if values else np.nan for values in applying]
-    ends = ([max(float(f(values)), FLOOR) if values else np.nan for values in applying] for f in (np.min, np.max))
-    ax.fill_between(points, *ends, color=style["color"], alpha=0.10, linewidth=0)
+    least, most = ([max(float(f(values)), FLOOR) if values else np.nan for values in applying] for f in (np.min, np.max))
+    ax.fill_between(points, least, most, color=style["color"], alpha=0.10, linewidth=0)
     label = ("predicted, the first bound named" if number == 0 else "predicted, the second") + ": median where it applies"
     ax.plot(points, medians, label=label, **style)
     for at, values, median in zip(points, applying, medians):

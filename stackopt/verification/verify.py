@@ -23,6 +23,7 @@ from stackopt.verification import predictions as p
 from stackopt.verification import predictions_of_commitment as c
 from stackopt.verification import predictions_of_fixed_points as f
 from stackopt.verification import predictions_of_methods as m
+from stackopt.verification import predictions_of_routes as r
 from stackopt.verification.instances import instance
 
 SCHEMA = "stackopt.verification/1"
@@ -69,6 +70,9 @@ PREDICTIONS = (
     Prediction("E15", m.e15, 40),
     Prediction("E16", m.e16, 2),
     Prediction("E17", m.e17, 2),
+    Prediction("E28", r.e28, 50),
+    Prediction("E29", r.e29, 50),
+    Prediction("E30", r.e30, 20),
 )
 
 
@@ -203,7 +207,7 @@ class Verification:
 
 
 def verify(instances: int = 200, seed: int = 0, report: Report | None = None) -> Verification:
-    """Evaluate predictions E1 to E17 on random adversarial games.
+    """Evaluate predictions E1 to E17 and E28 to E30 on random adversarial games.
 
     Parameters
     ----------

@@ -40,6 +40,21 @@ def test_a_nan_or_too_large_a_measurement_is_a_violation():
     assert not replace(fine, measured=math.nan, predicted=math.nan, applies=False).violated
 
 
+def test_the_command_writes_the_figure(readings, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from typer.testing import CliRunner
+
+    from stackopt.cli import app
+    from stackopt.verification import sweep as module
+    from stackopt.verification import verify
+
+    monkeypatch.setattr(verify, "PREDICTIONS", verify.PREDICTIONS[:1])
+    monkeypatch.setattr(module, "sweep", lambda **settings: readings)
+    result = CliRunner().invoke(app, ["verify", "--instances", "1", "--plot", str(tmp_path / "bounds.svg")])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "bounds.svg").read_bytes().startswith(b"<?xml")
+
+
 def test_the_figure_draws_medians_counts_and_violations(readings):
     pytest.importorskip("matplotlib")
     figure = bounds_figure(readings)
