@@ -31,8 +31,35 @@ from stackopt.solution import Refusal, Report, Run
 Bounds = Mapping[str, float] | tuple[tuple[str, float], ...] | None
 
 
+class HandedOver:
+    """What methods have in common that hand one program to a solver."""
+
+    solver: str
+    time_limit: float
+
+    def __post_init__(self) -> None:
+        _check_time(self.time_limit)
+
+    @property
+    def name(self) -> str:
+        """How it is called in tables."""
+        raise NotImplementedError
+
+    def reformulate(self, problem: BilevelProgram) -> Reduction:
+        """The program, to be read, written or edited."""
+        raise NotImplementedError
+
+    def refuses(self, problem: Any) -> Refusal | None:
+        """Followers without optimality conditions, constants without a proof, and solvers that are absent or do not take the form."""
+        return refuses(problem, self.name, self.solver, self.reformulate)
+
+    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
+        """Search; see the class for what each status means."""
+        return run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
+
+
 @dataclass(frozen=True)
-class BigM:
+class BigM(HandedOver):
     """A mixed-integer program with constants that are proved, or declared.
 
     Parameters
@@ -107,17 +134,9 @@ class BigM:
                 raise
             return big_m(form, given, slacks=slacks, proved=multiplier_bounds(form, cutoff=known.claim))
 
-    def refuses(self, problem: Any) -> Refusal | None:
-        """Followers without optimality conditions, multipliers without a proved or given constant."""
-        return refuses(problem, self.name, self.solver, self.reformulate)
-
-    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
-        """Search; see the class for what each status means."""
-        return run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
-
 
 @dataclass(frozen=True)
-class StrongDuality:
+class StrongDuality(HandedOver):
     """Each follower's complementarity as one row of strong duality, where its products are exact in linear rows.
 
     Parameters
@@ -136,9 +155,6 @@ class StrongDuality:
     solver: str = "auto"
     time_limit: float = 60.0
 
-    def __post_init__(self) -> None:
-        _check_time(self.time_limit)
-
     @property
     def name(self) -> str:
         """How it is called in tables."""
@@ -154,17 +170,9 @@ class StrongDuality:
         """
         return strong_duality(kkt(problem))
 
-    def refuses(self, problem: Any) -> Refusal | None:
-        """Followers without optimality conditions, and products that are not exact in linear rows."""
-        return refuses(problem, self.name, self.solver, self.reformulate)
-
-    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
-        """Search; see the class for what each status means."""
-        return run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
-
 
 @dataclass(frozen=True)
-class Sos1:
+class Sos1(HandedOver):
     """Complementarity by SOS1 sets; needs no constant, and a solver that takes them.
 
     Parameters
@@ -178,9 +186,6 @@ class Sos1:
     solver: str = "scip"
     time_limit: float = 60.0
 
-    def __post_init__(self) -> None:
-        _check_time(self.time_limit)
-
     @property
     def name(self) -> str:
         """How it is called in tables."""
@@ -190,17 +195,9 @@ class Sos1:
         """The program, to be read, written or edited; raises Refused with ``kkt-form``."""
         return sos1(kkt(problem))
 
-    def refuses(self, problem: Any) -> Refusal | None:
-        """Followers without optimality conditions, and solvers that are absent or do not take SOS1 sets."""
-        return refuses(problem, self.name, self.solver, self.reformulate)
-
-    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
-        """Search; see the class for what each status means."""
-        return run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
-
 
 @dataclass(frozen=True)
-class Indicator:
+class Indicator(HandedOver):
     """Complementarity by implications ``tight = 1 -> slack <= 0``; needs no constant, and a solver that takes them.
 
     Parameters
@@ -214,9 +211,6 @@ class Indicator:
     solver: str = "scip"
     time_limit: float = 60.0
 
-    def __post_init__(self) -> None:
-        _check_time(self.time_limit)
-
     @property
     def name(self) -> str:
         """How it is called in tables."""
@@ -225,14 +219,6 @@ class Indicator:
     def reformulate(self, problem: BilevelProgram) -> Reduction:
         """The program, to be read, written or edited; raises Refused with ``kkt-form``."""
         return indicator(kkt(problem))
-
-    def refuses(self, problem: Any) -> Refusal | None:
-        """Followers without optimality conditions, and solvers that are absent or do not take implications."""
-        return refuses(problem, self.name, self.solver, self.reformulate)
-
-    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
-        """Search; see the class for what each status means."""
-        return run(problem, self.reformulate, self.solver, self.time_limit, seed, report)
 
 
 @dataclass(frozen=True)
