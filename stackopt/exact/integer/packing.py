@@ -9,8 +9,9 @@ because :math:`\hat y` without the items that x blocks stays in Y, which is down
 may be added anywhere, also from a packing that is optimal for prices :math:`p_j(1 - x_{k(j)})` at a fractional x. Adding items to
 :math:`\hat y` adds :math:`p_j(1 - x_{k(j)}) \ge 0` to the right-hand side, so maximal packings give the strongest cuts.
 
-Cuts come from the root's fractional points and from whole points; below the root there are many cheap nodes instead. A tree that
-is still open after `NODES` nodes is handed, with cuts and incumbent, to direction branching where that applies.
+Branching is by gains measured on both children of a column, then averaged. Cuts come from the root's fractional points and from whole
+points; below the root there are many cheap nodes instead. A tree that is still open after `NODES` nodes is handed, with cuts and
+incumbent, to direction branching where that applies.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from stackopt.solution import Status
 
 #: Rounds of cuts at the root.
 ROOT_ROUNDS = 120
+#: A column's gain is trusted after this many measurements; until then up to `PROBED` columns of a node are measured.
+RELIABLE, PROBED = 2, 8
 #: Nodes before direction branching takes over.
 NODES = 4_000
 
@@ -122,6 +125,7 @@ class PackingInterdiction:
                 self.gains[up, j] += (value - parent) / distance
                 self.times[up, j] += 1
             node = self.fixed(node, value, x)
+            self.probe(node, value, x)
             j = self.branch_on(x)
             zero, one = node[1].copy(), node[0].copy()
             zero[j], one[j] = 0.0, 1.0
@@ -212,6 +216,25 @@ class PackingInterdiction:
         used = np.flatnonzero(row)
         self.lp.add_row(used, row[used], float(worth.sum()), np.inf)
         self.state.cuts += 1
+
+    def probe(self, node: Node, value: float, x: Array) -> None:
+        """Solve both children of the most fractional columns whose gains are not known well."""
+        inside = np.flatnonzero((x > WHOLE) & (x < 1 - WHOLE))
+        unsure = inside[self.times[:, inside].min(0) < RELIABLE]
+        if not len(unsure):
+            return
+        solver, basis = self.lp.solver, self.lp.basis()
+        for j in unsure[np.argsort(np.abs(x[unsure] - 0.5), kind="stable")][:PROBED].tolist():
+            for up in (0, 1):
+                if self.times[up, j] >= RELIABLE:
+                    continue
+                solver.changeColBounds(j, float(up), float(up))
+                status = self.lp.solve()
+                gain = self.lp.value - value if status is Status.OPTIMAL else self.upper - value if np.isfinite(self.upper) else 0.0
+                self.gains[up, j] += max(gain, 0.0) / (1.0 - x[j] if up else x[j])
+                self.times[up, j] += 1
+            solver.changeColBounds(j, float(node[0][j]), float(node[1][j]))
+            self.lp.restore(basis)
 
     def branch_on(self, x: Array) -> int:
         """The fractional column with the largest product of expected gains."""
