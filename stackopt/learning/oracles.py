@@ -88,7 +88,7 @@ class KnownModel:
     """
 
     def __init__(self, game: StackelbergGame, temperature: float, *, followers: int = 200, steps_per_day: int = 1, meters: Array | None = None) -> None:
-        self.game, self.temperature = game, temperature
+        self.game, self.temperature = _dense(game), temperature
         self.followers, self.steps = followers, steps_per_day
         self._meters = _meters(game, meters)
 
@@ -137,7 +137,7 @@ class SoftPopulation:
     ) -> None:
         if not 0.0 < adaptation <= 1.0:
             raise InvalidMethod("setting", name="adaptation", law="in (0, 1]", got=repr(adaptation))
-        S, _, B = game.shape
+        S, _, B = _dense(game).shape
         self.game, self.temperature, self.adaptation = game, temperature, adaptation
         self.followers, self.steps = followers, steps_per_day
         self.policy: Array = np.full((S, B), 1.0 / B)  # what they play now: for tests, a learner does not see it
@@ -196,7 +196,7 @@ class QLearners:
     ) -> None:
         if not 0.0 < rate <= 1.0:
             raise InvalidMethod("setting", name="rate", law="in (0, 1]", got=repr(rate))
-        S, _, B = game.shape
+        S, _, B = _dense(game).shape
         self.game, self.temperature, self.rate = game, temperature, rate
         self.followers, self.steps = followers, steps_per_day
         q = np.zeros((S, B)) if start is None else follower_response(game, start, temperature).optimum.action_values
@@ -256,6 +256,12 @@ def day_visits(game: StackelbergGame, leader_policy: Array, follower_policy: Arr
 def metered(meters: Array | None, counts: Array, followers: float) -> Array | None:
     """Counts [..., S, B] and meters [S, B, M] to means per follower, [..., M]."""
     return None if meters is None else np.einsum("...sb,sbm->...m", counts, meters) / followers
+
+
+def _dense(game: StackelbergGame) -> StackelbergGame:
+    if game.batch or game.sparse:
+        raise InvalidMethod("setting", name="game", law="a single dense game", got="a batch" if game.batch else "a sparse game")
+    return game
 
 
 def _meters(game: StackelbergGame, meters: Array | None) -> Array | None:

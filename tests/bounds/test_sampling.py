@@ -79,7 +79,7 @@ def test_the_a_priori_bound_asks_for_absurdly_many_samples():
     [
         (sampling.action_value_error(1.0, 0.9, 3, 2, 10, 0.0), "probability"),
         (sampling.action_value_error(1.0, 0.9, 3, 2, 10, 0.1, independent=False), "independent"),
-        (sampling.action_value_error(1.0, 0.9, 3, 2, 0, 0.1), "samples"),
+        (sampling.action_value_error(1.0, 0.9, 3, 2, 0, 0.1), "one sample"),
         (sampling.action_value_error_measured(np.zeros((1, 1)), 0.9, np.zeros((1, 1)), np.zeros(1), np.zeros((1, 1, 1), int), 0.1), "samples"),
         (sampling.action_value_error_measured(np.zeros((1, 1)), 0.9, np.zeros((1, 1)), np.zeros(1), np.zeros((1, 1, 9), int), 0.1, second_batch=False), "second"),
         (sampling.choice_frequency_error(np.array([5.0]), 2, 1.5), "probability"),
@@ -87,7 +87,7 @@ def test_the_a_priori_bound_asks_for_absurdly_many_samples():
         (sampling.two_point_bias(1.0, 0.1, 2, analytic=False), "derived"),
         (sampling.gaussian_bias(1.0, 0.1, 2, analytic=False), "derived"),
         (sampling.two_point_second_moment(1.0, 2, analytic=False), "derived"),
-        (sampling.reward_radius(0.0, 1.0, 2, 2, 0, 0.1), "samples"),
+        (sampling.reward_radius(0.0, 1.0, 2, 2, 0, 0.1), "one sample"),
     ],
 )
 def test_guards(bound, word):

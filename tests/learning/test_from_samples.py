@@ -331,6 +331,16 @@ def test_settings(change, name):
         learn(KNOWN, KnownModel(game, tau), **{**SETTING, **change})
 
 
+def test_games_that_do_not_fit():
+    rows = np.zeros((2, 2, 1, 2))
+    batch = so.StackelbergGame(rows, rows, so.stay, discount=0.5)
+    for wrong in (batch, so.StackelbergGame(rows[0, :, :1], rows[0, :, :1], so.stay, discount=0.5)):
+        with pytest.raises(InvalidMethod, match="game"):
+            learn(wrong, Asked(lambda x, days: {"value": np.ones(days)}), "value")
+    with pytest.raises(InvalidMethod, match="dense"):
+        SoftPopulation(batch, 0.1)
+
+
 def test_an_oracle_that_does_not_count_is_refused():
     with pytest.raises(InvalidMethod, match=r"\[oracle\].*counts"):
         learn(KNOWN, Asked(lambda x, days: {"value": np.ones(days)}), "counts", **SETTING)

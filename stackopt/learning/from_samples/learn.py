@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -22,13 +22,13 @@ from stackopt.games.responses import leader_value
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.learning.from_samples.aggregates import fit_aggregates
 from stackopt.learning.from_samples.estimators import sphere_direction
-from stackopt.learning.from_samples.inverse import Tastes, fit, soft_values
+from stackopt.learning.from_samples.inverse import Tastes, fit
+from stackopt.learning.from_samples.judgement import alignment, misfit, resampled_regret
 from stackopt.learning.from_samples.learned import Learned, Outcome
 from stackopt.learning.from_samples.levels import Levels
 from stackopt.learning.from_samples.stationarity import FAR_VALUE, figures
 from stackopt.learning.from_samples.system import LONGER as LONGER_BLOCK
 from stackopt.learning.from_samples.system import OutOfDays, Record, Sees, System, Unsettled
-from stackopt.learning.hypergradient import commitment_gradient
 from stackopt.learning.oracles import FollowerOracle, Observation
 from stackopt.solution import Progress, Report
 
@@ -129,6 +129,16 @@ def learn(
     What can be promised: the realised value within its interval, if followers are stationary (tested, not proved); the
     best of the whole menu only asymptotically, if followers are soft-rational at equilibrium; nothing against followers
     that never settle.
+
+    Examples
+    --------
+    >>> import stackopt as so
+    >>> from stackopt.learning.from_samples.learn import learn
+    >>> from stackopt.learning.oracles import SoftPopulation
+    >>> game = so.catalog.build("commitment_2x2")
+    >>> found = learn(game, SoftPopulation(game, temperature=0.3, followers=500), "counts")
+    >>> print(found.outcome, found.levels, abs(found.value - 2.93) < 4 * found.error)
+    SELECTED [1.] True
     """
     if observe not in get_args(Sees):
         raise InvalidMethod("setting", name="observe", law="'counts', 'aggregate' or 'value'", got=repr(observe))
@@ -140,6 +150,8 @@ def learn(
     if observe == "aggregate" and meters is None:
         raise InvalidMethod("setting", name="meters", law="an array [S, B, M] when observe='aggregate'", got="None")
     levels = Levels(game, groups, scale)
+    if len(levels.menu) < 2:
+        raise InvalidMethod("setting", name="game", law="one with at least two leader actions", got="one")
     kept = min(days // 3, 2 + 6 * LONGER_BLOCK * block + 2 * CONFIRM)
     system = System(oracle, levels, observe, days - kept, patience, block)
     guess = guess or max(float(np.ptp(game.follower_reward)) / 50.0, 1e-9)
@@ -276,7 +288,9 @@ class _Task:
         drift = self.system.returned(first.levels, first.seen, self.block)
         if drift.moved:
             raise Unsettled(f"back under the first policy followers do not do what they did then: {drift.because}")
-        far = self.misfit()
+        far = 0.0
+        if self.system.sees == "counts" and self.tastes is not None:
+            far = misfit(self.game, self.tastes, *self.choices())
         if far > MISFIT:
             what = f"choices under the policies tried are {far:.2g} (L1, beyond noise) from any soft follower at rest"
             if self.system.wary:
@@ -286,16 +300,21 @@ class _Task:
 
     # --- what is known -------------------------------------------------------------------------------------------
 
-    def refit(self, resampled: Any = None) -> None:
-        """Fit a follower to everything seen."""
+    def choices(self) -> tuple[Array, Array]:
+        """The policies tried [D, S, A] and the choices seen under each [D, S, B]."""
         records = self.system.records
-        policies = self.levels.policy(np.array([r.levels for r in records]))
+        return self.levels.policy(np.array([r.levels for r in records])), np.array([_counts(r) for r in records])
+
+    def refit(self) -> None:
+        """Fit a follower to everything seen."""
         groups = self.levels.of_state
         if self.system.sees == "counts":
-            counts = np.array([_counts(r) for r in records])
+            policies, counts = self.choices()
             self.tastes = fit(self.game, policies, counts, groups, self.guess, self.tastes)
         else:
             assert self.meters is not None
+            records = self.system.records
+            policies = self.levels.policy(np.array([r.levels for r in records]))
             means = np.array([figures(r.seen).mean(0) for r in records])
             errors = np.array([self.system.noise.of_mean(r.seen.days) for r in records])
             floor = 1e-3 * np.maximum(np.abs(means).max(0), 1e-12)  # a small model cannot explain more
@@ -332,20 +351,6 @@ class _Task:
         """The fitted follower's value."""
         return math.nan if self.tastes is None else float(self.tastes.values(self.game, self.levels.policy(levels)[None])[0])
 
-    def misfit(self) -> float:
-        """How far choices are from the fitted responses: L1 beyond noise, averaged over states and policies by visits; 0 without counts."""
-        if self.tastes is None or self.system.sees != "counts":
-            return 0.0
-        far = total = 0.0
-        for r in self.system.records:
-            counts, y = _counts(r), self.tastes.response(self.game, self.levels.policy(r.levels))
-            visits = counts.sum(1)
-            seen = visits > 0
-            noise = math.sqrt(2.0 / math.pi) * np.sqrt(y * (1.0 - y) / np.maximum(visits, 1.0)[:, None]).sum(1)
-            distance = np.abs(counts / np.maximum(visits, 1.0)[:, None] - y).sum(1) - noise
-            far, total = far + float((visits * distance)[seen].sum()), total + float(visits.sum())
-        return far / total
-
     def score(self, levels: Array) -> float:
         """The value by everything known: choices seen where there are any, the measured value, the model for the rest."""
         record = self.system.record(levels)
@@ -375,6 +380,9 @@ class _Task:
         policy = self.levels.policy(self.best)
         lost = outcome is Outcome.NONSTATIONARY
         bounds: list[Bound] = []
+        regret = math.nan
+        if resamples and self.tastes is not None and self.system.sees == "counts":
+            regret = resampled_regret(self.game, self.tastes, self.levels, self.best, self.choices(), self.guess, resamples, self.rng)
         record = self.system.record(self.best)
         if record is not None and record.seen.counts is not None:
             bounds.append(choice_frequency_error(_counts(record).sum(1), self.game.shape[2], 0.05, independent=not lost))
@@ -392,42 +400,14 @@ class _Task:
             math.nan if lost or self.confirmed is None else float(self.system.noise.of_mean(self.confirmed.days)[0]),
             math.nan if lost else self.predicted(self.best),
             self.tastes,
-            self.alignment(),
-            self.regret(resamples),
+            math.nan if self.tastes is None else alignment(self.game, self.tastes, self.levels, self.best),
+            regret,
             self.system.days,
             tuple(self.history),
             tuple(self.system.drifts),
             tuple(bounds),
             tuple(notes),
         )
-
-    def alignment(self) -> float:
-        """The cosine between the frozen and the full gradient along the levels, on the fitted follower."""
-        if self.tastes is None:
-            return math.nan
-        g = commitment_gradient(self.tastes.game(self.game), self.levels.policy(self.best), self.tastes.temperature)
-        frozen, full = (self.levels.gradient(self.best, part) for part in (g.direct, g.direct + g.response))
-        length = float(np.linalg.norm(frozen) * np.linalg.norm(full))
-        return float(frozen @ full) / length if length > 0 else math.nan
-
-    def regret(self, resamples: int) -> float:
-        """The largest regret over refits to resampled counts."""
-        if not resamples or self.tastes is None or self.system.sees != "counts":
-            return math.nan
-        menu = self.levels.policy(self.levels.menu)
-        policies = self.levels.policy(np.array([r.levels for r in self.system.records]))
-        worst = 0.0
-        for _ in range(resamples):
-            counts = []
-            for r in self.system.records:
-                seen = _counts(r)
-                total = seen.sum(1)
-                rates = np.where(total[:, None] > 0, seen / np.maximum(total, 1)[:, None], 1.0 / seen.shape[1])
-                counts.append(self.rng.multinomial(np.rint(total).astype(int), rates))
-            tastes = fit(self.game, policies, np.array(counts, float), self.levels.of_state, self.guess, self.tastes)
-            values = soft_values(tastes.game(self.game), np.concatenate([menu, self.levels.policy(self.best)[None]]), tastes.temperature)
-            worst = max(worst, float(values.max() - values[-1]))
-        return worst
 
 
 def _counts(record: Record) -> Array:
