@@ -3,7 +3,7 @@
 FOLDER holds pairs of MPS and AUX files and an ``index.csv`` with a line for each: its name, its optimum and the seconds that MibS took on
 one thread. Those seconds were measured before, on another day if not on another machine: the ratios are read with that in mind. Each
 instance runs in a fresh process with one thread; reading the files, the certificate and the look at ties are counted, importing Python
-packages is not; ``search_s`` is the search alone. The folder can also be named by the environment variable STACKOPT_MIBS_INSTANCES.
+packages is not; ``search_s`` is the search alone, ``processor`` counts seconds that a loaded machine stretches less. The folder can also be named by the environment variable STACKOPT_MIBS_INSTANCES.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         closed = [row for row in of if row["mibs_closed"]]
         logs = [math.log(row["ours/mibs"]) for row in closed]
         searches = [math.log(max(row["search_s"], 1e-4) / max(row["mibs_s"], 0.005)) for row in closed]
+        cpu = [math.log(max(row["cpu_s"], 1e-4) / max(row["mibs_s"], 0.005)) for row in closed if row["cpu_s"] > 0]
         found.append(
             {
                 "family": name,
@@ -104,6 +105,7 @@ def means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "wrong": sum(row["verdict"] == "wrong" for row in of),
                 "closed_by_mibs": len(closed),
                 "ours/mibs": math.exp(sum(logs) / len(logs)) if logs else math.nan,
+                "processor/mibs": math.exp(sum(cpu) / len(cpu)) if cpu else math.nan,
                 "search/mibs": math.exp(sum(searches) / len(searches)) if searches else math.nan,
                 "slowest_s": max((row["seconds"] for row in of), default=math.nan),
             }
