@@ -3,7 +3,8 @@
 FOLDER holds pairs of MPS and AUX files and an ``index.csv`` with a line for each: its name, its optimum and the seconds that MibS took on
 one thread. Those seconds were measured before, on another day if not on another machine: the ratios are read with that in mind. Each
 instance runs in a fresh process with one thread; reading the files, the certificate and the look at ties are counted, importing Python
-packages is not; ``search_s`` is the search alone, ``processor`` counts seconds that a loaded machine stretches less. The folder can also be named by the environment variable STACKOPT_MIBS_INSTANCES.
+packages is not; ``search_s`` is the search alone, and a loaded machine stretches processor seconds less. The folder can also be named by
+the environment variable STACKOPT_MIBS_INSTANCES.
 """
 
 from __future__ import annotations
