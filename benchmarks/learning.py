@@ -7,6 +7,7 @@ The exact loss of every recommendation is computed here, by the truth, which no 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -73,34 +74,31 @@ def one(learner: str, kind: str, households: int, days: int, seed: int) -> dict[
 
 
 def curves(results: dict[tuple[str, str, int, int], list[dict[str, Any]]]) -> Figure:
-    """Loss against days, one panel per kind of followers: the median over truths and the band from best to worst."""
-    from stackopt.comparison.drawing import COLOURS, DASHES, panels
+    """Loss against days, a row per kind of followers and a column per learner: every truth, their median and their range."""
+    from stackopt.comparison.drawing import COLOURS, SOFT, panels
 
-    kinds = ("settled", "inertial", "Q-learning")
-    figure, axes = panels(3, feature="learning curves", width=4.4, height=3.8)
-    order = ("counts", "aggregate", "value", "frozen")
-    for axis, kind in zip(axes, kinds, strict=True):
-        largest: dict[str, tuple[str, str, int, int]] = {}
-        for case in results:  # of each learner the case listed first
-            if case[1] == kind:
-                largest.setdefault(case[0], case)
-        for learner, case in largest.items():
-            grid = np.arange(0, case[3] + 1)
-            rows = np.array([_at(run["curve"], grid) for run in results[case]])
-            i = order.index(learner)
-            drawn = np.maximum(rows, 0.05)
-            label = {"frozen": "frozen response"}.get(learner, learner) + f", {case[2]:,} households"
-            flagged = sum(run["outcome"] == "NONSTATIONARY" for run in results[case])
-            label += f" ({flagged} of {len(rows)} flagged)" if flagged else ""
-            axis.plot(grid, np.median(drawn, 0), color=COLOURS[i], linestyle=DASHES[i], label=label)
-            axis.fill_between(grid, drawn.min(0), drawn.max(0), color=COLOURS[i], alpha=0.13, linewidth=0)
-        axis.axhline(2.0, color="#5b6670", linewidth=0.8)
-        axis.set(yscale="log", ylim=(0.04, 150), xlim=(0, max(case[3] for case in results if case[1] == kind)), xlabel="days")
-        axis.set_yticks([0.1, 1, 2, 10, 100], labels=["0.1", "1", "2", "10", "100"])
+    kinds, learners = ("settled", "inertial", "Q-learning"), ("counts", "aggregate", "value", "frozen")
+    figure, axes = panels(4, 3, feature="learning curves", width=2.7, height=2.1)
+    for axis, (kind, learner) in zip(axes, itertools.product(kinds, learners), strict=True):
+        case = next(case for case in results if case[:2] == (learner, kind))  # the one listed first
+        grid = np.arange(0, case[3] + 1)
+        rows = np.maximum([_at(run["curve"], grid) for run in results[case]], 0.0)
+        colour = COLOURS[learners.index(learner)]
+        axis.fill_between(grid, rows.min(0), rows.max(0), color=colour, alpha=0.14, linewidth=0)
+        axis.plot(grid, rows.T, color=colour, linewidth=0.6, alpha=0.8)
+        axis.plot(grid, np.median(rows, 0), color=colour, linewidth=2.2)
+        axis.axhline(2.0, color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
+        axis.set_yscale("symlog", linthresh=2.0)
+        axis.set(ylim=(-0.08, 60), xlim=(0, 400))
+        axis.set_yticks([0, 1, 2, 10, 50], labels=["0", "1", "2", "10", "50"])
         axis.minorticks_off()
-        axis.set_title(f"{kind} followers", loc="left", fontsize=10)
-        axis.legend(loc="upper right", fontsize=7.5, frameon=True, facecolor="white", framealpha=0.85, edgecolor="none")
-    axes[0].set_ylabel("loss of the recommendation, % (median and range)")
+        flagged = sum(run["outcome"] == "NONSTATIONARY" for run in results[case])
+        says = f"{case[2]:,} households" + (f"; {flagged} of {len(rows)} flagged" if learner != "frozen" else "")
+        axis.set_title(f"{ {'frozen': 'frozen response'}.get(learner, learner) }, {kind}\n{says}", loc="left", fontsize=8.5)
+        if learner == learners[0]:
+            axis.set_ylabel("loss, %")
+        if kind == kinds[-1]:
+            axis.set_xlabel("days")
     return figure
 
 

@@ -74,14 +74,19 @@ def test_the_a_priori_bound_asks_for_absurdly_many_samples():
     assert sampling.action_value_error(40.0, 0.95, 24, 3, needed - 1, 0.05).value > 0.002
 
 
+def measured_of_one(samples, **rest):
+    zero = np.zeros((1, 1))
+    return sampling.action_value_error_measured(zero, 0.9, zero, np.zeros(1), np.zeros((1, 1, samples), int), 0.1, **rest)
+
+
 @pytest.mark.parametrize(
     ("bound", "word"),
     [
         (sampling.action_value_error(1.0, 0.9, 3, 2, 10, 0.0), "probability"),
         (sampling.action_value_error(1.0, 0.9, 3, 2, 10, 0.1, independent=False), "independent"),
         (sampling.action_value_error(1.0, 0.9, 3, 2, 0, 0.1), "one sample"),
-        (sampling.action_value_error_measured(np.zeros((1, 1)), 0.9, np.zeros((1, 1)), np.zeros(1), np.zeros((1, 1, 1), int), 0.1), "samples"),
-        (sampling.action_value_error_measured(np.zeros((1, 1)), 0.9, np.zeros((1, 1)), np.zeros(1), np.zeros((1, 1, 9), int), 0.1, second_batch=False), "second"),
+        (measured_of_one(samples=1), "samples"),
+        (measured_of_one(samples=9, second_batch=False), "second"),
         (sampling.choice_frequency_error(np.array([5.0]), 2, 1.5), "probability"),
         (sampling.choice_frequency_error(np.array([5.0]), 2, 0.1, independent=False), "independent"),
         (sampling.two_point_bias(1.0, 0.1, 2, analytic=False), "derived"),
