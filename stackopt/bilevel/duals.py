@@ -160,7 +160,7 @@ def dual(program: BilevelProgram, values: Array, follower: str, constraint: str)
     followers = tuple(_narrowed(program, level) for level in program.followers)
     asked = dataclasses.replace(program, multipliers=(symbol,), leader=_without_multipliers(program), followers=followers, ties="optimistic")
     units = asked.normalised()
-    face = dual_face(asked if units is None else units.program, values)
+    face = dual_face(asked, values) if units is None else dual_face(units.program, values / units.columns)
     weights = face.symbols.toarray()[0]
     size = 1.0 if units is None else float(units.multipliers[0])
     low, high = face.extreme(weights, 1.0) / size, face.extreme(weights, -1.0) / size

@@ -321,18 +321,16 @@ class BilevelProgram:
         return units.certificate(certify(units.program, units.forth(candidate)), self, candidate)
 
     def normalised(self) -> Any:
-        """The program in units of its objectives where they are tiny, with the way back; None where they are not."""
+        """The program in better units where its own are far out, with the way back; None where they are not."""
         from stackopt.bilevel.units import normalised
 
         return normalised(self)
 
     @property
     def unit(self) -> float:
-        """What counts as one unit of the leader's objective: 1, or its largest coefficient if that is less."""
-        from stackopt.bilevel.units import SMALL, unit
-
-        size = unit(self.leader.objective)
-        return size if size < SMALL else 1.0
+        """What counts as one unit of the leader's objective: 1, or less where its coefficients are tiny."""
+        units = self.normalised()
+        return 1.0 if units is None else 1.0 / float(units.leader)
 
     def summarize(self, candidate: Point, certificate: Certificate) -> tuple[tuple[str, str], ...]:
         """The rows that a printed solution shows about `candidate`."""

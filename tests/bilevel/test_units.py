@@ -92,3 +92,36 @@ def test_multipliers_are_in_the_followers_units():
         assert solution.value == pytest.approx(plain.value, rel=1e-5)
         assert solution["price"] == pytest.approx(1e-6 * plain["price"], rel=1e-5)
     assert normalised(toll()) is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_and_columns_in_other_units(seed):
+    """Columns, rows and objectives times random powers of ten: the same optimum, by methods that never see the scaling."""
+    rng = np.random.default_rng(seed)
+    nx, ny, m = 2, 2, 3
+    c, d, q = (rng.integers(-3, 4, k).astype(float) for k in (nx, ny, ny))
+    A, B, b = rng.integers(-3, 4, (m, nx)).astype(float), rng.integers(-3, 4, (m, ny)).astype(float), rng.integers(2, 7, m).astype(float)
+
+    def build(sx, sy, sr, f, g):
+        return so.BilevelProgram.from_matrices(
+            leader_cost=(g * c * sx, g * d * sy), follower_cost=f * q * sy, leader_bounds=(0, 3 / sx), follower_bounds=(0, 3 / sy),
+            follower_rows=(sr[:, None] * A * sx, sr[:, None] * B * sy, sr * b),
+        )
+
+    def power(k):
+        return 10.0 ** rng.integers(-5, 6, k)
+
+    plain = so.solve(build(np.ones(nx), np.ones(ny), np.ones(m), 1.0, 1.0))
+    g = float(power(1)[0])
+    odd = build(power(nx), power(ny), power(m), float(power(1)[0]), g)
+    for method in (so.Exact(), so.Enumeration()):
+        solution = so.solve(odd, method)
+        assert solution.status == plain.status, solution
+        if plain.certified:
+            assert solution.certified, solution.certificate
+            assert solution.value == pytest.approx(g * plain.value, abs=1e-5 * g)
+
+
+def test_ordinary_programs_are_left_alone():
+    assert normalised(toll()) is None
+    assert normalised(duopoly()) is None
