@@ -1,6 +1,6 @@
 """The command line: ``stackopt compare``, ``solve``, ``models``, ``verify``, ``report``, ``demo``, ``doctor``.
 
-Exit codes: 0 certified, 1 not certified or a bound violated, 2 usage and bad input, 3 proved infeasible or unbounded,
+Exit codes: 0 certified, 1 not certified or a bound violated, 2 usage and bad input, 3 proved infeasible, unbounded or not attained,
 4 refused (the method does not solve this problem), 130 interrupted. Results go to standard output, everything else to
 standard error. For `compare` and `report`, 1 means a violated bound, a failed cell, or nothing certified; a limit or a
 refusal beside certified answers is a row of the table.
@@ -50,7 +50,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Leader-follower (Stackelberg) problems: exact and approximate answers, one examination for both.",
-    epilog="Exit codes: 0 certified, 1 not certified or a bound violated, 2 usage, 3 infeasible or unbounded, 4 refused.",
+    epilog="Exit codes: 0 certified, 1 not certified or a bound violated, 2 usage, 3 infeasible, unbounded or not attained, 4 refused.",
 )
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter of a model; repeatable.")]
@@ -190,7 +190,7 @@ def solve(
     typer.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else str(solution))
     if policies is not None and not as_json:
         told("wrote", str(policies))
-    if solution.status in ("INFEASIBLE", "UNBOUNDED"):
+    if solution.status in ("INFEASIBLE", "UNBOUNDED", "NOT ATTAINED"):
         raise typer.Exit(INFEASIBLE)
     raise typer.Exit(CERTIFIED if solution.certified else NOT_CERTIFIED)
 

@@ -32,6 +32,7 @@ class Status(enum.StrEnum):
     LIMIT = "LIMIT"  # iterations, time or nodes ran out
     INFEASIBLE = "INFEASIBLE"
     UNBOUNDED = "UNBOUNDED"
+    NOT_ATTAINED = "NOT ATTAINED"  # proved: the bound is the infimum, and no decision has it; the candidate comes near
     FAILED = "FAILED"  # a solver fault, divergence, or a candidate that its problem does not certify
 
     @property
@@ -267,6 +268,8 @@ class Solution(Generic[C]):
     def _word(self) -> str:
         if self.candidate is None:
             return "proved" if self.status in (Status.INFEASIBLE, Status.UNBOUNDED) else "no candidate"
+        if self.status is Status.NOT_ATTAINED:
+            return "proved"
         return "certified" if self.certified else "not certified"
 
     def block(self) -> Block:

@@ -31,7 +31,7 @@ are finite or ``null`` (NaN, or not known); an infinite one is the string ``"inf
                  "history_step": iterations between two points, "policies": file name in the store or null,
                  "provenance", "refusal": null | {"code", "text", "where", "help"},
                  "failure": null | {"type", "text", "traceback"}, "reproduce": {"python", "command"}}
-                status is one of PROVED OPTIMAL CONVERGED LIMIT INFEASIBLE UNBOUNDED FAILED REFUSED
+                status is one of PROVED OPTIMAL CONVERGED LIMIT INFEASIBLE UNBOUNDED NOT ATTAINED FAILED REFUSED
     row         {"problem", "method", "family", "concept", "response", "temperature", "target": "strong" | "weak",
                  "status": worst over seeds, "agreeing": how many seeds have it, "certified": bool, "seeds": how many,
                  "finished": how many have a value,

@@ -19,7 +19,7 @@ from stackopt.solution import STRONG_VALUE
 #: Relative rounding allowance when two values, or a value and a bound, are compared.
 TOLERANCE = 1e-6
 #: From good to bad; a row over several seeds shows the worst.
-STATUSES = ("PROVED", "OPTIMAL", "CONVERGED", "LIMIT", "INFEASIBLE", "UNBOUNDED", "REFUSED", "FAILED")
+STATUSES = ("PROVED", "OPTIMAL", "CONVERGED", "LIMIT", "INFEASIBLE", "UNBOUNDED", "NOT ATTAINED", "REFUSED", "FAILED")
 
 Record = dict[str, Any]
 
@@ -266,6 +266,6 @@ def failures(cells: Sequence[Record]) -> list[Record]:
 def _remedy(status: str) -> str:
     if status == "LIMIT":
         return "more time or iterations; a limit reached is not success"
-    if status in ("INFEASIBLE", "UNBOUNDED"):
+    if status in ("INFEASIBLE", "UNBOUNDED", "NOT ATTAINED"):
         return "this is an answer about the problem: check its constraints and rewards"
     return 'run the line below for the full message; compare(..., retry="failed") computes failed cells again'

@@ -225,7 +225,7 @@ def infimum(state: State, lower: Array, upper: Array) -> Found:
 
     near = "; ".join(f"{decision(z)}: {number(form.leader_value(float(form.cost @ z)), 7)}" for z in limit.path)
     why = f"the infimum {number(value, 7)} is not attained: at {decision(limit.z)} the follower answers otherwise; approached by {near}"
-    return Found(Status.LIMIT, point, value, why, name, state.stats() | {"infimum": value, "attained": "no"})
+    return Found(Status.NOT_ATTAINED, point, value, why, name, state.stats() | {"infimum": value, "attained": "no"})
 
 
 def finished(state: State, name: str) -> Found:

@@ -18,7 +18,7 @@ from stackopt.solution import Status
 
 def test_the_infimum_of_yue_3_is_not_attained():
     found = integer_followers(yue(3), time_limit=20.0)
-    assert found.status is Status.LIMIT
+    assert found.status is Status.NOT_ATTAINED
     assert found.stats["attained"] == "no"
     assert found.bound == pytest.approx(-243.5)
     assert found.stats["infimum"] == pytest.approx(-243.5)
