@@ -57,8 +57,16 @@ if TYPE_CHECKING:
     from stackopt.games.security import SecurityGame as SecurityGame
     from stackopt.games.stackelberg import StackelbergGame as StackelbergGame
     from stackopt.games.stackelberg import stay as stay
+    from stackopt.learning.environment import EnvironmentOracle as EnvironmentOracle
+    from stackopt.learning.from_samples.learn import learn as learn
+    from stackopt.learning.from_samples.learned import Learned as Learned
     from stackopt.learning.hypergradient import HypergradientAscent as HypergradientAscent
     from stackopt.learning.naive_ascent import NaiveAscent as NaiveAscent
+    from stackopt.learning.oracles import Asked as Asked
+    from stackopt.learning.oracles import FollowerOracle as FollowerOracle
+    from stackopt.learning.oracles import KnownModel as KnownModel
+    from stackopt.learning.oracles import QLearners as QLearners
+    from stackopt.learning.oracles import SoftPopulation as SoftPopulation
     from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration as SoftmaxPolicyIteration
     from stackopt.reformulations.forms import reformulate as reformulate
     from stackopt.reformulations.reduction import Reduction as Reduction
@@ -127,7 +135,15 @@ _HOME = {
     "SecurityGame": "games.security",
     "StackelbergGame": "games.stackelberg",
     "stay": "games.stackelberg",
+    "Asked": "learning.oracles",
+    "EnvironmentOracle": "learning.environment",
+    "FollowerOracle": "learning.oracles",
     "HypergradientAscent": "learning.hypergradient",
+    "KnownModel": "learning.oracles",
+    "Learned": "learning.from_samples.learned",
+    "QLearners": "learning.oracles",
+    "SoftPopulation": "learning.oracles",
+    "learn": "learning.from_samples.learn",
     "NaiveAscent": "learning.naive_ascent",
     "SoftmaxPolicyIteration": "learning.softmax_policy_iteration",
     "Method": "solution",
