@@ -123,7 +123,10 @@ def _last(cells: Sequence[Record], rows: Sequence[Record], violations: Sequence[
         lines.append(f"VIOLATED {v['problem']}, {v['method']}, seed {v['seed']}: {v['text']}")
     if not violations and any(r["bound"] is not None for r in rows):
         lines.append("every measured error is within its bound")
-    words = {"REFUSED": "refusal", "LIMIT": "limit", "FAILED": "failure", "INFEASIBLE": "infeasible cell", "UNBOUNDED": "unbounded cell", "NOT ATTAINED": "infimum not attained"}
+    words = {
+        "REFUSED": "refusal", "LIMIT": "limit", "FAILED": "failure", "INFEASIBLE": "infeasible cell", "UNBOUNDED": "unbounded cell",
+        "NOT ATTAINED": "infimum not attained",
+    }
     counts = {word: sum(c["status"] == status for c in cells) for status, word in words.items()}
     told = [_count(n, word) for word, n in counts.items() if n]
     if told:

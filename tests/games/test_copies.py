@@ -33,7 +33,9 @@ def test_an_answer_and_its_method_come_back_whole():
     assert again._repr_html_() == solution._repr_html_()
 
 
-@pytest.mark.parametrize("fails", [lambda: so.catalog.build("x"), lambda: so.Exact(concept="x"), lambda: so.solve(so.catalog.build("inspection"), so.Enumeration())])
+@pytest.mark.parametrize(
+    "fails", [lambda: so.catalog.build("x"), lambda: so.Exact(concept="x"), lambda: so.solve(so.catalog.build("inspection"), so.Enumeration())]
+)
 def test_errors_come_back_with_their_text(fails):
     with pytest.raises(so.StackoptError) as caught:
         fails()
