@@ -15,7 +15,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from stackopt.bilevel.program import BilevelProgram, Level, Objective, Rows
-from stackopt.exact.bilevel import Found
+from stackopt.exact.found import Found
 from stackopt.exact.integer import integer_followers
 from stackopt.exact.integer.form import formed, linking_box
 from stackopt.exact.integer.portfolio import searches

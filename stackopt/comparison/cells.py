@@ -23,7 +23,7 @@ from stackopt.certificate import Bound, Certificate, Examination
 from stackopt.comparison.plain import call, chosen, digest, plain, settings, thinned
 from stackopt.comparison.store import CELL_SCHEMA, Store
 from stackopt.errors import Refused
-from stackopt.exact.bilevel import OPTIMISTIC_VALUE
+from stackopt.exact.found import OPTIMISTIC_VALUE
 from stackopt.solution import STRONG_VALUE, Report, Solution, Status
 from stackopt.solving import solve
 

@@ -4,53 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from stackopt.bilevel.kkt import kkt, kkt_refusal
 from stackopt.bilevel.point import Point
 from stackopt.bilevel.program import BilevelProgram, convex
-from stackopt.certificate import Bound
 from stackopt.reformulations.pessimistic import pessimistic, pessimistic_refusal
 from stackopt.solution import Refusal, Report, Run, Status
 
-#: What the bound of a search over a bilevel program is a bound of.
-OPTIMISTIC_VALUE = "leader's optimal value"
 #: Seconds at most for finding out why a program is infeasible.
 EXPLAINED = 10.0
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a search over a bilevel program established.
-
-    Attributes
-    ----------
-    status : Status
-    point : Point or None
-    bound : float
-        On the leader's optimum, in the leader's own sense: from below if it minimises. NaN or infinite if none.
-    because : str
-    reference : str
-        What proved the bound, in words.
-    stats : dict
-    """
-
-    status: Status
-    point: Point | None
-    bound: float
-    because: str
-    reference: str
-    stats: dict[str, Any] = field(default_factory=dict)
-
-    def run(self, program: BilevelProgram) -> Run[Point]:
-        """As the result of a method."""
-        bound = None
-        if np.isfinite(self.bound) and self.status is not Status.FAILED:
-            bound = Bound(float(self.bound), OPTIMISTIC_VALUE, self.reference, sense="upper" if program.maximises else "lower")
-        return Run(self.status, self.point, bound, self.stats, self.because)
 
 
 def refuses_bilevel(program: BilevelProgram) -> Refusal | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from stackopt.bilevel.point import Point
 from stackopt.certificate import Bound
-from stackopt.exact.bilevel import OPTIMISTIC_VALUE
+from stackopt.exact.found import OPTIMISTIC_VALUE
 from stackopt.exact.integer_points import enumerated, point_count, seen, try_points
 from stackopt.exact.response_patterns import Tried, hessian_of, pattern_count, try_patterns
 from stackopt.reformulations.pessimistic import pessimistic, pessimistic_refusal

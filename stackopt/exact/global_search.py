@@ -30,6 +30,7 @@ from stackopt.bilevel.point import Array, Point
 from stackopt.bilevel.program import BilevelProgram, convex
 from stackopt.display import number
 from stackopt.exact.diagnosis import unbounded_ray
+from stackopt.exact.found import Found
 from stackopt.exact.polish import AGREEMENT, accurate
 from stackopt.reformulations.first_order import first_order
 from stackopt.reformulations.sos1 import with_slacks
@@ -37,7 +38,6 @@ from stackopt.reformulations.value_function import value_cut
 from stackopt.solution import Progress, Report, Status
 
 if TYPE_CHECKING:
-    from stackopt.exact.bilevel import Found
     from stackopt.programs.quadratic import QuadraticProgram
 
 #: Rounds of value-function rows at most.
@@ -274,8 +274,6 @@ class _Search:
         return self.deadline - time.perf_counter()
 
     def found(self, status: Status, incumbent: _Incumbent | None, because: str) -> Found:
-        from stackopt.exact.bilevel import Found
-
         stats: dict[str, Any] = {"nodes": self.nodes, "value_rows": self.cuts, "conditions": ", ".join(dict.fromkeys(self.classes))}
         reference = "SCIP, " + ("optimality conditions with SOS1 sets" if self.exact else "a relaxation by necessary conditions")
         return Found(status, None if incumbent is None else incumbent.point, self.bound, because, reference, stats)

@@ -17,8 +17,9 @@ from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.errors import Refused
 from stackopt.exact.attained import attained
-from stackopt.exact.bilevel import OPTIMISTIC_VALUE, Found, explained
+from stackopt.exact.bilevel import explained
 from stackopt.exact.diagnosis import unbounded_ray
+from stackopt.exact.found import OPTIMISTIC_VALUE, Found
 from stackopt.exact.polish import AGREEMENT, accurate
 from stackopt.programs.quadratic import QuadraticProgram
 from stackopt.reformulations.big_m import on_their_bound

@@ -8,7 +8,8 @@ from scipy import sparse
 
 import stackopt as so
 from stackopt.exact import bilevel
-from stackopt.exact.bilevel import Found, route
+from stackopt.exact.bilevel import route
+from stackopt.exact.found import Found
 from stackopt.solution import Status
 
 from ..bilevel.programs import duopoly, toll

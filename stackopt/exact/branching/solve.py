@@ -8,11 +8,11 @@ from stackopt.bilevel.kkt import Kkt
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.display import number
 from stackopt.errors import Refused
-from stackopt.exact.bilevel import Found
 from stackopt.exact.branching.cell import Array
 from stackopt.exact.branching.decoupled import Decoupled
 from stackopt.exact.branching.relaxation import separable
 from stackopt.exact.branching.search import CLOSED, NeedsCoupling, Search, Unbounded
+from stackopt.exact.found import Found
 from stackopt.solution import Report, Status
 
 #: What proves the bound.

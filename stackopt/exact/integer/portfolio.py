@@ -12,7 +12,7 @@ from stackopt.bilevel.follower import follower_program, recession
 from stackopt.bilevel.point import Array
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.display import number
-from stackopt.exact.bilevel import Found
+from stackopt.exact.found import Found
 from stackopt.exact.integer.activity import ActivityBranching
 from stackopt.exact.integer.attainment import Attainment, usable
 from stackopt.exact.integer.covering import CoveringInterdiction
