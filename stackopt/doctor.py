@@ -11,9 +11,12 @@ import stackopt
 from stackopt.display import Block
 
 #: Package -> (what it is for, how to get it). Required ones first.
-REQUIRED = {"numpy": "arrays", "scipy": "sparse transitions", "highspy": "mixed-integer programs (HiGHS)",
-            "typer": "this command line"}
+REQUIRED = {
+    "numpy": "arrays", "scipy": "sparse matrices", "highspy": "linear and mixed-integer programs (HiGHS)", "pyomo": "from_pyomo",
+    "cvxpy": "from_cvxpy; Clarabel", "networkx": "networks", "typer": "this command line",
+}
 OPTIONAL = {
+    "pyscipopt": ("nonconvex bilevel programs, SOS1 sets (SCIP)", "stackopt[scip]"),
     "matplotlib": ("figures and the report", "stackopt[report]"),
     "jinja2": ("the report", "stackopt[report]"),
     "pandas": ("Comparison.frame()", "stackopt[report]"),
@@ -55,7 +58,7 @@ def examine() -> list[Finding]:
     for package, (use, extra) in OPTIONAL.items():
         there = installed(package)
         found.append(Finding(package, f"{there}  ({use})" if there else f'not installed: pip install "{extra}"  ({use})', True if there else None))
-    return [*found, *(_tried(name, test) for name, test in (("models", _models), ("exact", _exact), ("softmax", _softmax)))]
+    return [*found, *(_tried(name, test) for name, test in (("models", _models), ("bilevel", _bilevel), ("exact", _exact), ("softmax", _softmax)))]
 
 
 def _tried(name: str, test: object) -> Finding:
@@ -78,6 +81,12 @@ def small_game() -> stackopt.StackelbergGame:
         leader_reward=[[[2, 4], [1, 3]]], follower_reward=[[[1, 0], [0, 1]]], transition=stackopt.stay, discount=0.0,
         leader_actions=("up", "down"), follower_actions=("left", "right"), name="commit-2x2",
     )
+
+
+def _bilevel() -> Finding:
+    solution = stackopt.solve(stackopt.catalog.build("toll_storyboard"))
+    good = solution.certified and abs(float(solution.value) - 92 / 15) <= 1e-6
+    return Finding("bilevel", f"self-test {solution.status}: value {float(solution.value):.6f}, known 6.133333", good)
 
 
 def _exact() -> Finding:
