@@ -6,6 +6,7 @@ Nobody's word is taken: `check` re-solves the follower at the leader's decision.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -232,14 +233,14 @@ def scip_sos1(instance: Instance, limit: float, moments: Sequence[float] = ()) -
     return answer
 
 
-def ours(instance: Instance, limit: float, moments: Sequence[float] = ()) -> Answer:
-    """`so.solve(program, so.Exact(time_limit=limit))`; a run of its own for each earlier moment."""
+def ours(instance: Instance, limit: float, moments: Sequence[float] = (), processes: int = 1) -> Answer:
+    """`so.solve(program, so.Exact(time_limit=limit, processes=processes))`; a run of its own for each earlier moment."""
     import stackopt as so
 
     program = instance.program()
     answer = Answer()
     for stop in sorted({*moments, limit}):
-        solution = so.solve(program, so.Exact(time_limit=stop))
+        solution = so.solve(program, so.Exact(time_limit=stop, processes=processes))
         value, bound = _ends(solution)
         answer.trace.append((stop, value, bound))
         if solution.status.success:
@@ -260,7 +261,7 @@ def _ends(solution: Any) -> tuple[float, float]:
 
 
 #: By the names printed.
-SOLVERS: dict[str, Callable[..., Answer]] = {"ours": ours, "scip": scip_sos1, "big-M": highs_big_m}
+SOLVERS: dict[str, Callable[..., Answer]] = {"ours": ours, "ours-2": functools.partial(ours, processes=2), "scip": scip_sos1, "big-M": highs_big_m}
 
 
 def processor_seconds() -> float:

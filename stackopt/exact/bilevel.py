@@ -49,10 +49,10 @@ def route(program: BilevelProgram) -> str:
     return "scip"
 
 
-def run_bilevel(program: BilevelProgram, *, time_limit: float, seed: int, report: Report | None) -> Run[Point]:
+def run_bilevel(program: BilevelProgram, *, time_limit: float, seed: int, report: Report | None, processes: int = 1) -> Run[Point]:
     """Search by the route that fits, and say why if there is no solution; see `Exact`."""
     begun = time.perf_counter()
-    run = search_bilevel(program, time_limit=time_limit, seed=seed, report=report)
+    run = search_bilevel(program, time_limit=time_limit, seed=seed, report=report, processes=processes)
     return explained(run, program, time_limit - (time.perf_counter() - begun))
 
 
@@ -65,18 +65,18 @@ def explained(run: Run[Point], program: BilevelProgram, left: float) -> Run[Poin
     return dataclasses.replace(run, explanation=diagnose(program, time_limit=max(min(left, EXPLAINED), 0.0)).lines)
 
 
-def search_bilevel(program: BilevelProgram, *, time_limit: float, seed: int = 0, report: Report | None = None) -> Run[Point]:
+def search_bilevel(program: BilevelProgram, *, time_limit: float, seed: int = 0, report: Report | None = None, processes: int = 1) -> Run[Point]:
     """Search by the route that fits."""
     chosen = route(program)
     if chosen == "pessimistic":
         reduction = pessimistic(program)
-        run = search_bilevel(reduction.target, time_limit=time_limit, seed=seed, report=report)
+        run = search_bilevel(reduction.target, time_limit=time_limit, seed=seed, report=report, processes=processes)
         candidate = None if run.candidate is None else reduction.lift(run.candidate)
         return Run(run.status, candidate, run.bound, run.stats, run.because)
     if chosen == "branching":
         from stackopt.exact.branching import complementarity_branching
 
-        return complementarity_branching(program, kkt(program), time_limit=time_limit, seed=seed, report=report).run(program)
+        return complementarity_branching(program, kkt(program), time_limit=time_limit, seed=seed, report=report, processes=processes).run(program)
     if chosen == "integer":
         from stackopt.exact.integer import integer_followers
 

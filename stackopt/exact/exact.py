@@ -38,7 +38,7 @@ NONZEROS = 2_000_000
 class Exact:
     """The best commitment or leader decision, by mixed-integer programming and branch-and-bound.
 
-    A `BilevelProgram` says itself how ties are broken, so only `time_limit` applies to it. Its followers decide the search:
+    A `BilevelProgram` says itself how ties are broken, so only `time_limit` and `processes` apply to it. Its followers decide the search:
     complementarity branching for linear and convex quadratic ones, the integer portfolio for mixed-integer linear ones, SCIP's
     global search (an optional package) for the rest; no search needs a bound on multipliers.
 
@@ -61,6 +61,8 @@ class Exact:
         Seconds, all solver runs together. Reaching it is LIMIT, with the incumbent and the bound proved so far.
     confirm : bool
         Have a second, differently configured run look for anything better.
+    processes : int
+        For complementarity branching: so many share the open cells, on systems that can fork.
 
     Notes
     -----
@@ -82,9 +84,12 @@ class Exact:
     margin: float = 1e-4
     time_limit: float = 60.0
     confirm: bool = True
+    processes: int = 1
 
     def __post_init__(self) -> None:
         check_settings(self.concept, self.leader, self.grid, self.margin)
+        if not isinstance(self.processes, int) or self.processes < 1:
+            raise InvalidMethod("setting", name="processes", law="a whole number of at least 1", got=repr(self.processes))
         if not self.time_limit >= 0:
             raise InvalidMethod("setting", name="time_limit", law="a number of seconds, not negative", got=repr(self.time_limit))
 
@@ -157,7 +162,7 @@ class Exact:
     def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
         """Search; see the class for what each status means."""
         if isinstance(problem, BilevelProgram):
-            return run_bilevel(problem, time_limit=self.time_limit, seed=seed, report=report)
+            return run_bilevel(problem, time_limit=self.time_limit, seed=seed, report=report, processes=self.processes)
         if isinstance(problem, StaticGame):
             return run_static(
                 problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report

@@ -71,6 +71,10 @@ class Decoupled(Search):
         self.whole_set = root(mpec)
         self.looked = self.improved = 0.0
 
+    def reseed(self, number: int) -> None:
+        """Other penalty paths in another process."""
+        self.descent.generator = np.random.default_rng([number, len(self.heap)])
+
     def examine(self, cell: Cell) -> Cell | None:
         """Close the cell or split it; see the module."""
         if cell.bound >= self.cutoff():

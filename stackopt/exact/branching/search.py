@@ -23,6 +23,8 @@ CLOSED = 1e-7
 ZEROISH = 1e-9
 #: With more open cells than this, the search goes depth first.
 OPEN_CELLS = 100_000
+#: Open cells that there must be before they are shared out.
+SHARED = 16
 #: Seconds between reports.
 TELL = 0.2
 #: How far integer columns may be from whole numbers.
@@ -63,23 +65,56 @@ class Search:
         self.proved = np.inf  # the least bound among cells closed by (d) or (e)
         self.unresolved = 0
         self.reported = self.begun
+        self.elsewhere: Any = None  # the best value of all processes, if there are several
+        self.left_elsewhere = 0  # cells that other processes left open
 
     # --- the tree --------------------------------------------------------------------------------------------------
 
     def run(self) -> Status:
         """Search until nothing is open or time is up."""
+        self.begin()
+        self.explore()
+        return self.verdict()
+
+    def begin(self) -> None:
+        """Open the cell that holds everything."""
         self.push(root(self.mpec))
+
+    def explore(self, cells: int | None = None) -> None:
+        """Take open cells until there are none, time is up, or `cells` were examined and several are open."""
         while self.heap:
-            if self.remaining() <= 0:
-                return Status.LIMIT
             _, _, cell = heapq.heappop(self.heap)
             current: Cell | None = cell
             while current is not None:
-                if self.remaining() <= 0:
+                if self.remaining() <= 0 or (cells is not None and self.nodes >= cells and len(self.heap) > SHARED):
                     self.push(current)
-                    return Status.LIMIT
+                    return
                 current = self.examine(current)
+                self.exchange()
                 self.tell()
+
+    def exchange(self) -> None:
+        """Tell other processes the value of the incumbent."""
+        if self.elsewhere is not None and self.incumbent.value < self.elsewhere.value:
+            self.elsewhere.value = self.incumbent.value
+
+    def merge(self, answer: tuple[Array | None, float, float, int, int, int]) -> None:
+        """Take in what another process found in its part: point, proved and open bounds, open cells, cells examined, cells undecided."""
+        w, proved, still, left, nodes, unresolved = answer
+        if w is not None:
+            self.incumbent.offer(w)
+        self.proved = min(self.proved, proved, still)
+        self.left_elsewhere += left
+        self.nodes += nodes
+        self.unresolved += unresolved
+
+    def reseed(self, number: int) -> None:
+        """Go on with other random numbers, in another process."""
+
+    def verdict(self) -> Status:
+        """What exploring has established."""
+        if self.heap or self.left_elsewhere:
+            return Status.LIMIT
         if self.incumbent.w is None:
             return Status.LIMIT if self.unresolved else Status.INFEASIBLE
         return Status.LIMIT if self.bound < self.cutoff() - 1e-3 * CLOSED * (1.0 + abs(self.incumbent.value)) else Status.OPTIMAL
@@ -248,7 +283,7 @@ class Search:
 
     def cutoff(self) -> float:
         """Cells with at least this bound cannot improve on the incumbent by more than `CLOSED`."""
-        value = self.incumbent.value
+        value = self.incumbent.value if self.elsewhere is None else min(self.incumbent.value, self.elsewhere.value)
         return value - CLOSED * (1.0 + abs(value)) if np.isfinite(value) else np.inf
 
     @property

@@ -10,6 +10,7 @@ from stackopt.display import number
 from stackopt.errors import Refused
 from stackopt.exact.branching.cell import Array
 from stackopt.exact.branching.decoupled import Decoupled
+from stackopt.exact.branching.processes import explore_together
 from stackopt.exact.branching.relaxation import separable
 from stackopt.exact.branching.search import CLOSED, NeedsCoupling, Search, Unbounded
 from stackopt.exact.found import Found
@@ -19,7 +20,9 @@ from stackopt.solution import Report, Status
 REFERENCE = "complementarity branching"
 
 
-def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: float = 60.0, report: Report | None = None, seed: int = 0) -> Found:
+def complementarity_branching(
+    program: BilevelProgram, kkt: Kkt, *, time_limit: float = 60.0, report: Report | None = None, seed: int = 0, processes: int = 1
+) -> Found:
     """The optimistic optimum of a program whose followers are linear or convex quadratic.
 
     Parameters
@@ -32,6 +35,8 @@ def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: 
     report : callable, optional
     seed : int
         Of the local search.
+    processes : int
+        Open cells are dealt out to so many, where the system can fork.
 
     Returns
     -------
@@ -54,10 +59,10 @@ def complementarity_branching(program: BilevelProgram, kkt: Kkt, *, time_limit: 
     search = kind(mpec, time_limit=time_limit, report=report, seed=seed)
     try:
         try:
-            status = search.run()
+            status = explore_together(search, processes)
         except NeedsCoupling:
             search = Search(mpec, time_limit=search.remaining(), report=report, seed=seed, coupled=True)
-            status = search.run()
+            status = explore_together(search, processes)
     except Unbounded as found:
         moves = kkt.symbol_of @ np.pad(found.ray, (0, len(mpec.names) - len(found.ray)))  # multipliers that the leader uses may move, too
         way = _direction(kkt.program.symbols, np.asarray(moves))
@@ -75,11 +80,12 @@ def _because(status: Status, search: Search, sign: float) -> str:
         return f"{nodes}, every one closed; the incumbent is within {left} of the bound ({CLOSED:g} relative is allowed)"
     if status is Status.INFEASIBLE:
         return f"{nodes}: no leader decision leaves a point that satisfies all rows with every follower optimal"
-    if search.unresolved and not search.heap:
+    if search.unresolved and not search.heap and not search.left_elsewhere:
         return f"{nodes}: {search.unresolved} of them could not be decided in floating point"
+    still = len(search.heap) + search.left_elsewhere
     if search.incumbent.w is None:
-        return f"time limit after {nodes}, {len(search.heap)} open; no feasible point yet"
-    return f"time limit after {nodes}, {len(search.heap)} open; best {number(sign * search.incumbent.value)}, bound {number(sign * search.bound)}"
+        return f"time limit after {nodes}, {still} open; no feasible point yet"
+    return f"time limit after {nodes}, {still} open; best {number(sign * search.incumbent.value)}, bound {number(sign * search.bound)}"
 
 
 def _direction(names: tuple[str, ...], ray: Array) -> str:
