@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackopt.bilevel.algebra import terms
 from stackopt.bilevel.follower import Response, follower_program, respond
 from stackopt.bilevel.point import Array, Point
 from stackopt.bilevel.ties import tie_range
 from stackopt.certificate import Certificate, Check
 from stackopt.display import number
 from stackopt.errors import InvalidCandidate
+from stackopt.programs.algebra import terms
 from stackopt.solution import Status
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def certify(program: BilevelProgram, candidate: Point) -> Certificate:
     """Everything that makes `candidate` bilevel feasible, recomputed from the program's data.
 
     Checks: the leader's rows, bounds and whole numbers; the followers'; each follower's value against its optimum when re-solved
-    at the candidate; the multipliers that the leader uses against all optimal multipliers; the claimed value.
+    at the candidate, and the slope of curved ones; the multipliers that the leader uses against all optimal multipliers; the claimed value.
 
     Raises
     ------

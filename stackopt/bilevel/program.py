@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from stackopt.bilevel.algebra import interval, terms
 from stackopt.bilevel.point import Array, Point
 from stackopt.certificate import Certificate
 from stackopt.display import Block, number
 from stackopt.errors import InvalidProgram
+from stackopt.programs.algebra import interval, terms
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

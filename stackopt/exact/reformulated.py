@@ -6,6 +6,7 @@ The bilevel problem certifies whatever comes back: each follower is solved again
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ from stackopt.solution import Refusal, Report, Run
 Bounds = Mapping[str, float] | tuple[tuple[str, float], ...] | None
 
 
-class HandedOver:
+class HandedOver(ABC):
     """What methods have in common that hand one program to a solver."""
 
     solver: str
@@ -41,13 +42,13 @@ class HandedOver:
         _check_time(self.time_limit)
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """How it is called in tables."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reformulate(self, problem: BilevelProgram) -> Reduction:
         """The program, to be read, written or edited."""
-        raise NotImplementedError
 
     def refuses(self, problem: Any) -> Refusal | None:
         """Followers without optimality conditions, constants without a proof, and solvers that are absent or do not take the form."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,10 +199,3 @@ class Mpec:
 
     def _repr_html_(self) -> str:
         return self.block().html()
-
-
-def empty_rows(columns: int) -> Any:
-    """A sparse matrix without rows."""
-    from scipy import sparse
-
-    return sparse.csr_array((0, columns))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -133,10 +133,3 @@ class WarmMip:
             value = float(cost @ z)
             return Answer(Status.OPTIMAL, z, value) if value < cutoff else Answer(Status.INFEASIBLE, None, np.nan)
         return Answer(solved.status, None, np.nan)
-
-
-def empty_rows(columns: int) -> Any:
-    """A matrix without rows."""
-    from scipy import sparse
-
-    return sparse.csr_array((0, columns))
