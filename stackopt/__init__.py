@@ -52,6 +52,18 @@ if TYPE_CHECKING:
     from stackopt.exact.reformulated import Sos1 as Sos1
     from stackopt.exact.reformulated import StrongDuality as StrongDuality
     from stackopt.games.bayesian import BayesianGame as BayesianGame
+    from stackopt.games.mean_field.factored import Factored as Factored
+    from stackopt.games.mean_field.game import MeanFieldStackelbergGame as MeanFieldStackelbergGame
+    from stackopt.games.mean_field.horizon import Finite as Finite
+    from stackopt.games.mean_field.horizon import Periodic as Periodic
+    from stackopt.games.mean_field.horizon import Stationary as Stationary
+    from stackopt.games.mean_field.kernels import Dense as Dense
+    from stackopt.games.mean_field.kernels import Sparse as Sparse
+    from stackopt.games.mean_field.leaders import Box as Box
+    from stackopt.games.mean_field.leaders import Menu as Menu
+    from stackopt.games.mean_field.leaders import Policies as Policies
+    from stackopt.games.mean_field.leaders import Simplex as Simplex
+    from stackopt.games.mean_field.population import Population as Population
     from stackopt.games.profile import Profile as Profile
     from stackopt.games.security import Coverage as Coverage
     from stackopt.games.security import SecurityGame as SecurityGame
@@ -131,6 +143,18 @@ _HOME = {
     "fixed_points": "exact.fixed_points",
     "BayesianGame": "games.bayesian",
     "Coverage": "games.security",
+    "Box": "games.mean_field.leaders",
+    "Dense": "games.mean_field.kernels",
+    "Factored": "games.mean_field.factored",
+    "Finite": "games.mean_field.horizon",
+    "MeanFieldStackelbergGame": "games.mean_field.game",
+    "Menu": "games.mean_field.leaders",
+    "Periodic": "games.mean_field.horizon",
+    "Policies": "games.mean_field.leaders",
+    "Population": "games.mean_field.population",
+    "Simplex": "games.mean_field.leaders",
+    "Sparse": "games.mean_field.kernels",
+    "Stationary": "games.mean_field.horizon",
     "Profile": "games.profile",
     "SecurityGame": "games.security",
     "StackelbergGame": "games.stackelberg",

@@ -1,0 +1,134 @@
+"""The certificate of a population: law, exploitability and the leader's value recomputed from the game and the policy alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stackopt.certificate import Bound, Certificate, Check
+from stackopt.display import number
+from stackopt.errors import InvalidCandidate
+from stackopt.games.checks import restated, simplex
+from stackopt.games.mean_field import leaders, operators
+from stackopt.games.mean_field.dynamics import Exploited, exploitability, respond
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
+from stackopt.games.mean_field.laws import consistency
+from stackopt.games.mean_field.population import Population
+from stackopt.games.operators import Array
+
+#: Largest 1-norm between the law of a candidate and the one that its policy brings about.
+LAW_TOLERANCE = 1e-8
+#: Exploitability that rounding alone explains, relative to the size of the values.
+ROUNDING = 1e-11
+
+CONCEPTS = {
+    "commitment": "commitment: the population re-equilibrates under the leader's decision",
+    "fixed_point": "fixed point: the decision is best against this population, held fixed",
+}
+
+
+def certify(game: MeanFieldStackelbergGame, population: Population) -> Certificate:
+    """Recompute law, exploitability and values of `population`.
+
+    Values: ``leader`` (of the recomputed law), ``exploitability`` (of the policy, best responses being hard), ``relative`` (over that
+    of uniform policies), ``soft_distance`` (largest L1 distance to the soft response, where a temperature is given),
+    ``leader_regret`` (fixed points).
+
+    Raises
+    ------
+    InvalidCandidate
+        If its arrays do not fit the game.
+    """
+    theta, policy, mu = parts(game, population)
+    checks = [
+        simplex("policies are policies", policy),
+        simplex("mean field is a law", mu),
+        Check("decision is the leader's to take", leaders.distance(game.leader, theta), 1e-9, str(game.leader)),  # type: ignore[arg-type]
+    ]
+    if not all(c.passed for c in checks):
+        return Certificate(tuple(checks))
+    moved = consistency(game, mu, policy, theta)
+    checks.append(Check("policies bring the mean field about", moved, LAW_TOLERANCE, "1-norm, largest over types and stages"))
+    found = exploitability(game, policy, theta, mu)
+    uniform = exploitability(game, game.uniform(), theta).total
+    y = game.aggregate(operators.flow(mu, policy))
+    own = game.leader_value(operators.flow(mu, policy), y, theta)
+    values = {"leader": own, "exploitability": found.total, "uniform": uniform, "relative": _relative(found.total, uniform)}
+    checks.append(Check("best responses are solved", found.answer.residual / (1.0 + np.abs(found.answer.value).max()), 1e-8, "Bellman residual, relative"))
+    if population.temperature > 0.0:
+        soft = respond(game, y, theta, population.temperature)
+        values["soft_distance"] = float(np.abs(policy - soft.policy).sum(-1).max())
+        because = f"max-ent at temperature {number(population.temperature)}, largest L1 distance"
+        checks.append(Check("followers play their soft response", values["soft_distance"], max(population.tolerance, 1e-6), because))
+    else:
+        allowed = population.tolerance * max(uniform, 0.0) + ROUNDING * (1.0 + float(np.abs(found.answer.value).max()))
+        because = f"average gain of a best response; {number(values['relative'])} of the uniform policies'"
+        checks.append(Check("nobody gains by deviating", found.total, allowed, because))
+    if population.concept == "fixed_point":
+        regret = leader_regret(game, operators.flow(mu, policy), y, theta)
+        values["leader_regret"] = regret
+        checks.append(Check("decision is best against this population", regret, 1e-6 * (1.0 + abs(own)), "gain over the leader's set, largest"))
+    if population.claim is not None:
+        checks.append(restated(population.claim, own))
+    return Certificate(tuple(checks), values, _bounds(game, population, found), "leader", _notes(game, population, found))
+
+
+def parts(game: MeanFieldStackelbergGame, population: Population) -> tuple[Array, Array, Array]:
+    """(theta, policy, mean field) as arrays; InvalidCandidate if they do not fit."""
+    shape = game.shape
+    for name, axes, value, expected in (
+        ("theta", "[D]", population.theta, (game.parameters,)),
+        ("policy", "[K, T, S, B]", population.policy, shape),
+        ("mean_field", "[K, T, S]", population.mean_field, shape[:3]),
+    ):
+        if np.shape(value) != expected:
+            raise InvalidCandidate("candidate", array=name, axes=axes, expected=expected, got=np.shape(value))
+    return np.asarray(population.theta, float), np.asarray(population.policy, float), np.asarray(population.mean_field, float)
+
+
+def leader_regret(game: MeanFieldStackelbergGame, flows: Array, y: Array, theta: Array) -> float:
+    """What the leader could gain by another decision against the same masses; NaN where the set is not finite and the value not affine."""
+    own = game.leader_value(flows, y, theta)
+    chosen = game.leader
+    if isinstance(chosen, leaders.Menu):
+        return max(game.leader_value(flows, y, point) for point in chosen) - own
+    if game.objective is None and chosen is not None:  # affine in theta: the best is a vertex
+        if game.leader_reward_leader is None:
+            return 0.0
+        gradient = (game.weights[:, None, None, None, None] * flows[..., None] * game.leader_reward_leader).sum((0, 1, 2, 3))
+        return game.leader_value(flows, y, chosen.best_linear(gradient)) - own
+    return float("nan")
+
+
+def _relative(total: float, uniform: float) -> float:
+    return total / uniform if uniform > 0 else (0.0 if total <= 0 else float("inf"))
+
+
+def _bounds(game: MeanFieldStackelbergGame, population: Population, found: Exploited) -> tuple[Bound, ...]:
+    return ()
+
+
+def _notes(game: MeanFieldStackelbergGame, population: Population, found: Exploited) -> tuple[str, ...]:
+    notes = []
+    if found.law.several:
+        notes.append("several recurrent classes: the law depends on where the population began")
+    if population.others:
+        count = len(population.others)
+        notes.append(f"multiplicity found: {count} further equilibri{'um' if count == 1 else 'a'} under the same decision, in .candidate.others")
+    return tuple(notes)
+
+
+def summarize(game: MeanFieldStackelbergGame, population: Population, certificate: Certificate) -> list[tuple[str, str]]:
+    """Rows for a printed `Solution`."""
+    v = certificate.values
+    if not v:
+        return [("leader value", "not computed: the candidate is not a population")]
+    rows = []
+    if game.parameters:
+        shown = ", ".join(number(x) for x in population.theta[:8]) + (f", ... ({game.parameters} in all)" if game.parameters > 8 else "")
+        rows += [("decision", shown), ("leader value", number(v["leader"])), ("concept", CONCEPTS[population.concept])]
+    gain = f"{number(v['exploitability'])}  ({number(v['relative'], 3)} of uniform policies')"
+    rows.append(("exploitability", gain))
+    if population.temperature > 0:
+        rows.append(("", f"soft followers, temperature {number(population.temperature)}: within {number(v['soft_distance'], 3)} of their response"))
+    rows.append(("multiplicity", f"{len(population.others) + 1} equilibria found" if population.others else "not detected"))
+    return rows
