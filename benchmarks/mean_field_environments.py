@@ -60,14 +60,15 @@ class Environment:
 def as_game(environment: Environment) -> so.MeanFieldStackelbergGame:
     """The environment as the package's own type."""
     import stackopt as so
-    from stackopt.games.mean_field.kernels import Sparse
 
-    kernel = environment.transition
-    if sparse.issparse(kernel):
-        kernel = Sparse(kernel, environment.actions)
-    horizon = so.Finite(environment.stages, environment.initial[None])
-    name = environment.name
-    return so.MeanFieldStackelbergGame(horizon=horizon, reward=environment.reward, transition=kernel, statistic=environment.statistic, name=name)
+    return so.MeanFieldStackelbergGame(
+        so.Finite(environment.stages, environment.initial),
+        reward=environment.reward,
+        transition=environment.transition,
+        statistic=environment.statistic,
+        sizes=(1, environment.states, environment.actions),
+        name=environment.name,
+    )
 
 
 # --- an evaluator of its own -------------------------------------------------------------------------------------------

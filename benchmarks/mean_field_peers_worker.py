@@ -1,0 +1,131 @@
+"""Runs inside an environment with MFGLib and nothing of ours: solves its own environments with its own algorithms.
+
+``python mean_field_peers_worker.py LIMIT TASKS.json``: one line of JSON per environment and setting. Standard library, PyTorch and MFGLib
+only. Times are CPU seconds of one thread. An algorithm's own loop runs, its exploitability evaluations included, until LIMIT CPU
+seconds or a relative exploitability of 1e-6; what it evaluates on the way is read off by standing in for the evaluation.
+"""
+
+import json
+import signal
+import sys
+import time
+
+import numpy as np
+import torch
+
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+
+import mfglib.alg
+from mfglib.alg import abc as iterative
+from mfglib.alg import mf_omo
+from mfglib.env import Environment
+from mfglib.scoring import exploitability_score
+
+LEVELS = (1e-3, 1e-6)
+TARGET = min(LEVELS)
+#: Runs that end sooner (CPU seconds) are repeated this often, and the fastest counts.
+QUICK, REPEATS = 0.5, 3
+
+
+def adam(rate):
+    return {"name": "Adam", "config": {"lr": rate}}
+
+
+#: The library's algorithms with their defaults (first of each), and other settings of their own parameters.
+SETTINGS = {
+    "OMD": lambda: mfglib.alg.OnlineMirrorDescent(),
+    "OMD alpha 0.01": lambda: mfglib.alg.OnlineMirrorDescent(0.01),
+    "OMD alpha 0.1": lambda: mfglib.alg.OnlineMirrorDescent(0.1),
+    "OMD alpha 10": lambda: mfglib.alg.OnlineMirrorDescent(10.0),
+    "FP": lambda: mfglib.alg.FictitiousPlay(),
+    "FP alpha 0.1": lambda: mfglib.alg.FictitiousPlay(0.1),
+    "FP alpha 1": lambda: mfglib.alg.FictitiousPlay(1.0),
+    "Prior": lambda: mfglib.alg.PriorDescent(),
+    "Prior eta 0.1": lambda: mfglib.alg.PriorDescent(0.1),
+    "Prior n_inner 5": lambda: mfglib.alg.PriorDescent(1.0, 5),
+    "Prior n_inner 50": lambda: mfglib.alg.PriorDescent(1.0, 50),
+    "MF-OMO": lambda: mfglib.alg.MFOMO(),
+    "MF-OMO lr 0.01": lambda: mfglib.alg.MFOMO(optimizer=adam(0.01)),
+    "MF-OMO l1": lambda: mfglib.alg.MFOMO(loss="l1"),
+    "MF-OMO free": lambda: mfglib.alg.MFOMO(parameterize=True),
+    "MF-OMI": lambda: mfglib.alg.OccupationMeasureInclusion(),
+    "MF-OMI alpha 0.1": lambda: mfglib.alg.OccupationMeasureInclusion(0.1),
+}
+
+
+class Stop(Exception):
+    """The time is up, or the target reached."""
+
+
+class Record:
+    """Stands in for the library's exploitability evaluation: evaluates, and notes what was better than all before."""
+
+    def __init__(self):
+        self.begun, self.uniform, self.best, self.trace, self.evaluations = time.thread_time(), None, float("inf"), [], 0
+
+    def __call__(self, env, policy, *arguments, **options):
+        value = exploitability_score(env, policy, *arguments, **options)
+        now = time.thread_time() - self.begun
+        self.evaluations += 1
+        if self.uniform is None:
+            self.uniform = exploitability_score(env, torch.ones(env.T + 1, *env.S, *env.A) / env.n_actions)
+        relative = value / self.uniform
+        if relative < self.best:
+            self.best = relative
+            crossed = any(relative <= level < last for level in LEVELS for _, last in self.trace[-1:])
+            if not self.trace or crossed or relative <= 0.8 * self.trace[-1][1]:
+                self.trace.append((now, relative))
+        if relative <= TARGET:
+            raise Stop
+        return value
+
+
+def ring(signum, frame):
+    raise Stop
+
+
+def run(env, algorithm, limit):
+    record = Record()
+    iterative.expl_score = mf_omo.exploitability_score = record
+    signal.signal(signal.SIGPROF, ring)
+    ended = "iterations"
+    try:
+        signal.setitimer(signal.ITIMER_PROF, limit)  # counts CPU time; while it runs, time.process_time() moves in steps of 4 ms
+        algorithm.solve(env, max_iter=10**8, atol=None, rtol=None)
+    except Stop:
+        ended = "target" if record.best <= TARGET else "limit"
+    except Exception as error:
+        ended = f"{type(error).__name__}: {error}".splitlines()[0][:100]
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    return {"best": record.best, "trace": record.trace, "evaluations": record.evaluations, "ended": ended}
+
+
+def made(task):
+    arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in task["arguments"].items()}
+    return getattr(Environment, task["environment"])(**arguments)
+
+
+def main():
+    limit = float(sys.argv[1])
+    with open(sys.argv[2], encoding="utf-8") as file:
+        tasks = json.load(file)
+    run(Environment.left_right(), mfglib.alg.MFOMO(), 20.0)  # load everything before anything is timed
+    for task in tasks:
+        env = made(task)
+        shape = (env.T + 1, *env.S, *env.A)
+        weights = np.random.default_rng(task["seed"]).random((3, env.T + 1, env.n_states, env.n_actions))
+        policies = weights / weights.sum(-1, keepdims=True)
+        checks = [exploitability_score(env, torch.tensor(policy).reshape(shape)) for policy in policies]
+        print(json.dumps({"name": task["name"], "checks": checks}), flush=True)
+        for name in task["settings"]:
+            found = run(made(task), SETTINGS[name](), limit)
+            for _ in range(REPEATS - 1):
+                if found["ended"] == "target" and found["trace"][-1][0] < QUICK:
+                    found = min(found, run(made(task), SETTINGS[name](), limit), key=lambda one: one["trace"][-1][0])
+            print(json.dumps({"name": task["name"], "setting": name} | found), flush=True)
+
+
+if __name__ == "__main__":
+    main()
