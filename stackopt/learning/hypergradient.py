@@ -24,10 +24,11 @@ from stackopt.games.operators import (
 )
 from stackopt.games.profile import Profile
 from stackopt.games.responses import soft_response
+from stackopt.games.simplex import project
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.learning.loop import State, advance, iterate, part, put, take
 from stackopt.learning.settings import check_settings, refuses_other_problems
-from stackopt.learning.simplex import first_order_gap, gather, project, spread
+from stackopt.learning.simplex import first_order_gap, gather, spread
 from stackopt.solution import Refusal, Report, Run
 
 #: Sufficient increase asked of a step, as a fraction of what the linear model promises.

@@ -10,11 +10,12 @@ import numpy as np
 from stackopt.errors import InvalidMethod
 from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
+from stackopt.games.simplex import project
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.learning.hypergradient import AscentState, commitment_gradient
 from stackopt.learning.loop import iterate
 from stackopt.learning.settings import check_settings, refuses_other_problems
-from stackopt.learning.simplex import first_order_gap, gather, project, spread
+from stackopt.learning.simplex import first_order_gap, gather, spread
 from stackopt.solution import Refusal, Report, Run
 
 

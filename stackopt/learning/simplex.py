@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from stackopt.games.operators import Array
-from stackopt.games.simplex import project as project
 from stackopt.games.stackelberg import StackelbergGame
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import stackopt as so
-from stackopt.learning.simplex import distance, first_order_gap, gather, project, spread
+from stackopt.games.simplex import project
+from stackopt.learning.simplex import distance, first_order_gap, gather, spread
 
 points = hnp.arrays(float, st.tuples(st.integers(1, 3), st.integers(1, 5)), elements=st.floats(-1e3, 1e3))
 

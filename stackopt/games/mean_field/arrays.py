@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import pickle
+import types
 from typing import Any
 
 import numpy as np
@@ -64,20 +65,23 @@ def fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 
 def identity(value: Any) -> bytes:
-    """What a callable is, for a fingerprint: its code and what it holds, not where it lies in memory."""
-    if isinstance(value, functools.partial):
-        return b"partial" + identity(value.func) + repr([identity(v) for v in value.args]).encode() + repr(sorted(value.keywords)).encode()
-    code = getattr(value, "__code__", None)
-    if code is not None:
-        held = [identity(cell.cell_contents) for cell in (value.__closure__ or ())] + [identity(v) for v in (value.__defaults__ or ())]
-        constants = repr([c for c in code.co_consts if not hasattr(c, "co_code")]).encode()
-        return code.co_code + constants + repr(code.co_names).encode() + b"".join(held)
+    """What a value is, for a fingerprint. A function counts by its code and by what it holds, not by where it lies in memory."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes()
-    try:
-        return type(value).__qualname__.encode() + pickle.dumps(value)
-    except Exception:  # what cannot be pickled is known by its name alone
-        return type(value).__qualname__.encode()
+    if isinstance(value, functools.partial):
+        parts = (value.func, *value.args, *(part for pair in sorted(value.keywords.items()) for part in pair))
+    elif isinstance(value, types.CodeType):
+        parts = (value.co_code.hex(), value.co_names, *value.co_consts)
+    elif isinstance(value, types.FunctionType):
+        held = (cell.cell_contents for cell in value.__closure__ or ())
+        parts = (value.__code__, *held, *(value.__defaults__ or ()))
+    else:
+        try:
+            state = pickle.dumps(value)
+        except Exception:  # what cannot be pickled is known by its class alone
+            state = b""
+        return type(value).__qualname__.encode() + state
+    return b"(" + b",".join(identity(part) for part in parts) + b")"
 
 
 def digest(*values: Any) -> str:

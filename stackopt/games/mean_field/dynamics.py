@@ -125,7 +125,7 @@ def policy_value(earned: Array, kernel: Any, policy: Array, discount: float, *, 
         matrix = stage_matrices(kernel, policy)
         first = sweep(np.zeros((K, 1, S)))[:, 0]
         period = product(discount * matrix)
-        at_start = np.linalg.solve(np.eye(S) - period, first[..., None])[..., 0]
+        at_start: Array = np.linalg.solve(np.eye(S) - period, first[..., None])[..., 0].astype(np.float64, copy=False)
         return sweep(at_start[:, None])
     from scipy.sparse.linalg import LinearOperator, gmres
 

@@ -146,7 +146,8 @@ def _by_iteration(kernel: Any, policy: Array, start: Array) -> Array:
     def move(first: Array) -> Array:
         return 0.5 * (first + period(kernel, policy, first.reshape(K, S))[1].ravel())
 
-    return _positive(_anderson(move, start.ravel(), LAW_TOLERANCE)).reshape(K, S)
+    first = np.maximum(_anderson(move, start.ravel(), LAW_TOLERANCE).reshape(K, S), 0.0)
+    return first / first.sum(-1, keepdims=True)
 
 
 def _accelerated(game: MeanFieldStackelbergGame, policy: Array, theta: Array, start: Array) -> Law:
@@ -200,11 +201,6 @@ def consistency(game: MeanFieldStackelbergGame, mu: Array, policy: Array, theta:
         return float(np.abs(pushed - np.roll(mu, -1, axis=1)).sum(-1).max())
     first = float(np.abs(mu[:, 0] - game.initial).sum(-1).max())
     return max(first, float(np.abs(pushed[:, :-1] - mu[:, 1:]).sum(-1).max(initial=0.0)))
-
-
-def _positive(mu: Array) -> Array:
-    mu = np.maximum(mu, 0.0)
-    return mu / mu.sum() if mu.sum() > 0 else mu
 
 
 def _anderson(move: Any, x: Array, tolerance: float) -> Array:

@@ -39,19 +39,23 @@ class Box:
 
     def project(self, theta: Array) -> Array:
         """The nearest member to theta [..., D]."""
-        return np.clip(theta, self.lower, self.upper)
+        nearest: Array = np.clip(theta, self.lower, self.upper)
+        return nearest
 
     def center(self) -> Array:
         """A member in the middle [D]."""
-        return 0.5 * (self.lower + self.upper)
+        middle: Array = 0.5 * (self.lower + self.upper)
+        return middle
 
     def sample(self, rng: np.random.Generator) -> Array:
         """A random member [D]."""
-        return rng.uniform(self.lower, self.upper)
+        drawn: Array = rng.uniform(self.lower, self.upper)
+        return drawn
 
     def best_linear(self, gradient: Array) -> Array:
         """A member [D] with the largest inner product with `gradient` [D]."""
-        return np.where(gradient > 0, self.upper, self.lower)
+        vertex: Array = np.where(gradient > 0, self.upper, self.lower)
+        return vertex
 
     def __str__(self) -> str:
         return f"{self.size} parameter{'s' if self.size != 1 else ''} in a box"
@@ -98,7 +102,8 @@ class Policies:
     def best_linear(self, gradient: Array) -> Array:
         """A member [D] with the largest inner product with `gradient` [D]."""
         rows = self.rows(gradient)
-        return (np.arange(self.actions) == rows.argmax(-1)[:, None]).astype(float).ravel()
+        vertex: Array = (np.arange(self.actions) == rows.argmax(-1)[:, None]).astype(float).ravel()
+        return vertex
 
     def __str__(self) -> str:
         return f"policies over {self.states} state{'s' if self.states != 1 else ''} and {self.actions} actions"
