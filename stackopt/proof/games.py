@@ -1,0 +1,170 @@
+"""Strong Stackelberg values of games with a proof: the optimum as a rational, checked by `check_games` from the game's own JSON.
+
+Pure leaders [D1], randomised leaders whose actions do not move the state [D3], and followers whose response in a state depends on
+the leader's action there alone [P1], which need no branching at all.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from stackopt.proof import check_games
+from stackopt.proof.check import check_point
+from stackopt.proof.games_search import Cell, Relaxation, best_cell, cover, find_point
+from stackopt.proof.games_values import bellman_vectors
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stackopt.games.stackelberg import StackelbergGame
+
+#: How often the search starts again when it meets something better than its incumbent.
+RESTARTS = 5
+
+
+@dataclass(frozen=True)
+class GameProof:
+    """Two texts that anyone can check: ``python check_games.py game.json proof.txt``.
+
+    Attributes
+    ----------
+    problem, text : str
+        The game's JSON and the proof.
+    lower, upper : Fraction
+        The proved bounds on the strong value, in the leader's sense; equal if the value is known exactly.
+    leader : str
+        ``"randomised"`` or ``"deterministic"``: over which policies.
+    kind : str
+        How it was proved: also ``"stagewise"``.
+    nodes : int
+    point : tuple of Fraction
+        The columns of the policies that attain `lower`, as in the proof.
+    seconds : dict
+        Of ``search``, ``emit`` and ``check``.
+    statement : str
+        What the checker says.
+    """
+
+    problem: str
+    text: str
+    lower: Fraction
+    upper: Fraction
+    leader: str
+    kind: str
+    nodes: int
+    point: tuple[Fraction, ...]
+    seconds: dict[str, float]
+    statement: str
+
+
+def game_text(game: StackelbergGame) -> str:
+    """The JSON of a game as `load_game` reads it, its floats in shortest decimals."""
+    S, A, B = game.shape
+    transition = game.transition.toarray().reshape(S, A, B, S) if game.sparse else game.transition
+    data: dict[str, Any] = {
+        "leader_reward": game.leader_reward.tolist(), "follower_reward": game.follower_reward.tolist(), "transition": transition.tolist(),
+        "leader_discount": float(game.leader_discount), "follower_discount": float(game.follower_discount), "initial": game.initial.tolist(),
+    }  # fmt: skip
+    if not game.leader_sees_state:
+        data["leader_observes"] = game.observations.tolist()
+    for name in ("states", "leader_actions", "follower_actions"):
+        if getattr(game, name) is not None:
+            data[name] = list(getattr(game, name))
+    return json.dumps({**data, "name": game.name}) + "\n"
+
+
+def proof_kind(exact: check_games.Game, leader: str) -> str:
+    """How the value over these policies can be proved: ``"stagewise"``, ``"randomised"``, ``"deterministic"``; empty if it cannot be."""
+    if leader == "deterministic":
+        return leader
+    S, _, _ = exact.size
+    if len(set(exact.classes)) == S and (exact.g["F"] == 0 or all(exact.P[s][a][b] == exact.P[s][a][0] for s, a, b in exact.triples)):
+        return "stagewise"
+    return "randomised" if all(exact.P[s][a][b] == exact.P[s][0][b] for s, a, b in exact.triples) else ""
+
+
+def prove_game(
+    game: StackelbergGame, leader: str = "randomised", *, response: np.ndarray | None = None, policy: np.ndarray | None = None,
+    seconds: float = 60.0, kind: str = "",
+) -> GameProof | None:
+    """The strong value over a class of leader policies, with a proof; None if time ran out or the game is out of scope.
+
+    Parameters
+    ----------
+    game : StackelbergGame
+        A single game.
+    leader : str
+        ``"randomised"`` or ``"deterministic"``.
+    response : int array [S], optional
+        The follower's actions at a policy that is believed to be best: saves the search for it.
+    policy : int array [S], optional
+        The leader's actions there, for ``"deterministic"``.
+    seconds : float
+        For search and emission; checking comes on top.
+    kind : str, optional
+        How to prove it; by default as `proof_kind` says.
+
+    Notes
+    -----
+    The proof is of the game in decimals, as written in `GameProof.problem`; it has been accepted by the checker before it is returned.
+    """
+    begun = time.perf_counter()
+    problem = game_text(game)
+    exact = check_games.read(problem)
+    kind = kind or proof_kind(exact, leader)
+    if not kind:
+        return None
+    pure = kind == "deterministic"
+    values = {} if kind == "stagewise" else bellman_vectors(game, exact, pure=pure)
+    system = check_games.lower_game(exact, kind, values)
+    relaxation, deadline = Relaxation(system), begun + seconds
+    cell = None if response is None or (pure and policy is None) else _cell(exact, kind, response, policy)
+    cell = best_cell(relaxation, deadline, cell)
+    searched = time.perf_counter()
+    for _ in range(RESTARTS):
+        point = None if cell is None else find_point(relaxation, cell)
+        if point is None:
+            return None
+        upper = check_point(system, point)
+        tree = cover(relaxation, upper, deadline)
+        if tree.finished:
+            break
+        if tree.better is None:
+            return None
+        cell = tree.better
+    else:
+        return None
+    emitted = time.perf_counter()
+    head = [f"stackopt-game-proof 1 {kind}", *(f"{key} {' '.join(map(_decimal, v))}" for key, v in values.items())]
+    body = [
+        "stackopt-proof 1", f"problem {system.digest()}", "status optimal", f"upper {upper}", f"lower {tree.lower}",
+        " ".join(["point", *(f"{j}:{v}" for j, v in enumerate(point) if v)]), "tree", *tree.lines, "end",
+    ]  # fmt: skip
+    text = "\n".join([*head, *body]) + "\n"
+    found = check_games.check(problem, text)
+    took = {"search": searched - begun, "emit": emitted - searched, "check": time.perf_counter() - emitted}
+    return GameProof(
+        problem, text, -found["upper"], -found["lower"], found["over"], kind, found["nodes"], tuple(point), took, check_games.statement(found)
+    )
+
+
+def _cell(exact: check_games.Game, kind: str, response: Any, policy: Any) -> Cell:
+    """The integer columns of a pair of policies; their places are those of `check_games.lower_game`."""
+    (S, A, B), classes = exact.size, len(set(exact.classes))
+    if kind == "stagewise":
+        return {}
+    first, cell = len(exact.triples), Cell()
+    if kind == "deterministic":
+        for s, o in enumerate(exact.classes):
+            cell.update({first + o * A + a: int(a == policy[s]) for a in range(A)})
+    first += classes * A
+    cell.update({first + s * B + b: int(b == response[s]) for s in range(S) for b in range(B)})
+    return cell
+
+
+def _decimal(value: Fraction) -> str:
+    return str(value)
