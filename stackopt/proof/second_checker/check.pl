@@ -105,22 +105,27 @@ sub map_   { my ($v, $what) = @_; ref $v eq 'HASH' or refuse("$what is not an ob
 sub said   { my ($v) = @_; return 0 unless defined $v; return 0 if ref $v eq 'ARRAY' && !@$v; return 0 if ref $v eq 'HASH' && !%$v; return 1 }
 
 # --- the system: what every bilevel feasible point, with its multipliers, satisfies ------------------------------------------------
-# low, high: bounds of the columns, undef where there is none.   rows: {a => {column => number}, same => equation?, b => number}
-# pairs: [sort of slack, its row or column, the multiplier's column].   An extra key `duals` and quadratic leaders are refused.
+# Minimise constant + cost.v + v'bend v / 2.   low, high: bounds of the columns, undef where there is none.
+# rows: {a => {column => number}, same => equation?, b => number}.   pairs: [kind of slack, its row or column, the multiplier's column].
+
+sub only { my ($object, $what, @keys) = @_; my %ok = map { $_ => 1 } @keys; for (keys %{map_($object, $what)}) { $ok{$_} or refuse("$what has the key $_") } return $object }
 
 sub system_of {
     my ($problem) = @_;
     my $P = map_($problem, 'the file');
     refuse('not the optimistic problem') unless !exists $P->{optimistic} || (ref $P->{optimistic} eq 'Truth' && ${$P->{optimistic}} eq 'true');
-    refuse('duals are not covered') if said($P->{duals});
-    my (@low, @high, @owner, %column, @whole, @rows, @pairs);
-    my @followers = map { map_($_, 'a follower') } list($P->{followers}, 'followers');
+    my (@low, @high, @owner, @name, @whole, @rows, @pairs);
+    my %symbol;      # name => {column => factor}: a variable is its column, a dual a combination of multipliers
+    my %marginal;    # follower, row or variable => the combination of multipliers that is its derivative
+    my @followers = map { only($_, 'a follower', qw(name objective constraints)) } list($P->{followers}, 'followers');
     my %player = (leader => 1);
     for my $f (@followers) { refuse('a player twice') if $player{text($f->{name}, 'a name')}++ }
-    for my $v (map { map_($_, 'a variable') } list($P->{variables}, 'variables')) {
+    for my $v (map { only($_, 'a variable', qw(name owner lb ub type)) } list($P->{variables}, 'variables')) {
         my ($name, $type) = (text($v->{name}, 'a name'), text(exists $v->{type} ? $v->{type} : 'continuous', 'a type'));
-        refuse("the variable $name twice") if exists $column{$name};
-        my $j = $column{$name} = @owner;
+        refuse("the variable $name twice") if exists $symbol{$name};
+        my $j = @owner;
+        $symbol{$name} = {$j => whole(1)};
+        push @name, $name;
         push @owner, text($v->{owner}, 'an owner');
         refuse("the owner $owner[$j]") unless $player{$owner[$j]};
         refuse("the type $type") unless $type =~ /^(?:continuous|integer|binary)$/;
@@ -136,82 +141,112 @@ sub system_of {
         push @low, $l;
         push @high, $h;
     }
-    my $at = sub { exists $column{$_[0]} ? $column{$_[0]} : refuse("the variable $_[0]") };
+    my $meant = sub { $symbol{text($_[0], 'a name')} // refuse("the symbol $_[0]") };
+    my $add = sub { my ($map, $j, $q) = @_; $map->{$j} = plus($map->{$j} // $ZERO, $q) };
     my $linear = sub {
         my ($given, $negate) = @_;
         my %a;
         for my $name (keys %{map_($given // {}, 'linear')}) {
             my $q = number($given->{$name}, "the coefficient of $name");
-            my $j = $at->($name);
-            $a{$j} = $negate ? minus($q) : $q if sign($q);
+            $q = minus($q) if $negate;
+            my $m = $meant->($name);
+            $add->(\%a, $_, product($q, $m->{$_})) for keys %$m;
         }
+        for (keys %a) { delete $a{$_} unless sign($a{$_}) }
         return \%a;
     };
-    # The rows of a constraint: none, one, or two if it has two sides.
+    # The rows of a constraint: none, one, or two if it has two sides; -1 for what was turned round.
     my $row = sub {
-        my $c = map_($_[0], 'a constraint');
+        my $c = only($_[0], 'a constraint', qw(name linear quadratic op rhs lower upper));
         refuse('a quadratic constraint') if said($c->{quadratic});
         my ($least, $most) = map { defined $c->{$_} ? number($c->{$_}, $_) : undef } qw(lower upper);
-        if (exists $c->{op} || exists $c->{rhs}) {
-            refuse('a constraint stated in two ways') if exists $c->{lower} || exists $c->{upper};
+        if (defined $c->{op} || defined $c->{rhs}) {
+            refuse('a constraint stated in two ways') if defined $least || defined $most;
             my ($op, $b) = (text($c->{op}, 'op'), number($c->{rhs}, 'rhs'));
-            refuse("the operator $op") unless $op =~ /^[<>=]=$/;
+            refuse("the operator $op") unless $op =~ /^(?:<=|>=|==)$/;
             ($least, $most) = ($op ne '<=' ? $b : undef, $op ne '>=' ? $b : undef);
         }
         my $same = defined $least && defined $most && !order($least, $most);
-        my $before = @rows;
-        push @rows, {a => $linear->($c->{linear}, 0), same => $same, b => $least} if defined $least;
-        push @rows, {a => $linear->($c->{linear}, 1), same => 0, b => minus($most)} if defined $most && !$same;
-        return $before .. $#rows;
+        my @made;
+        if (defined $least) { push @rows, {a => $linear->($c->{linear}, 0), same => $same, b => $least}; push @made, [$#rows, 1] }
+        if (defined $most && !$same) { push @rows, {a => $linear->($c->{linear}, 1), same => 0, b => minus($most)}; push @made, [$#rows, -1] }
+        return @made;
     };
+    # An objective to be minimised: negated?, slope at 0, constant, and the second derivatives {column => {column => number}}.
     my $objective = sub {
-        my $o = map_($_[0], 'an objective');
+        my $o = only($_[0], 'an objective', qw(sense linear constant quadratic));
         my $sense = text($o->{sense}, 'sense');
         refuse("the sense $sense") unless $sense eq 'min' || $sense eq 'max';
         my $negate = $sense eq 'max';
-        my @products = map {
-            my ($u, $v, $c) = list($_, 'a product');
-            refuse('a product of three') unless @$_ == 3;
+        my %bend;
+        for my $term (defined $o->{quadratic} ? list($o->{quadratic}, 'quadratic') : ()) {
+            my ($u, $v, $c) = list($term, 'a product');
+            refuse('a product of three') unless @$term == 3;
             my $q = number($c, 'a coefficient');
-            [$at->(text($u, 'a name')), $at->(text($v, 'a name')), $negate ? minus($q) : $q]
-        } defined $o->{quadratic} ? list($o->{quadratic}, 'quadratic') : ();
-        my $constant = exists $o->{constant} ? number($o->{constant}, 'constant') : $ZERO;
-        return ($negate, $linear->($o->{linear}, $negate), $negate ? minus($constant) : $constant, @products);
-    };
-    my $leader = map_($P->{leader}, 'leader');
-    my ($maximised, $cost, $constant, @curved) = $objective->($leader->{objective});
-    refuse('a quadratic leader') if @curved;
-    $row->($_) for list($leader->{constraints} // [], 'constraints');
-    for my $f (@followers) {
-        my ($n, $c, $k, @products) = $objective->($f->{objective});
-        my @own = grep { $owner[$_] eq $f->{name} } 0 .. $#owner;
-        # slope{y}: the derivative of the objective by y, as a row over the columns. y*z has slope z, and y*y has slope 2y.
-        my %slope = map { $_ => {} } @own;
-        for my $t (@products) {
-            my ($u, $v, $q) = @$t;
-            $slope{$u}{$v} = plus($slope{$u}{$v} // $ZERO, $q) if $slope{$u};
-            $slope{$v}{$u} = plus($slope{$v}{$u} // $ZERO, $q) if $slope{$v};
+            $q = minus($q) if $negate;
+            my ($one, $two) = ($meant->($u), $meant->($v));
+            for my $i (keys %$one) {
+                for my $j (keys %$two) {    # d2(v_i v_j) stands at (i, j) and at (j, i); for i = j the two add up to the 2 of (v v)'' = 2
+                    my $c = product($q, product($one->{$i}, $two->{$j}));
+                    $add->($bend{$i} //= {}, $j, $c);
+                    $add->($bend{$j} //= {}, $i, $c);
+                }
+            }
         }
+        my $constant = exists $o->{constant} ? number($o->{constant}, 'constant') : $ZERO;
+        return ($negate, $linear->($o->{linear}, $negate), $negate ? minus($constant) : $constant, \%bend);
+    };
+    for my $f (@followers) {
+        my ($negate, $c, undef, $bend) = $objective->($f->{objective});
+        my @own = grep { $owner[$_] eq $f->{name} } 0 .. $#owner;
+        my %slope = map { $_ => {%{$bend->{$_} // {}}} } @own;
         convex([map { my $u = $_; [map { $slope{$u}{$_} // $ZERO } @own] } @own]);
         my $multiplier = sub { push @low, $_[0] ? undef : $ZERO; push @high, undef; return $#low };
-        for my $i (map { $row->($_) } list($f->{constraints} // [], 'constraints')) {
-            my $lambda = $multiplier->($rows[$i]{same});
-            push @pairs, ['row', $i, $lambda] unless $rows[$i]{same};
-            for my $y (@own) { $slope{$y}{$lambda} = minus($rows[$i]{a}{$y}) if $rows[$i]{a}{$y} }
+        # The derivative of the optimum of f, in its own sense, by a right-hand side is its multiplier up to sign.
+        my $derivative = sub { my ($of, $mu, $turned) = @_; $marginal{$f->{name}}{$of}{$mu} = whole($negate == ($turned < 0) ? 1 : -1) };
+        my $number = 0;
+        for my $one (list($f->{constraints} // [], 'constraints')) {
+            my $called = exists $one->{name} ? text($one->{name}, 'a name') : "row[$number]";
+            $number++;
+            $marginal{$f->{name}}{$called} //= {};
+            for my $made ($row->($one)) {
+                my ($i, $turned) = @$made;
+                my $lambda = $multiplier->($rows[$i]{same});
+                push @pairs, ['row', $i, $lambda] unless $rows[$i]{same};
+                for my $y (@own) { $slope{$y}{$lambda} = minus($rows[$i]{a}{$y}) if $rows[$i]{a}{$y} }
+                $derivative->($called, $lambda, $turned);
+            }
         }
         for my $y (@own) {
             my ($l, $h) = ($low[$y], $high[$y]);
-            if (defined $l && defined $h && !order($l, $h)) { $slope{$y}{$multiplier->(1)} = whole(-1); next }    # fixed: one free multiplier
-            if (defined $l) { my $mu = $multiplier->(0); push @pairs, ['lb', $y, $mu]; $slope{$y}{$mu} = whole(-1) }
-            if (defined $h) { my $mu = $multiplier->(0); push @pairs, ['ub', $y, $mu]; $slope{$y}{$mu} = whole(1) }
+            my $fixed = defined $l && defined $h && !order($l, $h);    # one free multiplier
+            $marginal{$f->{name}}{$name[$y]} //= {};
+            for my $side ($fixed ? ['lb', $l, 1] : (['lb', $l, 1], ['ub', $h, -1])) {
+                my ($kind, $bound, $turned) = @$side;
+                next unless defined $bound;
+                my $mu = $multiplier->($fixed);
+                push @pairs, [$kind, $y, $mu] unless $fixed;
+                $slope{$y}{$mu} = whole(-$turned);
+                $derivative->($name[$y], $mu, $turned);
+            }
         }
         for my $y (@own) {
             my %a = map { sign($slope{$y}{$_}) ? ($_ => $slope{$y}{$_}) : () } keys %{$slope{$y}};
             push @rows, {a => \%a, same => 1, b => minus($c->{$y} // $ZERO)};
         }
     }
+    for my $d (defined $P->{duals} ? list($P->{duals}, 'duals') : ()) {
+        my ($name, $f, $of) = map { text(map_($d, 'a dual')->{$_}, $_) } qw(name follower constraint);
+        refuse("the symbol $name twice") if exists $symbol{$name};
+        $symbol{$name} = ($marginal{$f} // {})->{$of} // refuse("the constraint $of of $f");
+    }
+    my $leader = only($P->{leader}, 'leader', qw(name objective constraints));
+    $row->($_) for list($leader->{constraints} // [], 'constraints');
+    my ($maximised, $cost, $constant, $bend) = $objective->($leader->{objective});
+    my @bent = sort { $a <=> $b } keys %$bend;
+    convex([map { my $u = $_; [map { $bend->{$u}{$_} // $ZERO } @bent] } @bent]);
     return integral({low => \@low, high => \@high, rows => \@rows, pairs => \@pairs, whole => {map { $_ => 1 } @whole}, cost => $cost, constant => $constant,
-        maximised => $maximised});
+        bend => $bend, maximised => $maximised});
 }
 
 # What a proof names its problem by: a hash of the system. Numbers are texts like "-3/2", a missing bound is "None", columns ascend.
@@ -223,8 +258,9 @@ sub name_of {
     my @sides = map { $joined->(map { $quoted->($_) } @{$S->{$_}}) } qw(low high);
     my $rows = $joined->(map { $joined->($terms->($_->{a}), $_->{same} ? 'true' : 'false', $quoted->($_->{b})) } @{$S->{rows}});
     my $pairs = $joined->(map { $joined->("\"$_->[0]\"", $_->[1], $_->[2]) } @{$S->{pairs}});
-    my $cost = $joined->($S->{maximised} ? -1 : 1, $terms->($S->{cost}), $quoted->($S->{constant}));
-    return sha256_hex($joined->(@sides, $joined->(sort { $a <=> $b } keys %{$S->{whole}}), $rows, $pairs, $cost));
+    my $bend = $joined->(map { my $c = $S->{bend}{$_}; $joined->($_, $terms->({map { sign($c->{$_}) ? ($_ => $c->{$_}) : () } keys %$c})) } sort { $a <=> $b } keys %{$S->{bend}});
+    my @goal = ($S->{maximised} ? -1 : 1, $terms->($S->{cost}), $quoted->($S->{constant}), $bend);
+    return sha256_hex($joined->(@sides, $joined->(sort { $a <=> $b } keys %{$S->{whole}}), $rows, $pairs, @goal));
 }
 
 # A symmetric matrix is positive semidefinite if eliminating with positive pivots, in any order, leaves zeros only.
@@ -257,10 +293,26 @@ sub integral {
     }
     my $B = $S->{unit} = Math::BigInt::blcm($ONE, map { $_->[1] } grep { defined } @{$S->{low}}, @{$S->{high}});
     for my $side (qw(low high)) { $S->{"int_$side"} = [map { defined $_ ? $_->[0] * ($B / $_->[1]) : undef } @{$S->{$side}}] }
-    my $K = $S->{cost_unit} = Math::BigInt::blcm($ONE, $S->{constant}[1], map { $_->[1] } values %{$S->{cost}});
-    $S->{int_cost} = {map { $_ => $S->{cost}{$_}[0] * ($K / $S->{cost}{$_}[1]) } keys %{$S->{cost}}};
-    $S->{int_constant} = $S->{constant}[0] * ($K / $S->{constant}[1]);
+    $S->{goal} = over_one_denominator($S->{cost}, $S->{constant});
     return $S;
+}
+# {column => number} and a constant as integers over one denominator: [integers, integer, denominator].
+sub over_one_denominator {
+    my ($a, $b) = @_;
+    my $K = Math::BigInt::blcm($ONE, $b->[1], map { $_->[1] } values %$a);
+    return [{map { $_ => $a->{$_}[0] * ($K / $a->{$_}[1]) } keys %$a}, $b->[0] * ($K / $b->[1]), $K];
+}
+# The slope and the constant of the tangent of the objective at a point: nowhere above the objective, which is convex.
+sub tangent {
+    my ($S, $u) = @_;
+    my ($constant, %slope) = ($S->{constant}, %{$S->{cost}});
+    for my $i (keys %{$S->{bend}}) {
+        my $force = along($S->{bend}{$i}, $u);
+        next unless sign($force);
+        $slope{$i} = plus($slope{$i} // $ZERO, $force);
+        $constant = plus($constant, product([-$force->[0], $force->[1] * 2], $u->[$i]));
+    }
+    return (\%slope, $constant);
 }
 
 # --- the proof ----------------------------------------------------------------------------------------------------------------------
@@ -297,7 +349,27 @@ sub value_of_point {
         my $s = $sort eq 'row' ? $slack[$k] : order($v[$k], $sort eq 'lb' ? $S->{low}[$k] : $S->{high}[$k]);
         refuse('the point has a positive multiplier beside a slack') if ref $s ? sign($s) : $s;
     }
-    return plus(along($S->{cost}, \@v), $S->{constant});
+    my ($slope, $constant) = tangent($S, \@v);
+    return (plus(along($slope, \@v), $constant), \@v, \@slack, $slope);
+}
+
+# A direction along which a feasible point stays feasible for ever, and the objective falls for ever.
+sub half_line {
+    my ($S, $v, $slack, $slope, $sparse) = @_;
+    my @d = map { $sparse->{$_} // $ZERO } 0 .. $#{$S->{low}};
+    for my $j (0 .. $#d) {
+        refuse("the ray leaves the bounds of column $j") if (defined $S->{low}[$j] && sign($d[$j]) < 0) || (defined $S->{high}[$j] && sign($d[$j]) > 0);
+    }
+    my @rate = map { along($_->{a}, \@d) } @{$S->{rows}};
+    for my $i (0 .. $#rate) { refuse("the ray breaks row $i") if sign($rate[$i]) < 0 || ($S->{rows}[$i]{same} && sign($rate[$i])) }
+    for my $pair (@{$S->{pairs}}) {
+        my ($sort, $k, $mu) = @$pair;
+        my $gap = $sort eq 'row' ? sign($slack->[$k]) : order($v->[$k], $S->{$sort eq 'lb' ? 'low' : 'high'}[$k]);
+        my $drift = $sort eq 'row' ? sign($rate[$k]) : sign($d[$k]);
+        refuse('the ray leaves a complementarity') if ($gap || $drift) && sign($d[$mu]) or $drift && sign($v->[$mu]);
+    }
+    for (values %{$S->{bend}}) { refuse('the objective bends along the ray') if sign(along($_, \@d)) }
+    refuse('the objective does not fall along the ray') unless sign(along($slope, \@d)) < 0;
 }
 
 sub verify {
@@ -311,21 +383,22 @@ sub verify {
     refuse('a proof for another problem') unless $single->('problem') eq $sha;
     my $status = $single->('status');
     my ($upper, $lower);
-    if ($status eq 'optimal') {
-        ($upper, $lower) = (rational($single->('upper')), rational($single->('lower')));
-        refuse('lower is above upper') if order($lower, $upper) > 0;
-        my $value = value_of_point($S, sparse(scalar @{$S->{low}}, 'column', $field->('point')));
-        refuse('the point has another value') if order($value, $upper);
+    $status =~ /^(?:optimal|bound|infeasible|unbounded)$/ or refuse("status $status");
+    $upper = rational($single->('upper')) if $status eq 'optimal';
+    $lower = rational($single->('lower')) if $status eq 'optimal' || $status eq 'bound';
+    if ($status eq 'optimal' || $status eq 'unbounded') {
+        my ($value, @more) = value_of_point($S, sparse(scalar @{$S->{low}}, 'column', $field->('point')));
+        if ($status eq 'optimal') { refuse('the point has another value, or one below lower') if order($value, $upper) || order($lower, $upper) > 0 }
+        else { half_line($S, @more, sparse(scalar @{$S->{low}}, 'column', $field->('ray'))) }
     }
-    elsif ($status ne 'infeasible') { refuse("status $status") }
-    refuse('words after tree') if $field->('tree');
+    $field->('tree');
     my $walk = {S => $S, low => [@{$S->{int_low}}], high => [@{$S->{int_high}}], tight => {}, lower => $lower, next => $next, leaves => [], nodes => 0};
-    cell($walk);
+    cell($walk) unless $status eq 'unbounded';
     my $last = $next->();
     refuse('no end') unless @$last == 1 && $last->[0] eq 'end';
     for (@lines) { refuse('text after the end') if /\S/ }
-    my ($lo, $up) = !defined $upper ? () : $S->{maximised} ? (minus($upper), minus($lower)) : ($lower, $upper);
-    return ($status, $walk->{nodes}, $lo, $up);
+    ($lower, $upper) = map { defined $_ ? minus($_) : undef } ($upper, $lower) if $S->{maximised};
+    return ($status, $walk->{nodes}, $lower, $upper);
 }
 
 # One cell: reads its line, and the two cells it is divided into if it is. What a decision sets is put back.
@@ -361,9 +434,11 @@ sub cell {
         closed($w, @{$w->{leaves}[index_($arg[0], scalar @{$w->{leaves}}, 'leaf')]});
     }
     elsif ($op eq 'd' || $op eq 'f') {
-        my $weights = sparse(scalar @{$S->{rows}}, 'row', @arg);
-        push @{$w->{leaves}}, [$op, $weights];
-        closed($w, $op, $weights);
+        my ($at) = ((grep { $arg[$_] eq 'at' } 0 .. $#arg), scalar @arg);
+        my $weights = sparse(scalar @{$S->{rows}}, 'row', @arg[0 .. $at - 1]);
+        my $where = sparse(scalar @{$S->{low}}, 'column', @arg[$at + 1 .. $#arg]);
+        push @{$w->{leaves}}, [$op, $weights, $where];
+        closed($w, $op, $weights, $where);
     }
     else { refuse("the line $op") }
 }
@@ -379,14 +454,17 @@ sub with {
 # Rows added up with these weights, then columns with their bounds, show: objective >= lower on the cell (d), or 0 > 0 (f).
 # Everything is multiplied by D, which clears the denominators of weights and cost, and once more by the unit of the bounds.
 sub closed {
-    my ($w, $op, $weights) = @_;
+    my ($w, $op, $weights, $where) = @_;
     my $S = $w->{S};
     my $t = $op eq 'd';
     refuse('a bound, but nothing is claimed about the value') if $t && !defined $w->{lower};
-    my $D = Math::BigInt::blcm($S->{cost_unit}, map { $weights->{$_}[1] * $S->{rows}[$_]{times} } keys %$weights);
-    my $factor = $D / $S->{cost_unit};
-    my %left = $t ? map { $_ => $S->{int_cost}{$_} * $factor } keys %{$S->{int_cost}} : ();
-    my $sum = $t ? $S->{int_constant} * $factor : Math::BigInt->new(0);
+    my $goal = $S->{goal};
+    $goal = over_one_denominator(tangent($S, [map { $where->{$_} // $ZERO } 0 .. $#{$S->{low}}])) if $t && %$where && %{$S->{bend}};
+    my ($cost, $constant, $unit) = $t ? @$goal : ({}, Math::BigInt->new(0), $ONE);
+    my $D = Math::BigInt::blcm($unit, map { $weights->{$_}[1] * $S->{rows}[$_]{times} } keys %$weights);
+    my $factor = $D / $unit;
+    my %left = map { $_ => $cost->{$_} * $factor } keys %$cost;
+    my $sum = $constant * $factor;
     for my $i (keys %$weights) {
         my $r = $S->{rows}[$i];
         my $q = $weights->{$i};
@@ -427,9 +505,12 @@ sub answer {
     my @found = eval { verify(contents($problem), contents($proof)) };
     if ($@) { my $why = $@; $why =~ s/^REFUSED: //; $why =~ s/\s+/ /g; return "REJECTED: $why" }
     my ($status, $nodes, $lo, $up) = @found;
-    return "VERIFIED: no feasible point ($nodes nodes)" if $status eq 'infeasible';
-    return 'VERIFIED: optimum = ' . shown($lo) . " exactly ($nodes nodes)" unless order($lo, $up);
-    return 'VERIFIED: ' . shown($lo) . ' <= optimum <= ' . shown($up) . " ($nodes nodes)";
+    my $count = "($nodes node" . ($nodes == 1 ? '' : 's') . ')';
+    return "VERIFIED: the problem has no feasible point $count" if $status eq 'infeasible';
+    return 'VERIFIED: the problem is unbounded, along a half-line of feasible points' if $status eq 'unbounded';
+    return 'VERIFIED: no feasible point has a value ' . (defined $lo ? 'below ' . shown($lo) : 'above ' . shown($up)) . " $count" if $status eq 'bound';
+    return 'VERIFIED: optimum = ' . shown($lo) . " exactly $count" unless order($lo, $up);
+    return 'VERIFIED: ' . shown($lo) . ' <= optimum <= ' . shown($up) . " $count";
 }
 
 binmode STDOUT, ':encoding(UTF-8)';
