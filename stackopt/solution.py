@@ -22,7 +22,7 @@ STRONG_VALUE = "strong commitment value over all leader policies"
 class Status(enum.StrEnum):
     """Why a method stopped.
 
-    `PROVED` is reserved for results with an exact-arithmetic proof accepted by a checker; no method here returns it yet.
+    `PROVED` is reserved for results with an exact-arithmetic proof that the checker accepted, see `Solution.proof`.
     `LIMIT` is never success: its candidate is an incumbent and its bound is what was proved so far.
     """
 
@@ -92,6 +92,8 @@ class Run(Generic[C]):
         search itself was over deterministic ones.
     explanation : tuple of (label, text)
         Why there is no solution, to be printed: ``why``, ``nearest``, ``note``.
+    proof : object or None
+        An exact-arithmetic proof that a checker has accepted: its `statement` says of what.
     """
 
     status: Status
@@ -102,6 +104,7 @@ class Run(Generic[C]):
     history: Mapping[str, Any] = field(default_factory=dict)
     further_bounds: tuple[Bound, ...] = ()
     explanation: tuple[tuple[str, str], ...] = ()
+    proof: Any = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,8 @@ class Solution(Generic[C]):
         Work done, residuals by iteration, the stopping rule that fired, what else the search proved, why there is no solution.
     provenance : mapping
         Versions, seed, settings, fingerprint: what is needed to repeat it.
+    proof : object or None
+        Where there is one: the texts `problem` and `text` that anyone can check, and `statement`, what they prove.
     """
 
     problem: Any
@@ -198,6 +203,7 @@ class Solution(Generic[C]):
     history: Mapping[str, Any] = field(default_factory=dict)
     further_bounds: tuple[Bound, ...] = ()
     explanation: tuple[tuple[str, str], ...] = ()
+    proof: Any = None
 
     @property
     def certified(self) -> bool:
@@ -290,6 +296,7 @@ class Solution(Generic[C]):
             rows.append(("certificate", f"{passed} of {len(self.certificate.checks)} checks pass"))
         rows += [("  FAILS", f"{c.name}: {number(c.residual)} > {number(c.tolerance)} ({c.because})") for c in failed]
         rows += [("note", n) for n in self.certificate.notes]
+        rows += [("proof", self.proof.statement)] if self.proof is not None else []
         seconds = self.stats.get("seconds")
         rows.append(("stopped", self.because + (f", {number(seconds, 3)} s" if seconds is not None else "")))
         rows.append(("more", ".certificate  .bound  .stats  .provenance  .require()"))

@@ -90,6 +90,7 @@ def solve(
         history=run.history,
         further_bounds=run.further_bounds,
         explanation=run.explanation,
+        proof=run.proof,
     )
 
 

@@ -9,9 +9,9 @@ from fractions import Fraction as Q
 from typing import Any
 
 if __package__:
-    from stackopt.proof.check import Row, System, load, need, verify
+    from stackopt.proof.check import Row, System, load, need, number, verify
 else:
-    from check import Row, System, load, need, verify  # type: ignore[import-not-found,no-redef]
+    from check import Row, System, load, need, number, verify  # type: ignore[import-not-found,no-redef]
 
 KEYS = {"leader_reward", "follower_reward", "transition", "discount", "leader_discount", "follower_discount", "initial", "leader_observes"}
 LABELS = {"states", "leader_actions", "follower_actions", "name"}
@@ -162,7 +162,7 @@ def check(game_text: str, proof_text: str) -> dict[str, Any]:
     for key in () if kind == "stagewise" else VALUES:
         first, *numbers = next(lines).split()
         need(first == key, f"expected {key}")
-        values[key] = [Q(v) for v in numbers]
+        values[key] = [number(v) for v in numbers]
     found = verify(lower_game(read(game_text), kind, values), "\n".join(lines))
     need(found["status"] == "optimal", "a commitment always exists")
     return {**found, "over": OVER[kind]}
@@ -172,13 +172,19 @@ def statement(found: dict[str, Any]) -> str:
     """The theorem, in a sentence."""
     lo, up = -found["upper"], -found["lower"]
     said = f"= {lo} exactly" if lo == up else f"in [{lo}, {up}], width {float(up - lo):.3g}"
-    return f"VERIFIED: strong Stackelberg value over {found['over']} leader policies {said} ({found['nodes']} nodes)"
+    return f"VERIFIED: strong Stackelberg value over {found['over']} leader policies {said} ({found['nodes']} node{'s' * (found['nodes'] != 1)})"
+
+
+def main(arguments: list[str]) -> int:
+    """Print the verdict; 0 if verified, 1 if rejected."""
+    try:
+        game, proof = (open(path, encoding="utf-8").read() for path in arguments)  # noqa: SIM115
+        print(statement(check(game, proof)))  # noqa: T201
+    except Exception as error:
+        print("REJECTED:", type(error).__name__, error)  # noqa: T201
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        with open(sys.argv[1], encoding="utf-8") as game, open(sys.argv[2], encoding="utf-8") as proof:
-            print(statement(check(game.read(), proof.read())))  # noqa: T201
-    except Exception as error:
-        print("REJECTED:", type(error).__name__, error)  # noqa: T201
-        sys.exit(1)
+    sys.exit(main(sys.argv[1:]))
