@@ -1,0 +1,177 @@
+"""The exact point behind a floating-point optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from stackopt.backends.matrix import minimise
+from stackopt.proof.algebra import solve_near
+from stackopt.proof.check import Decision, Rejected, Row, check_point, restrict
+from stackopt.proof.floats import Array, Floats
+from stackopt.proof.linear import Block
+from stackopt.solution import Status
+
+#: Slacks below this, relative to the size of the point, are tight in the piece that is tried.
+TIGHT = 1e-6
+#: Sides within this of the solution of a linear program are met exactly.
+MET = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Exactly:
+    """A bilevel feasible point in rationals.
+
+    Attributes
+    ----------
+    v : list of Fraction [n]
+    value : Fraction
+        The minimised objective.
+    """
+
+    v: list[Fraction]
+    value: Fraction
+
+
+def exact_point(f: Floats, values: Array) -> Exactly | None:
+    """A bilevel feasible point at least as good, up to rounding, as the variables `values` [variables], in the user's units.
+
+    The piece in which every pair whose slack vanishes there is tight, and the others have multiplier zero, is optimised by the simplex
+    method; its basis names equations whose exact solution the checker judges.
+    """
+    if not len(f.cost):
+        return _judged(f, [])
+    v = np.zeros(len(f.cost))
+    v[: f.variables] = values / f.column[: f.variables]
+    slack = f.slack(v)
+    size = 1.0 + np.abs(v).max(initial=0.0)
+    for tolerance in (TIGHT, 1e-9, 1e-4):
+        tight = slack <= tolerance * size
+        cell: list[Decision] = [("S" if t else "M", p, Fraction(0)) for p, t in enumerate(tight.tolist())]
+        cell += _whole(f, v)
+        found = best_of_piece(f, cell)
+        if found is not None:
+            return found
+    return None
+
+
+def best_of_piece(f: Floats, cell: Sequence[Decision]) -> Exactly | None:
+    """The exact optimum over a cell in which every pair is decided, or None if that is not found."""
+    lower, upper, high = f.cell(cell)
+    if (lower > upper).any():
+        return None
+    everything = Block(f, np.arange(len(f.cost)), np.arange(len(f.rhs)))
+    if f.hessian is not None:
+        return _curved(f, cell, lower, upper, high)
+    everything.enter(lower, upper, high)
+    if everything.solve(10.0) is not Status.OPTIMAL:
+        return None
+    basis: Any = everything.lp.basis()
+    columns = np.array([int(s) for s in basis.col_status])
+    rows = np.array([int(s) for s in basis.row_status])
+    x = everything.x
+    lb, ub, eq = restrict(f.system, cell)
+    fixed = {j: lb[j] if s == 0 else ub[j] for j, s in enumerate(columns.tolist()) if s in (0, 2)}
+    fixed |= {j: Fraction(0) for j, s in enumerate(columns.tolist()) if s not in (0, 1, 2) or (s != 1 and fixed.get(j) is None)}
+    return _solved(f, x, fixed, [i for i, s in enumerate(rows.tolist()) if s != 1]) or _by_sides(f, x, lb, ub, eq)
+
+
+def _by_sides(f: Floats, x: Array, lb: list[Fraction | None], ub: list[Fraction | None], eq: set[int]) -> Exactly | None:
+    """The same from the sides that the solution meets."""
+    size = 1.0 + np.abs(x).max(initial=0.0)
+    fixed: dict[int, Fraction | None] = {}
+    true = x * f.column
+    for j, (low, up) in enumerate(zip(lb, ub)):
+        near = MET * size * f.column[j]
+        if low is not None and abs(true[j] - float(low)) <= near:
+            fixed[j] = low
+        elif up is not None and abs(true[j] - float(up)) <= near:
+            fixed[j] = up
+    activity = f.matrix @ x - f.rhs
+    rows = [i for i in range(len(f.rhs)) if f.equal[i] or i in eq or activity[i] <= MET * size]
+    return _solved(f, x, fixed, rows)
+
+
+def _solved(f: Floats, x: Array, fixed: dict[int, Fraction | None], rows: list[int]) -> Exactly | None:
+    """The point with some columns fixed and some rows as equations."""
+    true = x * f.column
+    known = {j: b for j, b in fixed.items() if b is not None}
+    equations = []
+    for i in rows:
+        coef, _, b = f.system.rows[i]
+        equations.append(({j: a for j, a in coef.items() if j not in known}, b - sum((a * known[j] for j, a in coef.items() if j in known), Fraction(0))))
+    found = solve_near(equations, {j: float(true[j]) for j in range(len(true)) if j not in known}, 12)
+    if found is None:
+        return None
+    return _judged(f, [known[j] if j in known else found[j] for j in range(len(true))])
+
+
+def _judged(f: Floats, v: list[Fraction]) -> Exactly | None:
+    try:
+        return Exactly(v, check_point(f.system, v))
+    except Rejected:
+        return None
+
+
+def _curved(f: Floats, cell: Sequence[Decision], lower: Array, upper: Array, high: Array) -> Exactly | None:
+    """With a quadratic objective: the exact solution of the conditions of its optimum on the sides that it meets.
+
+    Unknowns are the columns that are at no bound and the multipliers of tight rows.
+    """
+    found = minimise(f.cost, f.matrix, f.rhs, high, lower, upper, hessian=f.hessian, time_limit=10.0)
+    if found.x is None or found.status is not Status.OPTIMAL:
+        return None
+    S, n = f.system, len(f.cost)
+    lb, ub, eq = restrict(S, cell)
+    x = found.x
+    size = 1.0 + np.abs(x).max(initial=0.0)
+    for near in (MET, 1e-5, 1e-9):
+        known: Row = {}
+        for j, (low, up) in enumerate(zip(lb, ub)):
+            for side in (low, up):
+                if side is not None and abs(x[j] - float(side) / f.column[j]) <= near * size:
+                    known[j] = side
+                    break
+        activity = f.matrix @ x - f.rhs
+        tight = [i for i in range(len(f.rhs)) if f.equal[i] or i in eq or activity[i] <= near * size]
+        true = x * f.column
+        free = [j for j in range(n) if j not in known]
+        guess = {j: float(true[j]) for j in free}
+        y = np.zeros(len(f.rhs)) if found.row_dual is None else found.row_dual * f.row / f.unit
+        guess |= {n + i: float(y[i]) for i in tight}
+        equations = []
+        for i in tight:
+            coef, _, b = S.rows[i]
+            equations.append(_without(coef, b, known))
+        across: dict[int, Row] = {j: {} for j in free}
+        for i in tight:
+            for j, a in S.rows[i][0].items():
+                if j in across:
+                    across[j][n + i] = -a
+        for j in free:
+            coef, b = _without(S.quad.get(j, {}), -S.cost.get(j, Fraction(0)), known)
+            equations.append(({**coef, **across[j]}, b))
+        solved = solve_near(equations, guess, 12)
+        if solved is not None:
+            exactly = _judged(f, [known[j] if j in known else solved[j] for j in range(n)])
+            if exactly is not None:
+                return exactly
+    return None
+
+
+def _without(coef: Row, b: Fraction, known: Row) -> tuple[Row, Fraction]:
+    """An equation with the known columns moved to the right."""
+    return {j: a for j, a in coef.items() if j not in known}, b - sum((a * known[j] for j, a in coef.items() if j in known), Fraction(0))
+
+
+def _whole(f: Floats, v: Array) -> list[Decision]:
+    """Integer columns fixed to the nearest whole numbers."""
+    found: list[Decision] = []
+    for j in f.system.ints:
+        k = Fraction(round(float(v[j])))
+        found += [("<", j, k), (">", j, k)]
+    return found

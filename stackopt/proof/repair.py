@@ -1,0 +1,163 @@
+"""From a solver's floating-point multipliers to rational ones that the checker accepts.
+
+Nothing here is trusted: a certificate that comes out wrong is rejected. A rounded vector is tried first; any vector bounds the objective
+where all columns are bounded (Neumaier and Shcherbina 2004). A column without a bound on one side needs the exact sign of its reduced
+cost, so reduced costs that should vanish are set to zero as exact equations; with all of them, the vector is the exact basic solution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from stackopt.proof.algebra import solve_near
+from stackopt.proof.check import Decision, Row, System, restrict, tangent
+from stackopt.proof.floats import Array, Floats
+from stackopt.proof.tree import Leaf
+
+#: Denominators of the first attempts.
+DENOMINATORS = (1, 12, 1000, 10**6)
+#: Reduced costs and multipliers below this, relative to the largest of the summed terms, are taken for zero.
+ZERO = 1e-8
+
+
+def leaf(f: Floats, cell: Sequence[Decision], t: int, y: Array, target: Fraction | None, at: Row | None = None) -> Leaf | None:
+    """The best leaf that the multipliers lead to.
+
+    Parameters
+    ----------
+    f : Floats
+    cell : sequence of Decision
+    t : int
+        1: a bound on the objective. 0: the cell is empty.
+    y : array [m]
+        Multipliers of the scaled rows.
+    target : Fraction or None
+        A bound that is high enough, for t = 1.
+    at : dict, optional
+        Where a quadratic objective is replaced by its tangent.
+
+    Returns
+    -------
+    Leaf or None
+        With t = 1 its bound may lie below the target, if nothing better was found. None: no certificate.
+    """
+    if not np.isfinite(y).all():
+        return None
+    S, best = f.system, None
+    sides = restrict(S, cell)
+    cost, _ = tangent(S, at or {}) if t else ({}, Fraction(0))
+    for w in _attempts(f, sides, t, y, cost):
+        found = exact(S, cell, sides, t, w, target, at)
+        if found is None:
+            continue
+        if t == 0 or target is None or (found.bound is not None and found.bound >= target):
+            return found
+        if best is None or (found.bound or 0) > (best.bound or 0):
+            best = found
+    return best
+
+
+Sides = tuple[list[Fraction | None], list[Fraction | None], set[int]]
+
+
+def exact(S: System, cell: Sequence[Decision], sides: Sides, t: int, w: Row, target: Fraction | None, at: Row | None = None) -> Leaf | None:
+    """The leaf of rational multipliers, with the decisions that it uses; None if it closes nothing."""
+    lb, ub, eq = sides
+    w = {i: x for i, x in w.items() if x and (x > 0 or S.rows[i][1] or i in eq)}
+    cost, const = tangent(S, at or {}) if t else ({}, Fraction(0))
+    r, beta = dict(cost), const * t
+    for i, x in w.items():
+        coef, _, b = S.rows[i]
+        beta += x * b
+        for j, a in coef.items():
+            r[j] = r.get(j, Fraction(0)) - x * a
+    for j, x in r.items():
+        if x:
+            side = lb[j] if x > 0 else ub[j]
+            if side is None:
+                return None
+            beta += x * side
+    if t == 0 and beta <= 0:
+        return None
+    spare = max(beta - (target if t and target is not None else beta if t else 0), Fraction(0))
+    uses = set[Decision]()
+    for decision in cell:
+        kind, p, b = decision
+        lost: Fraction | None = Fraction(0)
+        if kind == "M":
+            lost = None if r.get(S.pairs[p][2], 0) < 0 else lost
+        elif kind == "S":
+            side_of, i, _ = S.pairs[p]
+            if side_of == "row":
+                lost = None if w.get(i, 0) < 0 else lost
+            elif side_of == "lb":
+                lost = _loss(r.get(i, Fraction(0)), S.ub[i], ub[i], -1)
+            else:
+                lost = _loss(r.get(i, Fraction(0)), S.lb[i], lb[i], 1)
+        elif kind == "<" and ub[p] == b:
+            lost = _loss(r.get(p, Fraction(0)), S.ub[p], ub[p], -1)
+        elif kind == ">" and lb[p] == b:
+            lost = _loss(r.get(p, Fraction(0)), S.lb[p], lb[p], 1)
+        if lost is None or lost > spare or (t == 0 and lost and lost >= spare):
+            uses.add(decision)
+        else:
+            spare -= lost
+    return Leaf("d" if t else "f", w, at or {} if t else {}, beta if t else None, frozenset(uses))
+
+
+def _loss(reduced: Fraction, before: Fraction | None, now: Fraction | None, sign: int) -> Fraction | None:
+    """What the bound loses without a decision on a column's bound; None if it loses everything."""
+    if reduced * sign <= 0 or now is None:
+        return Fraction(0)
+    return None if before is None else abs(reduced) * abs(now - before)
+
+
+def crossing(f: Floats, cell: Sequence[Decision]) -> Leaf | None:
+    """The leaf of a cell whose decisions leave a column no value."""
+    lb, ub, _ = restrict(f.system, cell)
+    for j, (low, up) in enumerate(zip(lb, ub)):
+        if low is not None and up is not None and low > up:
+            uses = frozenset(d for d in cell if d[0] != "M" and (d[1] == j if d[0] in "<>" else f.system.pairs[d[1]][:2] in (("lb", j), ("ub", j))))
+            return Leaf("e", {j: Fraction(1)}, uses=uses)
+    return None
+
+
+def _attempts(f: Floats, sides: Sides, t: int, y: Array, cost: Row) -> Iterator[Row]:
+    """Rational multipliers, from short ones to exact basic ones."""
+    S, (lb, ub, _) = f.system, sides
+    unit = np.abs(y).max(initial=0.0)
+    small = np.abs(y) <= ZERO * 1e-2 * unit
+    true = np.where(small, 0.0, y) * f.row / (f.unit if t else 1.0)  # multipliers of the rows as they are written
+    support = np.flatnonzero(true)
+    if t == 0 and len(support):  # a ray has no length of its own: with the smallest entry 1 it is often whole
+        true = true / np.abs(true[support]).min()
+    guess = {int(i): float(true[i]) for i in support}
+    for most in DENOMINATORS:
+        yield {i: Fraction(x).limit_denominator(most) for i, x in guess.items()}
+    terms = abs(f.matrix).T @ np.abs(y) + (np.abs(f.cost) if t else 0.0)
+    linear = np.array([float(cost.get(j, 0)) for j in range(len(lb))]) * f.column * f.unit if t else np.zeros(len(lb))
+    reduced = linear - f.matrix.T @ y
+    zero = np.abs(reduced) <= ZERO * (1e-3 + terms)
+    low, up = np.array([b is None for b in lb]), np.array([b is None for b in ub])
+    hard = (low & up) | (up & (zero | (reduced < 0))) | (low & (zero | (reduced > 0)))
+    everything = {i: float(true[i]) for i in range(len(true))}
+    for columns, digits in ((hard, 4), (hard, 8), (hard, 12), (hard | zero, 12), (hard | zero, 20)):
+        equations = _equations(S, np.flatnonzero(columns).tolist(), cost)
+        found = solve_near(equations, guess, digits)
+        if found is None and columns is not hard:
+            found = solve_near(equations, everything, digits)
+        if found is not None:
+            yield found
+
+
+def _equations(S: System, columns: list[int], cost: Row) -> list[tuple[Row, Fraction]]:
+    """Vanishing reduced costs as equations in the multipliers of rows."""
+    wanted = set(columns)
+    found: dict[int, Row] = {j: {} for j in columns}
+    for i, (coef, _, _) in enumerate(S.rows):
+        for j in wanted & coef.keys():
+            found[j][i] = coef[j]
+    return [(found[j], cost.get(j, Fraction(0))) for j in columns]
