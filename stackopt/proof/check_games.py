@@ -28,7 +28,7 @@ class Game:
         self.size = S, A, B = len(self.r["L"]), len(self.r["L"][0]), len(self.r["L"][0][0])
         self.triples = [(s, a, b) for s in range(S) for a in range(A) for b in range(B)]
         stays = [[[[Q(s == t) for t in range(S)]] * B] * A for s in range(S)]
-        P, rho, sees = data.get("transition", stays), data.get("initial") or [Q(1)] * S, data.get("leader_observes")
+        P, rho, sees = data.get("transition", stays), data.get("initial") or [Q(1, S)] * S, data.get("leader_observes")
         sees = range(S) if sees is None else sees
         for array, shape in ((self.r["L"], (S, A, B)), (self.r["F"], (S, A, B)), (P, (S, A, B, S)), (rho, (S,)), (sees, (S,))):
             need(shaped(array, shape), "the shape of an array")
@@ -41,7 +41,8 @@ class Game:
 
     def q(self, who: str, v: list[Q], s: int, a: int, b: int) -> Q:
         """The value of (s, a, b) if `v` comes after."""
-        return self.r[who][s][a][b] + self.g[who] * sum((p * x for p, x in zip(self.P[s][a][b], v) if p), Q(0))
+        total: Q = self.r[who][s][a][b] + self.g[who] * sum((p * x for p, x in zip(self.P[s][a][b], v) if p), Q(0))
+        return total
 
 
 def either(first: Any, second: Any) -> Any:
@@ -125,11 +126,13 @@ def lower_game(G: Game, kind: str, values: dict[str, list[Q]]) -> Rows:
         for b in range(B):
             T.row([(y[s][b], -1), *((z[s, a, b], 1) for a in range(A))], 0, True)
         for who, b, a in ((who, b, a) for who in V for b in range(B) for a in (range(A) if pure else [0])):
-            r, c = G.r[who][s], [(s == t) - G.g[who] * G.P[s][a][b][t] for t in range(S)]
-            here = list(zip(V[who], c))  # V(s) - g P V, over the box at most `most` and at least `least`
-            most, least = (sum(k * (p if k > 0 else m) for k, p, m in zip(c, *ends)) for ends in ((up[who], low[who]), (low[who], up[who])))
-            pay, sure, on = ([], r[a][b], z[s, a, b]) if pure else ([(mine[k], r[k][b]) for k in range(A)], Q(0), y[s][b])
-            M = most - (r[a][b] if pure else min(r[k][b] for k in range(A)))
+            reward, factors = G.r[who][s], [(s == t) - G.g[who] * G.P[s][a][b][t] for t in range(S)]
+            here = list(zip(V[who], factors))  # V(s) - g P V, over the box at most `most` and at least `least`
+            most = sum((k * (v if k > 0 else u) for k, u, v in zip(factors, low[who], up[who])), Q(0))
+            least = sum((k * (u if k > 0 else v) for k, u, v in zip(factors, low[who], up[who])), Q(0))
+            pay = [] if pure else [(mine[k], reward[k][b]) for k in range(A)]
+            sure, on = (reward[a][b], z[s, a, b]) if pure else (Q(0), y[s][b])
+            M = most - (sure if pure else min(reward[k][b] for k in range(A)))
             T.row([*((j, -k) for j, k in here), *pay, (on, -M)], -sure - M)  # no more than what is played gives
             if who == "F":  # no less than what any action gives
                 N = sure - least if pure else Q(0)

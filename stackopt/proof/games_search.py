@@ -159,7 +159,7 @@ def best_cell(relaxation: Relaxation, deadline: float, start: Cell | None = None
             continue
         j = relaxation.split_on(point, cell)
         assert j is not None
-        near = int(round(float(point[j])))
+        near = round(float(point[j]))
         stack += [{**cell, j: 1 - near}, {**cell, j: near}]
     return where
 
