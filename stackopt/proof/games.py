@@ -89,7 +89,7 @@ def proof_kind(exact: check_games.Game, leader: str) -> str:
 
 def prove_game(
     game: StackelbergGame, leader: str = "randomised", *, response: np.ndarray | None = None, policy: np.ndarray | None = None,
-    seconds: float = 60.0, kind: str = "",
+    seconds: float = 60.0, kind: str = "", problem: str = "",
 ) -> GameProof | None:
     """The strong value over a class of leader policies, with a proof; None if time ran out or the game is out of scope.
 
@@ -107,13 +107,15 @@ def prove_game(
         For search and emission; checking comes on top.
     kind : str, optional
         How to prove it; by default as `proof_kind` says.
+    problem : str, optional
+        The JSON text that the game was read from, if the proof is to be of that; by default `game_text`.
 
     Notes
     -----
     The proof is of the game in decimals, as written in `GameProof.problem`; it has been accepted by the checker before it is returned.
     """
     begun = time.perf_counter()
-    problem = game_text(game)
+    problem = problem or game_text(game)
     exact = check_games.read(problem)
     kind = kind or proof_kind(exact, leader)
     if not kind:
