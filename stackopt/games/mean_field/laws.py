@@ -146,8 +146,9 @@ def _by_iteration(kernel: Any, policy: Array, start: Array) -> Array:
     def move(first: Array) -> Array:
         return 0.5 * (first + period(kernel, policy, first.reshape(K, S))[1].ravel())
 
-    first = np.maximum(_anderson(move, start.ravel(), LAW_TOLERANCE).reshape(K, S), 0.0)
-    return first / first.sum(-1, keepdims=True)
+    first: Array = np.maximum(_anderson(move, start.ravel(), LAW_TOLERANCE).reshape(K, S), 0.0)
+    first /= first.sum(-1, keepdims=True)
+    return first
 
 
 def _accelerated(game: MeanFieldStackelbergGame, policy: Array, theta: Array, start: Array) -> Law:
