@@ -35,9 +35,41 @@ CODES: dict[str, ErrorCode] = {
         "let the callable add these terms itself",
         "Affine terms belong to arrays. A callable gets the statistics and the leader's decision and returns everything.",
     ),
+    "term": ErrorCode(
+        "{term}: `{name}` must be {law}; got {got}",
+        "a weight of 0 leaves the term out",
+        "A ready-made term promises something about equilibria, such as that crowding repels; with other figures it would not hold.",
+    ),
     "callable-finite": ErrorCode(
         "`{name}` returned a value that is not finite",
         "logarithms and quotients of masses need a floor: a state may be empty",
         "Mean fields reach the boundary of the simplex, and solvers evaluate there. One NaN would spread to every value.",
+    ),
+    "mean-field-arrays": ErrorCode(
+        "exact searches need rewards as arrays, affine in the population's statistics and in theta",
+        "so.MeanFieldEquilibrium() solves callables; exact: reward, reward_population, reward_leader, leader_reward",
+        "Equilibria are restated as linear rows with binary columns. A callable says nothing about values it was not asked for.",
+    ),
+    "mean-field-kernel": ErrorCode(
+        "exact searches need transitions that the population does not change",
+        "so.MeanFieldEquilibrium() solves them, without a proof that there is no better equilibrium",
+        "The law of a population multiplies masses with transitions. If these depend on the masses, the rows are bilinear and no "
+        "mixed-integer linear program states them (theory D5).",
+    ),
+    "mean-field-menu": ErrorCode(
+        "this search (concept {concept!r}) needs a finite menu of the leader's decisions",
+        "leader=Menu(points), e.g. a grid over the set",
+        "The worst equilibrium under a decision jumps as the decision moves, a fixed point compares finitely many rewards, and a "
+        "callable objective is evaluated point by point.",
+    ),
+    "mean-field-products": ErrorCode(
+        "the leader is paid in proportion to a decision that is not from a menu",
+        "leader=Menu(points), where these products are exact; so.MeanFieldEquilibrium() with an ascent searches boxes without a bound",
+        "A decision times a mass is a product of two unknowns. Times the binary choice of a point of a menu it is linear (theory D5).",
+    ),
+    "mean-field-size": ErrorCode(
+        "this population is too large for an exact search",
+        "so.MeanFieldEquilibrium() scales",
+        "Exact searches write a binary column for every type, stage, state and action, or try every pattern of them.",
     ),
 }

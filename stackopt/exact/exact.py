@@ -18,11 +18,14 @@ from stackopt.exact.bracket import upper_bracket
 from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
+from stackopt.exact.proved import proved
+from stackopt.exact.mean_field.solve import refuses_mean_field, run_mean_field
 from stackopt.exact.occupancy import refuses_occupancy, run_occupancy
 from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched, stagewise
 from stackopt.exact.shaped import run_shaped
 from stackopt.exact.stagewise_iteration import TRIPLES, run_stagewise
 from stackopt.exact.static_games import StaticGame, refuses_static, run_static
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.profile import Profile
 from stackopt.games.shaping import shaping
 from stackopt.games.stackelberg import StackelbergGame
@@ -63,9 +66,14 @@ class Exact:
         Have a second, differently configured run look for anything better.
     processes : int
         For complementarity branching: so many share the open cells, on systems that can fork.
+    proof : bool or ``"auto"``
+        Whether to accompany the answer by a proof in rational arithmetic, `Solution.proof`. Auto: small problems, for as long as the search
+        took. True: within the time limit. Games: strong values over deterministic policies, and over randomised ones that do not move the
+        state or whose follower is myopic or cannot move it.
 
     Notes
     -----
+    PROVED means: a checker that needs nothing but Python's standard library accepted a proof of the value.
     OPTIMAL means: the search closed its gap in floating point, the game evaluates the returned policy at the bound, no
     policy found attains more, and (with `confirm`) a second run does not disagree; `because` says whether it finished in the
     time left. A solver that contradicts itself or the game ends in FAILED.
@@ -85,11 +93,14 @@ class Exact:
     time_limit: float = 60.0
     confirm: bool = True
     processes: int = 1
+    proof: bool | str = "auto"
 
     def __post_init__(self) -> None:
         check_settings(self.concept, self.leader, self.grid, self.margin)
         if not isinstance(self.processes, int) or self.processes < 1:
             raise InvalidMethod("setting", name="processes", law="a whole number of at least 1", got=repr(self.processes))
+        if self.proof not in (True, False, "auto"):
+            raise InvalidMethod("setting", name="proof", law='True, False or "auto"', got=repr(self.proof))
         if not self.time_limit >= 0:
             raise InvalidMethod("setting", name="time_limit", law="a number of seconds, not negative", got=repr(self.time_limit))
 
@@ -108,8 +119,10 @@ class Exact:
             if self.concept != "strong":
                 return Refusal("wrong-problem", remedy='ties="pessimistic" in the program itself', law={"method": self.name, "problem": "BilevelProgram"})
             return refuses_bilevel(problem)
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return refuses_mean_field(problem, self.concept)
         if isinstance(problem, StaticGame):
-            return refuses_static(problem, self.name, self.leader)
+            return refuses_static(problem, self.name, self.leader, self.concept)
         found = refusal(problem, self.name, self.concept, self.leader)
         if self._strong_over_all and (found is None or found.code == "leader-moves-state") and shaping(problem) is not None:
             return None
@@ -163,10 +176,21 @@ class Exact:
         """Search; see the class for what each status means."""
         if isinstance(problem, BilevelProgram):
             return run_bilevel(problem, time_limit=self.time_limit, seed=seed, report=report, processes=self.processes)
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return run_mean_field(
+                problem, concept=self.concept, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
+            )
         if isinstance(problem, StaticGame):
             return run_static(
                 problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
             )
+        begun = time.perf_counter()
+        run = self._commitment(problem, seed, report)
+        if self.concept != "strong":
+            return run
+        return proved(problem, run, leader=self.leader, proof=self.proof, seconds=time.perf_counter() - begun, time_limit=self.time_limit)
+
+    def _commitment(self, problem: StackelbergGame, seed: int, report: Report | None) -> Run[Profile]:
         if self._strong_over_all and (run := run_shaped(problem)) is not None:
             return run
         if self._strong_over_all and self._is_long_stagewise(problem) and (run := run_stagewise(problem)) is not None:

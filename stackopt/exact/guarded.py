@@ -47,8 +47,8 @@ class Program(Protocol):
         """Where it is proved that its optimum is the value searched for."""
         ...
 
-    def lift(self, point: Array) -> Array:
-        """The leader policy of a solution vector."""
+    def lift(self, point: Array) -> Any:
+        """The leader policy of a solution vector (of a population: its masses)."""
         ...
 
     def polished(self, point: Array, slack: float) -> Milp:
@@ -64,7 +64,7 @@ class Program(Protocol):
 class Worth:
     """A leader policy with its value and the response that attains it, as the game evaluates them."""
 
-    policy: Array
+    policy: Any
     response: Any
     value: float
 
@@ -72,15 +72,15 @@ class Worth:
 class Evaluator(Protocol):
     """The game's own judgement of leader policies."""
 
-    def worth(self, policy: Array) -> Worth:
+    def worth(self, policy: Any) -> Worth:
         """The value of the policy."""
         ...
 
-    def generous(self, policy: Array) -> tuple[float, float]:
+    def generous(self, policy: Any) -> tuple[float, float]:
         """(value, width): the value if actions worse by less than `width`, what a solver cannot see, count as ties."""
         ...
 
-    def doubtful(self, policy: Array) -> str:
+    def doubtful(self, policy: Any) -> str:
         """Ties of the evaluation that are not exact, in words; empty if there are none."""
         ...
 
@@ -112,7 +112,7 @@ def guarded_search(
     program: Program,
     game: Evaluator,
     *,
-    known: Iterable[Array] = (),
+    known: Iterable[Any] = (),
     time_limit: float = 60.0,
     confirm: bool = True,
     seed: int = 0,
@@ -153,7 +153,7 @@ class _Search:
         self.best: Worth | None = None
         self.runs, self.nodes, self.faults = 0, 0, list[str]()
 
-    def run(self, known: Iterable[Array], confirm: bool) -> Outcome:
+    def run(self, known: Iterable[Any], confirm: bool) -> Outcome:
         for policy in known:
             self.offer(policy)
         self.climb()
@@ -218,7 +218,7 @@ class _Search:
 
     # --- policies --------------------------------------------------------------------------------------------------
 
-    def offer(self, policy: Array) -> Worth:
+    def offer(self, policy: Any) -> Worth:
         candidate = self.game.worth(policy)
         if self.best is None or candidate.value > self.best.value:
             self.best = candidate

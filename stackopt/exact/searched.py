@@ -12,14 +12,14 @@ from stackopt.games.stackelberg import StackelbergGame
 from stackopt.games.validation import MASS_TOLERANCE
 from stackopt.solution import STRONG_VALUE, Refusal
 
-Concept = Literal["strong", "weak"]
+Concept = Literal["strong", "weak", "fixed_point"]
 Leader = Literal["auto", "randomised", "deterministic", "net"]
 
 
 def check_settings(concept: str, leader: str, grid: object, margin: float) -> None:
     """Raise `InvalidMethod` for the first setting outside its range."""
     laws = (
-        ("concept", '"strong" or "weak"', concept, concept in ("strong", "weak")),
+        ("concept", '"strong", "weak" or "fixed_point"', concept, concept in ("strong", "weak", "fixed_point")),
         ("leader", '"auto", "randomised", "deterministic" or "net"', leader, leader in ("auto", "randomised", "deterministic", "net")),
         ("grid", "a whole number of at least 1", grid, isinstance(grid, int) and not isinstance(grid, bool) and grid >= 1),
         ("margin", "a positive finite number", margin, 0 < margin < float("inf")),
@@ -65,6 +65,9 @@ def refusal(problem: Any, method: str, concept: str, leader: str) -> Refusal | N
     """Why no exact search over commitments of `problem` is possible, whatever its size: not this kind of problem, a batch, units, nonlinear."""
     if not isinstance(problem, StackelbergGame):
         return Refusal("wrong-problem", law={"method": method, "problem": type(problem).__name__})
+    if concept == "fixed_point":
+        law = {"method": method, "problem": "StackelbergGame"}
+        return Refusal("wrong-problem", remedy="so.fixed_points(game) lists them; so.SoftmaxPolicyIteration(concept=\"fixed_point\") finds one", law=law)
     if problem.batch:
         return Refusal("single-game", law={"method": method, "batch": problem.batch})
     tiny = units_refusal(leader_reward=problem.leader_reward, follower_reward=problem.follower_reward)

@@ -31,8 +31,10 @@ BLIND = 1e-7
 StaticGame = BayesianGame | SecurityGame
 
 
-def refuses_static(game: StaticGame, method: str, leader: Leader) -> Refusal | None:
-    """Why a one-shot game is not solved, if it is not: restricted leaders, and sizes."""
+def refuses_static(game: StaticGame, method: str, leader: Leader, concept: Concept = "strong") -> Refusal | None:
+    """Why a one-shot game is not solved, if it is not: fixed points, restricted leaders, and sizes."""
+    if concept == "fixed_point":
+        return Refusal("wrong-problem", remedy='concept="strong" or "weak"', law={"method": method, "problem": type(game).__name__})
     if leader not in ("auto", "randomised"):
         remedy = 'leader="auto"; deterministic and net leaders are for StackelbergGame'
         return Refusal("wrong-problem", remedy=remedy, law={"method": method, "problem": type(game).__name__})
