@@ -41,8 +41,8 @@ class GameProof:
     kind : str
         How it was proved: also ``"stagewise"``.
     nodes : int
-    point : tuple of Fraction
-        The columns of the policies that attain `lower`, as in the proof.
+    policy : tuple [S] of tuples [A] of Fraction
+        The leader's policy that attains `lower`; where it is never needed, its first action.
     seconds : dict
         Of ``search``, ``emit`` and ``check``.
     statement : str
@@ -56,7 +56,7 @@ class GameProof:
     leader: str
     kind: str
     nodes: int
-    point: tuple[Fraction, ...]
+    policy: tuple[tuple[Fraction, ...], ...]
     seconds: dict[str, float]
     statement: str
 
@@ -141,7 +141,7 @@ def prove_game(
     else:
         return None
     emitted = time.perf_counter()
-    head = [f"stackopt-game-proof 1 {kind}", *(f"{key} {' '.join(map(_decimal, v))}" for key, v in values.items())]
+    head = [f"stackopt-game-proof 1 {kind}", *(f"{key} {' '.join(map(str, v))}" for key, v in values.items())]
     body = [
         "stackopt-proof 1", f"problem {system.digest()}", "status optimal", f"upper {upper}", f"lower {tree.lower}",
         " ".join(["point", *(f"{j}:{v}" for j, v in enumerate(point) if v)]), "tree", *tree.lines, "end",
@@ -150,7 +150,7 @@ def prove_game(
     found = check_games.check(problem, text)
     took = {"search": searched - begun, "emit": emitted - searched, "check": time.perf_counter() - emitted}
     return GameProof(
-        problem, text, -found["upper"], -found["lower"], found["over"], kind, found["nodes"], tuple(point), took, check_games.statement(found)
+        problem, text, -found["upper"], -found["lower"], found["over"], kind, found["nodes"], _policy(exact, kind, point), took, check_games.statement(found)
     )
 
 
@@ -168,5 +168,14 @@ def _cell(exact: check_games.Game, kind: str, response: Any, policy: Any) -> Cel
     return cell
 
 
-def _decimal(value: Fraction) -> str:
-    return str(value)
+def _policy(exact: check_games.Game, kind: str, point: list[Fraction]) -> tuple[tuple[Fraction, ...], ...]:
+    (S, A, B), visits = exact.size, len(exact.triples)
+    if kind != "stagewise":
+        return tuple(tuple(point[visits + o * A : visits + (o + 1) * A]) for o in exact.classes)
+    rows = []
+    for s in range(S):
+        mine = point[s * A * B : (s + 1) * A * B]
+        most = max((mine[b::B] for b in range(B)), key=sum)
+        total = sum(most, Fraction(0))
+        rows.append(tuple(w / total for w in most) if total else tuple(Fraction(a == 0) for a in range(A)))
+    return tuple(rows)

@@ -126,9 +126,7 @@ def test_randomised_values_agree_with_the_search_in_floats(seed):
 def test_the_policy_in_the_proof_is_worth_what_it_says(leader, seed):
     game = random_game(seed, 3, 2, 2, leader_moves=leader == "deterministic")
     proof = prove_game(game, leader)
-    S, A, B = game.shape
-    weights = [list(proof.point[S * A * B :][s * A : (s + 1) * A]) for s in range(S)]
-    assert exact_commitment(game, weights).strong == proof.lower
+    assert exact_commitment(game, [list(row) for row in proof.policy]).strong == proof.lower
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -144,6 +142,7 @@ def test_a_stagewise_leader_may_move_the_state(seed):
     game = random_game(seed, 3, 2, 2, leader_moves=True, follower_moves=False)
     proof = prove_game(game)
     assert proof.kind == "stagewise"
+    assert exact_commitment(game, [list(row) for row in proof.policy]).strong == proof.lower
     assert proof.lower == proof.upper >= best_pure(game)
     assert float(proof.lower) == pytest.approx(float(so.solve(game, so.Exact()).value), rel=1e-6)
 

@@ -1,0 +1,81 @@
+"""A proof for what `Exact` found of a game: its own texts, its own checker, and then another word for the status."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from stackopt.certificate import Bound
+from stackopt.exact.commitment import CommitmentValue
+from stackopt.exact.guarded import AGREEMENT
+from stackopt.exact.searched import Leader, searched
+from stackopt.games.profile import Profile
+from stackopt.games.stackelberg import StackelbergGame
+from stackopt.proof.games import GameProof, prove_game
+from stackopt.solution import Run, Status
+
+#: With ``proof="auto"`` games of at most this many triples (s, a, b) get a proof ...
+TRIPLES = 150
+#: ... for which this many seconds, or as long as the search took, are spent at most.
+SECONDS = 0.25
+
+
+def proved(game: StackelbergGame, run: Run[Any], *, leader: Leader, proof: bool | str, seconds: float, time_limit: float) -> Run[Any]:
+    """`run` with a proof of the strong value, if there is one within the time.
+
+    Parameters
+    ----------
+    game : StackelbergGame
+    run : Run
+        Of a search for the strong value over `leader` policies.
+    leader : str
+    proof : bool or ``"auto"``
+        Auto: small games whose search succeeded, for as long as the search took. True: any, for the whole time limit.
+    seconds : float
+        What the search took.
+    time_limit : float
+        Of the method.
+
+    Returns
+    -------
+    Run
+        PROVED if the checker accepted a proof whose value, known to `AGREEMENT`, the candidate attains. Else as it was, with the proof of
+        what was proved, if anything.
+    """
+    small = math.prod(game.shape) <= TRIPLES and run.status is Status.OPTIMAL
+    if proof is False or leader == "net" or run.candidate is None or (proof == "auto" and not small):
+        return run
+    begun = time.perf_counter()
+    limit = min(max(seconds, SECONDS), time_limit) if proof == "auto" else time_limit
+    over = "deterministic" if leader == "deterministic" else "randomised"
+    answers, picks = run.candidate.follower_policy.argmax(-1), run.candidate.leader_policy.argmax(-1)
+    found = prove_game(game, over, response=answers, policy=picks, seconds=limit)
+    stats = {**run.stats, "proof_seconds": time.perf_counter() - begun}
+    if found is None:
+        return dataclasses.replace(run, stats=stats)
+    run = dataclasses.replace(run, stats={**stats, "proof_nodes": found.nodes, "proof_bytes": len(found.text)}, proof=found)
+    lower, upper = float(found.lower), float(found.upper)
+    tolerance = AGREEMENT * max(1.0, abs(lower))
+    candidate = _attaining(game, run, found, lower, tolerance)
+    if candidate is None or upper - lower > tolerance:
+        return run
+    value = str(found.lower) if found.lower == found.upper else f"at least {lower!r}, at most {upper!r}"
+    value = value if len(value) <= 60 else repr(lower)
+    return dataclasses.replace(
+        run, status=Status.PROVED, candidate=candidate, bound=Bound(upper, searched("strong", leader, 1, 0.0), "proof"),
+        because=f"the checker accepts the proof of {value}, {found.nodes} node{'s' * (found.nodes != 1)}",
+    )  # fmt: skip
+
+
+def _attaining(game: StackelbergGame, run: Run[Any], found: GameProof, lower: float, tolerance: float) -> Profile | None:
+    """A candidate that the game evaluates at the proved value: the search's own, or the one in the proof."""
+    assert run.candidate is not None
+    if run.candidate.claim is not None and abs(float(run.candidate.claim) - lower) <= tolerance:
+        own: Profile = run.candidate
+        return own
+    worth = CommitmentValue(game, "strong").worth(np.array([[float(v) for v in row] for row in found.policy]))
+    return Profile(worth.policy, worth.response, claim=worth.value) if abs(worth.value - lower) <= tolerance else None
