@@ -10,13 +10,9 @@ import signal
 import sys
 import time
 
+import mfglib.alg
 import numpy as np
 import torch
-
-torch.set_default_dtype(torch.float64)
-torch.set_num_threads(1)
-
-import mfglib.alg
 from mfglib.alg import abc as iterative
 from mfglib.alg import mf_omo
 from mfglib.env import Environment
@@ -29,27 +25,28 @@ QUICK, REPEATS = 0.5, 3
 
 
 def adam(rate):
+    """The library's own optimizer with another rate."""
     return {"name": "Adam", "config": {"lr": rate}}
 
 
 #: The library's algorithms with their defaults (first of each), and other settings of their own parameters.
 SETTINGS = {
-    "OMD": lambda: mfglib.alg.OnlineMirrorDescent(),
+    "OMD": mfglib.alg.OnlineMirrorDescent,
     "OMD alpha 0.01": lambda: mfglib.alg.OnlineMirrorDescent(0.01),
     "OMD alpha 0.1": lambda: mfglib.alg.OnlineMirrorDescent(0.1),
     "OMD alpha 10": lambda: mfglib.alg.OnlineMirrorDescent(10.0),
-    "FP": lambda: mfglib.alg.FictitiousPlay(),
+    "FP": mfglib.alg.FictitiousPlay,
     "FP alpha 0.1": lambda: mfglib.alg.FictitiousPlay(0.1),
     "FP alpha 1": lambda: mfglib.alg.FictitiousPlay(1.0),
-    "Prior": lambda: mfglib.alg.PriorDescent(),
+    "Prior": mfglib.alg.PriorDescent,
     "Prior eta 0.1": lambda: mfglib.alg.PriorDescent(0.1),
     "Prior n_inner 5": lambda: mfglib.alg.PriorDescent(1.0, 5),
     "Prior n_inner 50": lambda: mfglib.alg.PriorDescent(1.0, 50),
-    "MF-OMO": lambda: mfglib.alg.MFOMO(),
+    "MF-OMO": mfglib.alg.MFOMO,
     "MF-OMO lr 0.01": lambda: mfglib.alg.MFOMO(optimizer=adam(0.01)),
     "MF-OMO l1": lambda: mfglib.alg.MFOMO(loss="l1"),
     "MF-OMO free": lambda: mfglib.alg.MFOMO(parameterize=True),
-    "MF-OMI": lambda: mfglib.alg.OccupationMeasureInclusion(),
+    "MF-OMI": mfglib.alg.OccupationMeasureInclusion,
     "MF-OMI alpha 0.1": lambda: mfglib.alg.OccupationMeasureInclusion(0.1),
 }
 
@@ -65,6 +62,7 @@ class Record:
         self.begun, self.uniform, self.best, self.trace, self.evaluations = time.thread_time(), None, float("inf"), [], 0
 
     def __call__(self, env, policy, *arguments, **options):
+        """The exploitability of a policy."""
         value = exploitability_score(env, policy, *arguments, **options)
         now = time.thread_time() - self.begun
         self.evaluations += 1
@@ -82,10 +80,12 @@ class Record:
 
 
 def ring(signum, frame):
+    """The alarm of the CPU clock."""
     raise Stop
 
 
 def run(env, algorithm, limit):
+    """The best relative exploitability, and when each level was first reached."""
     record = Record()
     iterative.expl_score = mf_omo.exploitability_score = record
     signal.signal(signal.SIGPROF, ring)
@@ -103,11 +103,15 @@ def run(env, algorithm, limit):
 
 
 def made(task):
+    """The library's environment of a task."""
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in task["arguments"].items()}
     return getattr(Environment, task["environment"])(**arguments)
 
 
 def main():
+    """Print a line per environment, with its checks, and per setting."""
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
     limit = float(sys.argv[1])
     with open(sys.argv[2], encoding="utf-8") as file:
         tasks = json.load(file)

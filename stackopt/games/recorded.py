@@ -6,19 +6,21 @@ The schema, ``stackopt.game/1``, is described in data/games/README.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stackopt.errors import InvalidGame
 from stackopt.games.bayesian import BayesianGame
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
+from stackopt.games.mean_field.horizon import Finite, Horizon, Periodic, Stationary
+from stackopt.games.mean_field.leaders import Box
+from stackopt.games.mean_field.terms import LogCrowding, QuadraticObjective
 from stackopt.games.security import SecurityGame
 from stackopt.games.stackelberg import StackelbergGame, stay
 
 SCHEMA = "stackopt.game/1"
-#: Kinds that describe a problem this package has no type for; `problem` is None.
-WITHOUT_PROBLEM = ("population",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +35,7 @@ class Recorded:
         Absolute, of the known answers.
     known : mapping
         Answers by name.
-    problem : StackelbergGame, BayesianGame, SecurityGame or None
-        None for kinds in `WITHOUT_PROBLEM`; `note` says why.
+    problem : StackelbergGame, BayesianGame, SecurityGame or MeanFieldStackelbergGame
     """
 
     name: str
@@ -107,6 +108,20 @@ def _problem(kind: str, game: Mapping[str, Any], name: str) -> Any:
             follower_actions=("buy", "do not"),
             name=name,
         )
-    if kind in WITHOUT_PROBLEM:
-        return None
+    if kind == "mean_field":
+        return _mean_field(dict(game), name)
     raise KeyError(f"unknown kind {kind!r}")
+
+
+def _mean_field(game: dict[str, Any], name: str) -> MeanFieldStackelbergGame:
+    """Arrays under their own names; a horizon and a leader's box as objects; the two terms that are not affine by what they take."""
+    kinds: dict[str, Callable[..., Horizon]] = {"stationary": Stationary, "periodic": Periodic, "finite": Finite}
+    horizon = dict(game.pop("horizon"))
+    game["horizon"] = kinds[horizon.pop("kind")](**horizon)
+    if "leader" in game:
+        game["leader"] = Box(**game["leader"])
+    if "log_crowding" in game:
+        game["reward"] = LogCrowding(game["reward"], **game.pop("log_crowding"))
+    if "quadratic_objective" in game:
+        game["objective"] = QuadraticObjective(**game.pop("quadratic_objective"))
+    return MeanFieldStackelbergGame(**game, name=name)

@@ -54,12 +54,12 @@ def test_there_are_bilevel_models():
 
 
 def test_pigou_is_the_recorded_answer_and_the_closed_form(solved):
-    recorded = catalog.recorded("pigou_toll").known
+    recorded = catalog.recorded("pigou_population").known  # the same network, the travellers as a population
     found = networks.outcome(solved("pigou_toll"))
-    assert found.value == close("pigou_toll", recorded["optimal_latency"])
-    assert found.tolls["s", "t", "road"] == pytest.approx(recorded["optimal_toll"], abs=1e-6)
-    assert found.flows["s", "t", "road"] == pytest.approx(recorded["flow_link2"], abs=1e-6)
-    assert solved("pigou_toll", toll_cap=0.0).value == close("pigou_toll", recorded["no_toll_latency"])
+    assert found.value == close("pigou_toll", -recorded["leader_value"])
+    assert found.tolls["s", "t", "road"] == pytest.approx(recorded["toll"], abs=1e-6)
+    assert found.flows["s", "t", "road"] == pytest.approx(recorded["on_the_road"], abs=1e-6)
+    assert solved("pigou_toll", toll_cap=0.0).value == close("pigou_toll", -recorded["leader_value_without_tolls"])
     for slope, railway in ((1.0, 1.0), (2.0, 3.0), (5.0, 0.5)):
         assert solved("pigou_toll", slope=slope, railway=railway).value == pytest.approx(railway - railway**2 / (4 * slope), abs=1e-6)
 
