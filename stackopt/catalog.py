@@ -11,6 +11,7 @@ import difflib
 import importlib.util
 import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,8 @@ class Model:
     parameters : mapping of str to object
         Names and defaults of what `build` takes.
     known : mapping of str to object
-        Known answers: of games ``strong`` and ``weak`` commitment values where known, of bilevel programs ``value``;
+        Known answers: of games ``strong`` and ``weak`` commitment values where known, of bilevel programs ``value``, of mean-field
+        games ``equilibrium_value`` and ``leader_value``;
         ``tolerance`` (absolute), ``reference`` (how they were obtained).
     assumptions : tuple of (item, value, unit, source, status)
         Figures that are not from a source that was read, and those that are; empty for textbook games.
@@ -187,7 +189,7 @@ def build(name: str, **parameters: Any) -> Any:
     Returns
     -------
     Problem
-        A `StackelbergGame`, `BayesianGame`, `SecurityGame` or `BilevelProgram`.
+        A `StackelbergGame`, `BayesianGame`, `SecurityGame`, `MeanFieldStackelbergGame` or `BilevelProgram`.
 
     Raises
     ------
@@ -265,9 +267,11 @@ def _load(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks up the names of its module there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[spec.name]
         raise UnknownModel("model-file", path=path, where=f"{type(error).__name__}: {error}") from error
     build_: Callable[..., Any] | None = getattr(module, "build", None)
     missing = [what for what, there in (("docstring", module.__doc__), ("build", callable(build_)), ("KNOWN", hasattr(module, "KNOWN"))) if not there]

@@ -4,6 +4,7 @@ Policies are never compared with one another; distributions only where they are 
 """
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +65,11 @@ def certified(game, policy, theta=NOTHING, **claims):
 def test_the_recorded_mean_field_games_are_models():
     assert {"left_right", "rock_paper_scissors", "beach_bar", "sis_epidemic", "sis_subsidy", "congested_logit", "logit_population"} <= set(MEAN_FIELD)
     assert "pigou_population" in MEAN_FIELD
+
+
+def test_every_mean_field_model_is_asserted_somewhere():
+    others = {name for name in catalog.names() if catalog.model(name).kind == "MeanFieldStackelbergGame"} - set(MEAN_FIELD)
+    assert all((Path(__file__).parent / f"test_{name}.py").exists() for name in others), others
 
 
 @pytest.mark.parametrize("name", MEAN_FIELD)
