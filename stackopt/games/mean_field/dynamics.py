@@ -25,6 +25,8 @@ DIRECT_STATES = 400
 VALUE_TOLERANCE = 1e-13
 #: The most rounds of policy iteration.
 ROUNDS = 200
+#: Rounds without a smaller residual after which it stops.
+PATIENCE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,23 +83,23 @@ def answer(reward: Array, kernel: Any, discount: float, *, cyclic: bool, tempera
             following = value[:, t : t + 1]
         return Answer(value, q, policy_of(q), 0.0)
     value = np.zeros((K, T, S)) if start is None else start
-    residual = np.inf
+    residual, best, failed = np.inf, value, 0
     for _ in range(ROUNDS):
         q = operators.q_values(reward, kernel.expect(np.roll(value, -1, axis=1)), discount)
         better = value_of(q)
         change = float(np.abs(better - value).max())
-        if not change < residual * 0.999 or change <= VALUE_TOLERANCE * (1.0 + float(np.abs(value).max())):
-            value, residual = (better, change) if change <= residual else (value, residual)
+        failed = 0 if change < residual * 0.999 else failed + 1  # values improve in every round, their residual need not
+        if change <= residual:
+            residual, best = change, better
+        if failed >= PATIENCE or change <= VALUE_TOLERANCE * (1.0 + float(np.abs(value).max())):
             break
-        residual = change
         policy = policy_of(q)
         earned = operators.policy_average(policy, reward)
         if temperature > 0.0:
             earned = earned + temperature * operators.entropy(policy)
         value = policy_value(earned, kernel, policy, discount, cyclic=True, start=better)
-    q = operators.q_values(reward, kernel.expect(np.roll(value, -1, axis=1)), discount)
-    value = value_of(q)
-    return Answer(value, q, policy_of(q), residual)
+    q = operators.q_values(reward, kernel.expect(np.roll(best, -1, axis=1)), discount)
+    return Answer(value_of(q), q, policy_of(q), residual)
 
 
 def policy_value(earned: Array, kernel: Any, policy: Array, discount: float, *, cyclic: bool, start: Array | None = None) -> Array:
