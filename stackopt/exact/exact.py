@@ -19,11 +19,13 @@ from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
 from stackopt.exact.proved import proved
+from stackopt.exact.mean_field.solve import refuses_mean_field, run_mean_field
 from stackopt.exact.occupancy import refuses_occupancy, run_occupancy
 from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched, stagewise
 from stackopt.exact.shaped import run_shaped
 from stackopt.exact.stagewise_iteration import TRIPLES, run_stagewise
 from stackopt.exact.static_games import StaticGame, refuses_static, run_static
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.profile import Profile
 from stackopt.games.shaping import shaping
 from stackopt.games.stackelberg import StackelbergGame
@@ -117,8 +119,10 @@ class Exact:
             if self.concept != "strong":
                 return Refusal("wrong-problem", remedy='ties="pessimistic" in the program itself', law={"method": self.name, "problem": "BilevelProgram"})
             return refuses_bilevel(problem)
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return refuses_mean_field(problem, self.concept)
         if isinstance(problem, StaticGame):
-            return refuses_static(problem, self.name, self.leader)
+            return refuses_static(problem, self.name, self.leader, self.concept)
         found = refusal(problem, self.name, self.concept, self.leader)
         if self._strong_over_all and (found is None or found.code == "leader-moves-state") and shaping(problem) is not None:
             return None
@@ -172,6 +176,10 @@ class Exact:
         """Search; see the class for what each status means."""
         if isinstance(problem, BilevelProgram):
             return run_bilevel(problem, time_limit=self.time_limit, seed=seed, report=report, processes=self.processes)
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return run_mean_field(
+                problem, concept=self.concept, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
+            )
         if isinstance(problem, StaticGame):
             return run_static(
                 problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
