@@ -18,7 +18,9 @@ from stackopt.display import number
 from stackopt.exact.commitment import CommitmentValue
 from stackopt.exact.enumeration_bilevel import refuses_bilevel, run_bilevel
 from stackopt.exact.guarded import Worth
+from stackopt.exact.mean_field.patterns import refuses_patterns, run_patterns
 from stackopt.exact.searched import Concept, Leader, check_settings, method_name, refusal, searched
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
 from stackopt.games.stackelberg import StackelbergGame
@@ -68,6 +70,8 @@ class Enumeration:
         """Batches, more cases than can be tried, and searches that are not linear case by case."""
         if isinstance(problem, BilevelProgram):
             return refuses_bilevel(problem, self.name)
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return refuses_patterns(problem, self.concept)
         if found := refusal(problem, self.name, self.concept, self.leader):
             return found
         count, most, what = self._count(problem)
@@ -90,6 +94,8 @@ class Enumeration:
         """Try everything; deterministic, so `seed` has no effect."""
         if isinstance(problem, BilevelProgram):
             return run_bilevel(problem, report)
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return run_patterns(problem, self.concept, report)
         randomised = self.leader not in ("deterministic", "net")
         best, bound, tried = self._patterns(problem, report) if randomised else self._policies(problem, report)
         of = searched(self.concept, self.leader, self.grid, self.margin)

@@ -18,7 +18,7 @@ from stackopt.backends.highs import solve_milp
 from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.exact.guarded import Outcome, guarded_search
-from stackopt.exact.mean_field.multiplicity import Spread, spread
+from stackopt.exact.mean_field.multiplicity import spread
 from stackopt.exact.mean_field.value import EquilibriumValue
 from stackopt.exact.searched import units_refusal
 from stackopt.games.mean_field import operators
@@ -28,6 +28,7 @@ from stackopt.games.mean_field.population import Population
 from stackopt.games.operators import Array
 from stackopt.reformulations.mean_field_arrays import affine_followers, decision_range, refuses_affine
 from stackopt.reformulations.mean_field_equilibrium import bilinear, equilibrium_program
+from stackopt.reformulations.mean_field_program import PopulationProgram, population_program
 from stackopt.solution import Progress, Refusal, Report, Run, Status
 
 #: Programs with more non-zeros than this are refused.
@@ -83,6 +84,25 @@ def run_mean_field(
     search = _Search(game, concept, time.perf_counter() + time_limit, confirm, seed, report)
     run = search.points() if _one_by_one(game, concept) else search.together()
     return search.with_others(run)
+
+
+def reformulate_mean_field(game: MeanFieldStackelbergGame, concept: str) -> PopulationProgram:
+    """The one program of the search, where there is one.
+
+    Raises
+    ------
+    Refused
+        As `refuses_mean_field`; and if the search solves a program for each point of the menu: ``game.at(theta)`` has one.
+    """
+    found = refuses_mean_field(game, concept)
+    if found is None and _one_by_one(game, concept) and game.parameters:
+        law = {"method": "reformulate", "problem": "search with a program for each point of the menu"}
+        found = Refusal("wrong-problem", remedy="reformulate(game.at(theta)) gives the program of one point", law=law)
+    if found is not None:
+        raise found.error()
+    fixed = concept == "fixed_point"
+    program = equilibrium_program(affine_followers(game), fixed_point=fixed)
+    return population_program(game, program, "fixed_point" if fixed else "commitment")
 
 
 @dataclass(eq=False)
@@ -237,5 +257,3 @@ class _AtPoint:
 def _shown(theta: Array) -> str:
     return ", ".join(number(x) for x in theta[:6]) or "nothing to decide"
 
-
-__all__ = ["Spread", "refuses_mean_field", "run_mean_field"]
