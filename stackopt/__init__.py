@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from stackopt.learning.oracles import QLearners as QLearners
     from stackopt.learning.oracles import SoftPopulation as SoftPopulation
     from stackopt.learning.softmax_policy_iteration import SoftmaxPolicyIteration as SoftmaxPolicyIteration
+    from stackopt.proof.proof import Proof as Proof
+    from stackopt.proof.proof import check as check
     from stackopt.reformulations.forms import reformulate as reformulate
     from stackopt.reformulations.reduction import Reduction as Reduction
     from stackopt.solution import Method as Method
@@ -97,6 +99,8 @@ if TYPE_CHECKING:
 _HOME = {
     "catalog": "catalog",  # the module itself
     "networks": "networks",
+    "Proof": "proof.proof",
+    "check": "proof.proof",
     "Reduction": "reformulations.reduction",
     "reformulate": "reformulations.forms",
     "BilevelProgram": "bilevel.program",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
@@ -164,6 +165,7 @@ def solve(
     settings: Setting = None,
     policies: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Save the policies found.")] = None,
     aux: Annotated[Path | None, typer.Option(metavar="FILE.aux", help="The AUX file, where it is not next to the MPS file.")] = None,
+    proof: Annotated[Path | None, typer.Option(metavar="FILE", help="exact: prove the answer and write the proof, for `check`.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Solve one model, a game from a file, or a bilevel program, by one method.
@@ -178,10 +180,10 @@ def solve(
         if foreign:
             raise typer.BadParameter(f"{foreign[0]} is for games; {program.name} is a bilevel program", param_hint=foreign[0])
         with watching() as report:
-            solution = stackopt.solve(program, cli_bilevel.method_of(method, time_limit), seed=seed, report=report)
+            solution = stackopt.solve(program, proving(cli_bilevel.method_of(method, time_limit), proof), seed=seed, report=report)
         found = cli_bilevel.record(problem, solution, time_limit, method) if as_json else None
     else:
-        chosen = game_method(method, concept, leader, grid, time_limit, response, temperature, damping, iterations)
+        chosen = proving(game_method(method, concept, leader, grid, time_limit, response, temperature, damping, iterations), proof)
         solution, found = solve_game(problem, chosen, settings, seed)
         if policies is not None:
             from stackopt.comparison.cells import arrays
@@ -190,9 +192,29 @@ def solve(
     typer.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else str(solution))
     if policies is not None and not as_json:
         told("wrote", str(policies))
+    if proof is not None:
+        save_proof(solution, proof)
     if solution.status in ("INFEASIBLE", "UNBOUNDED", "NOT ATTAINED"):
         raise typer.Exit(INFEASIBLE)
     raise typer.Exit(CERTIFIED if solution.certified else NOT_CERTIFIED)
+
+
+@app.command()
+def check(
+    problem: Annotated[Path, typer.Argument(metavar="PROBLEM", help="The problem: .json, or .mps with .aux.")],
+    proof: Annotated[Path, typer.Argument(metavar="PROOF", help="The proof's text, as `solve --proof` writes it.")],
+) -> None:
+    """Verify a proof in exact arithmetic: 0 and the theorem, or 1 and the place where it fails.
+
+    The checker is one file that needs Python's standard library alone: ``python check.py problem.json proof.txt``.
+    """
+    try:
+        typer.echo(stackopt.check(problem, proof).statement)
+    except stackopt.InvalidProgram as error:
+        if error.code != "proof-rejected":
+            raise
+        typer.echo(f"REJECTED: {error.where}")
+        raise typer.Exit(NOT_CERTIFIED) from None
 
 
 def game_method(
@@ -231,6 +253,26 @@ def solve_game(problem: str, chosen: Any, settings: list[str] | None, seed: int)
     cell = Cell(game.name, chosen.name, game, chosen, seed, about)
     described = {"schema": "stackopt.solution/1", "problem": describe_problem(cell), "solution": {**blank(cell), **answer(cell, solution)}}
     return solution, {**described, "policies": {name: array.tolist() for name, array in arrays(solution.candidate).items()}}
+
+
+def proving(method: Any, proof: Path | None) -> Any:
+    """The method, asked for a proof if one is to be written."""
+    if proof is None:
+        return method
+    if not isinstance(method, stackopt.Exact):
+        raise typer.BadParameter(f"{method.name} gives no proofs; exact does", param_hint="--proof")
+    return dataclasses.replace(method, proof=True)
+
+
+def save_proof(solution: Any, path: Path) -> None:
+    """Write a proof and the problem that it is of, or say on standard error why there is none."""
+    if solution.proof is None:
+        typer.echo(f"no proof: {solution.stats.get('unproved', solution.because)}", err=True)
+        return
+    problem = path.with_name(f"{path.name.removesuffix('.txt')}.problem.json")
+    solution.proof.save_problem(problem)
+    solution.proof.save(path)
+    typer.echo(f"wrote {path} and {problem}; anyone can check them: stackopt check {problem} {path}", err=True)
 
 
 def save_policies(path: Path, found: dict[str, Any]) -> None:

@@ -94,6 +94,8 @@ class Run(Generic[C]):
         Why there is no solution, to be printed: ``why``, ``nearest``, ``note``.
     proof : object or None
         An exact-arithmetic proof that a checker has accepted: its `statement` says of what.
+    trace : object
+        What the search learnt and a proof can start from; not kept in the solution.
     """
 
     status: Status
@@ -105,6 +107,7 @@ class Run(Generic[C]):
     further_bounds: tuple[Bound, ...] = ()
     explanation: tuple[tuple[str, str], ...] = ()
     proof: Any = None
+    trace: Any = None
 
 
 @dataclass(frozen=True)
@@ -296,7 +299,7 @@ class Solution(Generic[C]):
             rows.append(("certificate", f"{passed} of {len(self.certificate.checks)} checks pass"))
         rows += [("  FAILS", f"{c.name}: {number(c.residual)} > {number(c.tolerance)} ({c.because})") for c in failed]
         rows += [("note", n) for n in self.certificate.notes]
-        rows += [("proof", self.proof.statement)] if self.proof is not None else []
+        rows += [("proof", self.proof.line)] if self.proof is not None else [("proof", f"none: {why}")] if (why := self.stats.get("unproved")) else []
         seconds = self.stats.get("seconds")
         rows.append(("stopped", self.because + (f", {number(seconds, 3)} s" if seconds is not None else "")))
         rows.append(("more", ".certificate  .bound  .stats  .provenance  .require()"))

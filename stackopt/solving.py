@@ -74,6 +74,9 @@ def solve(
     run = method.run(posed, seed=seed, report=report)
     if units is not None:
         run = units.back(run)
+    prove = getattr(method, "prove", None)
+    if prove is not None:
+        run = prove(problem, run, time.perf_counter() - started)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
     status, certificate, because = examine(problem, run)
     log.info("%s by %s: %s (%s)", problem.name, method.name, status, because)

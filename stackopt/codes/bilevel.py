@@ -69,4 +69,10 @@ CODES: dict[str, ErrorCode] = {
         "certify(point) says which follower has a better answer",
         "Reformulations hold multipliers of each follower; they exist for optimal answers only.",
     ),
+    "proof-rejected": ErrorCode(
+        "the proof does not prove anything about this problem",
+        "solve again with so.Exact(proof=True); a proof belongs to one problem, number by number",
+        "The checker reads the problem's JSON and the proof, follows every line in exact rational arithmetic, and stops at the first that "
+        "does not hold. That a proof is rejected says nothing about the problem itself.",
+    ),
 }

@@ -18,9 +18,10 @@ from stackopt.exact.bracket import upper_bracket
 from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.known_policies import local_search
-from stackopt.exact.proved import proved
-from stackopt.exact.mean_field.solve import refuses_mean_field, run_mean_field
+from stackopt.exact.mean_field.solve import reformulate_mean_field, refuses_mean_field, run_mean_field
 from stackopt.exact.occupancy import refuses_occupancy, run_occupancy
+from stackopt.exact.proved import proved
+from stackopt.exact.proved_bilevel import proved_bilevel
 from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched, stagewise
 from stackopt.exact.shaped import run_shaped
 from stackopt.exact.stagewise_iteration import TRIPLES, run_stagewise
@@ -31,6 +32,7 @@ from stackopt.games.shaping import shaping
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.reformulations.formulation import grid_size, simplex_grid
 from stackopt.reformulations.game_program import GameProgram, game_program
+from stackopt.reformulations.mean_field_program import PopulationProgram
 from stackopt.solution import Refusal, Report, Run, Status
 
 #: Programs with more non-zeros than this are refused.
@@ -44,6 +46,10 @@ class Exact:
     A `BilevelProgram` says itself how ties are broken, so only `time_limit` and `processes` apply to it. Its followers decide the search:
     complementarity branching for linear and convex quadratic ones, the integer portfolio for mixed-integer linear ones, SCIP's
     global search (an optional package) for the rest; no search needs a bound on multipliers.
+
+    Of a `MeanFieldStackelbergGame` it finds the leader's decision over equilibria of the population (D5), or an equilibrium where there
+    is nothing to decide; `concept`, `time_limit` and `confirm` apply. ``"strong"`` is the best equilibrium under a decision, ``"weak"``
+    the worst, and ``"fixed_point"`` a decision that is best against a population held fixed.
 
     Parameters
     ----------
@@ -151,7 +157,7 @@ class Exact:
     def _grid(self) -> int:
         return self.grid if self.leader == "net" else 1
 
-    def reformulate(self, problem: StackelbergGame) -> GameProgram:
+    def reformulate(self, problem: StackelbergGame | MeanFieldStackelbergGame) -> GameProgram | PopulationProgram:
         """The mixed-integer program of the search, to be read, written, edited or solved elsewhere.
 
         Raises
@@ -166,6 +172,8 @@ class Exact:
         >>> stated.target.linear_only
         True
         """
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return reformulate_mean_field(problem, self.concept)
         found = refusal(problem, self.name, self.concept, self.leader)
         if found is not None:
             raise found.error()
@@ -189,6 +197,12 @@ class Exact:
         if self.concept != "strong":
             return run
         return proved(problem, run, leader=self.leader, proof=self.proof, seconds=time.perf_counter() - begun, time_limit=self.time_limit)
+
+    def prove(self, problem: Any, run: Run[Any], seconds: float) -> Run[Any]:
+        """`run`, of `seconds`, with a proof in the user's units if there is one; games get theirs in `run` itself."""
+        if not isinstance(problem, BilevelProgram):
+            return run
+        return proved_bilevel(problem, run, proof=self.proof, seconds=seconds, time_limit=self.time_limit)
 
     def _commitment(self, problem: StackelbergGame, seed: int, report: Report | None) -> Run[Profile]:
         if self._strong_over_all and (run := run_shaped(problem)) is not None:

@@ -30,6 +30,8 @@ class Found:
     reference : str
         What proved the bound, in words.
     stats : dict
+    trace : object
+        What a proof can start from.
     """
 
     status: Status
@@ -38,10 +40,11 @@ class Found:
     because: str
     reference: str
     stats: dict[str, Any] = field(default_factory=dict)
+    trace: Any = None
 
     def run(self, program: BilevelProgram) -> Run[Point]:
         """As the result of a method."""
         bound = None
         if np.isfinite(self.bound) and self.status is not Status.FAILED:
             bound = Bound(float(self.bound), OPTIMISTIC_VALUE, self.reference, sense="upper" if program.maximises else "lower")
-        return Run(self.status, self.point, bound, self.stats, self.because)
+        return Run(self.status, self.point, bound, self.stats, self.because, trace=self.trace)

@@ -113,6 +113,7 @@ def slack(S: System, p: int, v: Sequence[Q], b: int = 1) -> Q:
     return dot(S.rows[i][0], v) - b * S.rows[i][2] if kind == "row" else v[i] - b * Q(S.lb[i] or 0) if kind == "lb" else b * Q(S.ub[i] or 0) - v[i]
 def tangent(S: System, u: Row) -> tuple[Row, Q]:
     """(cost, constant) of a linear function that is nowhere above the objective, and equal to it at u."""
+    if not S.quad: return S.cost, S.const
     v = [u.get(j, Q(0)) for j in range(len(S.lb))]; bend = {j: dot(c, v) for j, c in S.quad.items()}
     return {j: S.cost.get(j, Q(0)) + bend.get(j, Q(0)) for j in S.cost.keys() | bend.keys()}, S.const - dot(bend, v) / 2
 def check_point(S: System, v: Sequence[Q]) -> Q:
@@ -127,7 +128,7 @@ def check_ray(S: System, v: Sequence[Q], d: Sequence[Q]) -> None:
     for j, (x, low, up) in enumerate(zip(d, S.lb, S.ub)): need((low is None or x >= 0) and (up is None or x <= 0), f"ray: bound of column {j}")
     for i, (c, equal, _) in enumerate(S.rows): need(dot(c, d) == 0 if equal else dot(c, d) >= 0, f"ray: row {i}")
     for p, (_, _, m) in enumerate(S.pairs): need(slack(S, p, v) * d[m] == slack(S, p, d, 0) * v[m] == slack(S, p, d, 0) * d[m] == 0, f"ray: pair {p}")
-    need(not any(dot(c, d) for c in S.quad.values()) and dot(tangent(S, dict(enumerate(v)))[0], d) < 0, "ray: the objective does not fall along it")
+    need(not any(dot(c, d) for c in S.quad.values()) and dot(tangent(S, {})[0], d) < 0, "ray: the objective does not fall along it")
 
 Decision = tuple[str, int, Q]
 def restrict(S: System, cell: Sequence[Decision]) -> tuple[list[Q | None], list[Q | None], set[int]]:

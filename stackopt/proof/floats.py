@@ -6,8 +6,9 @@ digit: v = column * v', rows and objective multiplied by `row` and `unit`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,8 +121,8 @@ def floats(system: System) -> Floats:
     bend = [(k, c, float(x)) for k, part in system.quad.items() for c, x in part.items() if x]
     hessian = None
     if bend:
-        p, q, x = (np.array(part) for part in zip(*bend))
-        hessian = sparse.csr_array((x * column[p] * column[q], (p, q)), shape=(n, n))
+        p, q, h = (np.array(part) for part in zip(*bend))
+        hessian = sparse.csr_array((h * column[p] * column[q], (p, q)), shape=(n, n))
     cost = cost * column
     top = max(np.abs(cost).max(initial=0.0), 0.0 if hessian is None else np.abs(hessian.data).max())
     unit = float(1.0 / _power(np.array([top]))[0])
@@ -138,8 +139,8 @@ def floats(system: System) -> Floats:
     )  # fmt: skip
 
 
-def _bounds(given: list[object], infinite: float) -> Array:
-    return np.array([infinite if b is None else float(b) for b in given])  # type: ignore[arg-type]
+def _bounds(given: Sequence[Fraction | None], infinite: float) -> Array:
+    return np.array([infinite if b is None else float(b) for b in given])
 
 
 def _power(size: Array) -> Array:

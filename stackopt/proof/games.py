@@ -16,6 +16,7 @@ from stackopt.proof import check_games
 from stackopt.proof.check import check_point
 from stackopt.proof.games_search import Cell, Relaxation, best_cell, cover, find_point
 from stackopt.proof.games_values import bellman_vectors
+from stackopt.proof.proof import Texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ RESTARTS = 5
 
 
 @dataclass(frozen=True)
-class GameProof:
+class GameProof(Texts):
     """Two texts that anyone can check: ``python check_games.py game.json proof.txt``.
 
     Attributes

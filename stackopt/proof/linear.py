@@ -56,7 +56,7 @@ class Block:
 
     def ray(self) -> Array | None:
         """Multipliers [m] that refute the cell last entered: HiGHS's ray, or from the least total violation of rows."""
-        known, has, values = self.lp.solver.getDualRay()
+        _, has, values = self.lp.solver.getDualRay()
         if has:
             found = self._directed(np.array(values, float))
             if found is not None:
@@ -80,6 +80,29 @@ class Block:
         if found.row_dual is None or not found.value > 0:
             return None
         return self._spread(found.row_dual)
+
+    def anywhere(self, time_limit: float) -> Array | None:
+        """A point of the cell last entered, whatever its cost; [n]."""
+        columns = np.arange(len(self.columns))
+        self.lp.costs(columns, 0.0)
+        found = self.x if self.solve(time_limit) is Status.OPTIMAL else None
+        self.lp.costs(columns, self.cost)
+        return found
+
+    def recession(self) -> Array | None:
+        """A direction [n] of entries within 1 along which the program last solved falls for ever, or None."""
+        from stackopt.backends.matrix import minimise
+
+        low, up, top = self.sides
+        found = minimise(
+            self.cost, self.matrix, np.zeros(len(self.rows)), np.where(np.isfinite(top), 0.0, np.inf),
+            np.where(np.isfinite(low), 0.0, -1.0), np.where(np.isfinite(up), 0.0, 1.0),
+        )  # fmt: skip
+        if found.x is None or not found.value < -1e-9:
+            return None
+        ray = np.zeros(len(self.f.cost))
+        ray[self.columns] = np.where(np.abs(found.x) < 1e-10, 0.0, found.x)
+        return ray
 
     def _directed(self, ray: Array) -> Array | None:
         """The ray, or its negative, whichever proves something."""

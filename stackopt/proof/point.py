@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 
 from stackopt.backends.matrix import minimise
 from stackopt.proof.algebra import solve_near
-from stackopt.proof.check import Decision, Rejected, Row, check_point, restrict
-from stackopt.proof.floats import Array, Floats
+from stackopt.proof.check import Decision, Rejected, Row, check_point, check_ray, restrict
+from stackopt.proof.floats import Array, Floats, floats
 from stackopt.proof.linear import Block
 from stackopt.solution import Status
 
@@ -20,6 +21,8 @@ from stackopt.solution import Status
 TIGHT = 1e-6
 #: Sides within this of the solution of a linear program are met exactly.
 MET = 1e-7
+#: HiGHS's words for where a column or row stands in a basis.
+BASIC, AT_UPPER = 1, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,23 +67,58 @@ def best_of_piece(f: Floats, cell: Sequence[Decision]) -> Exactly | None:
     lower, upper, high = f.cell(cell)
     if (lower > upper).any():
         return None
-    everything = Block(f, np.arange(len(f.cost)), np.arange(len(f.rhs)))
     if f.hessian is not None:
         return _curved(f, cell, lower, upper, high)
-    everything.enter(lower, upper, high)
+    found = [_judged(f, v) for v in vertices(f, cell)]
+    return next((one for one in found if one is not None), None)
+
+
+def vertices(f: Floats, cell: Sequence[Decision]) -> Iterator[list[Fraction]]:
+    """Exact basic solutions behind the optimum over a cell: by HiGHS's basis, then by the sides that its solution meets."""
+    everything = Block(f, np.arange(len(f.cost)), np.arange(len(f.rhs)))
+    everything.enter(*f.cell(cell))
     if everything.solve(10.0) is not Status.OPTIMAL:
-        return None
+        return
     basis: Any = everything.lp.basis()
-    columns = np.array([int(s) for s in basis.col_status])
-    rows = np.array([int(s) for s in basis.row_status])
+    columns = [int(s) for s in basis.col_status]
+    rows = [i for i, s in enumerate(basis.row_status) if int(s) != BASIC]
     x = everything.x
     lb, ub, eq = restrict(f.system, cell)
-    fixed = {j: lb[j] if s == 0 else ub[j] for j, s in enumerate(columns.tolist()) if s in (0, 2)}
-    fixed |= {j: Fraction(0) for j, s in enumerate(columns.tolist()) if s not in (0, 1, 2) or (s != 1 and fixed.get(j) is None)}
-    return _solved(f, x, fixed, [i for i, s in enumerate(rows.tolist()) if s != 1]) or _by_sides(f, x, lb, ub, eq)
+    fixed: dict[int, Fraction | None] = {}
+    for j, s in enumerate(columns):
+        if s != BASIC:
+            side = ub[j] if s == AT_UPPER else lb[j]
+            fixed[j] = Fraction(0) if side is None else side
+    for some in (_solved(f, x, fixed, rows), _by_sides(f, x, lb, ub, eq)):
+        if some is not None:
+            yield some
 
 
-def _by_sides(f: Floats, x: Array, lb: list[Fraction | None], ub: list[Fraction | None], eq: set[int]) -> Exactly | None:
+def half_line(f: Floats, cell: Sequence[Decision]) -> tuple[list[Fraction], list[Fraction]] | None:
+    """A point and a direction of a cell in which every pair is decided, along which the objective falls by 1 a step; None if none is found.
+
+    The point is a vertex of the cell, the direction one of its recession cone: the same rows and bounds with zeros on the right.
+    """
+    S = f.system
+    flat, cone = copy.copy(S), copy.copy(S)
+    flat.cost, flat.quad = {}, {}
+    cone.lb, cone.ub = ([None if b is None else Fraction(0) for b in side] for side in (S.lb, S.ub))
+    bends = [(c, True, Fraction(0)) for c in S.quad.values()]
+    cone.rows = [*((c, equal, Fraction(0)) for c, equal, _ in S.rows), *bends, ({j: -a for j, a in S.cost.items()}, False, Fraction(1))]
+    cone.cost, cone.quad, cone.ints = {}, {}, []
+    fixed = [d for d in cell if d[0] in "SM"]
+    for v in vertices(floats(flat), cell):
+        for d in vertices(floats(cone), fixed):
+            try:
+                check_point(S, v)
+                check_ray(S, v, d)
+            except Rejected:
+                continue
+            return v, d
+    return None
+
+
+def _by_sides(f: Floats, x: Array, lb: list[Fraction | None], ub: list[Fraction | None], eq: set[int]) -> list[Fraction] | None:
     """The same from the sides that the solution meets."""
     size = 1.0 + np.abs(x).max(initial=0.0)
     fixed: dict[int, Fraction | None] = {}
@@ -96,8 +134,8 @@ def _by_sides(f: Floats, x: Array, lb: list[Fraction | None], ub: list[Fraction 
     return _solved(f, x, fixed, rows)
 
 
-def _solved(f: Floats, x: Array, fixed: dict[int, Fraction | None], rows: list[int]) -> Exactly | None:
-    """The point with some columns fixed and some rows as equations."""
+def _solved(f: Floats, x: Array, fixed: dict[int, Fraction | None], rows: list[int]) -> list[Fraction] | None:
+    """The solution with some columns fixed and some rows as equations."""
     true = x * f.column
     known = {j: b for j, b in fixed.items() if b is not None}
     equations = []
@@ -105,9 +143,7 @@ def _solved(f: Floats, x: Array, fixed: dict[int, Fraction | None], rows: list[i
         coef, _, b = f.system.rows[i]
         equations.append(({j: a for j, a in coef.items() if j not in known}, b - sum((a * known[j] for j, a in coef.items() if j in known), Fraction(0))))
     found = solve_near(equations, {j: float(true[j]) for j in range(len(true)) if j not in known}, 12)
-    if found is None:
-        return None
-    return _judged(f, [known[j] if j in known else found[j] for j in range(len(true))])
+    return None if found is None else [known[j] if j in known else found[j] for j in range(len(true))]
 
 
 def _judged(f: Floats, v: list[Fraction]) -> Exactly | None:

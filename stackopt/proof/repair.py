@@ -7,8 +7,10 @@ cost, so reduced costs that should vanish are set to zero as exact equations; wi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
 
@@ -67,18 +69,12 @@ def exact(S: System, cell: Sequence[Decision], sides: Sides, t: int, w: Row, tar
     """The leaf of rational multipliers, with the decisions that it uses; None if it closes nothing."""
     lb, ub, eq = sides
     w = {i: x for i, x in w.items() if x and (x > 0 or S.rows[i][1] or i in eq)}
-    cost, const = tangent(S, at or {}) if t else ({}, Fraction(0))
-    r, beta = dict(cost), const * t
-    for i, x in w.items():
-        coef, _, b = S.rows[i]
-        beta += x * b
-        for j, a in coef.items():
-            r[j] = r.get(j, Fraction(0)) - x * a
+    r, beta = _reduced_costs(S, t, w, at)
     for j, x in r.items():
-        if x:
-            side = lb[j] if x > 0 else ub[j]
-            if side is None:
-                return None
+        side = lb[j] if x > 0 else ub[j]
+        if side is None:
+            return None
+        if side:
             beta += x * side
     if t == 0 and beta <= 0:
         return None
@@ -106,6 +102,32 @@ def exact(S: System, cell: Sequence[Decision], sides: Sides, t: int, w: Row, tar
         else:
             spare -= lost
     return Leaf("d" if t else "f", w, at or {} if t else {}, beta if t else None, frozenset(uses))
+
+
+def _reduced_costs(S: System, t: int, w: Row, at: Row | None) -> tuple[Row, Fraction]:
+    """Reduced costs that are not zero, and constant plus right-hand sides times multipliers; in integers until the end."""
+    cost, const = tangent(S, at or {}) if t else ({}, Fraction(0))
+    whole = integer_rows(S)
+    D = lcm(const.denominator, *(x.denominator * whole[i][2] for i, x in w.items()), *(a.denominator for a in cost.values()))
+    r = {j: int(a * D) for j, a in cost.items()}
+    beta = int(const * D)
+    for i, x in w.items():
+        coef, b, scale = whole[i]
+        times = x.numerator * (D // (x.denominator * scale))
+        beta += times * b
+        for j, a in coef.items():
+            r[j] = r.get(j, 0) - times * a
+    return {j: Fraction(x, D) for j, x in r.items() if x}, Fraction(beta, D)
+
+
+@functools.lru_cache(maxsize=8)
+def integer_rows(S: System) -> list[tuple[dict[int, int], int, int]]:
+    """Each row as (integer coefficients, integer right-hand side, what it was multiplied by)."""
+    found = []
+    for coef, _, b in S.rows:
+        scale = lcm(b.denominator, *(a.denominator for a in coef.values()))
+        found.append(({j: int(a * scale) for j, a in coef.items()}, int(b * scale), scale))
+    return found
 
 
 def _loss(reduced: Fraction, before: Fraction | None, now: Fraction | None, sign: int) -> Fraction | None:

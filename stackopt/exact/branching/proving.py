@@ -14,7 +14,7 @@ What has no certificate when time is up is closed by the best bound there is, an
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -42,12 +42,18 @@ WIDTH = 1e-7
 ZEROISH = 1e-9
 #: Dual simplex steps of a probe, and the largest tableau.
 STEPS, ENTRIES = 12, 300_000
+#: How far out along a ray pairs are looked at, relative to a point.
+FAR = 1e3
 #: Cells deeper than this are left to their bound.
 DEPTH = 300
 
 
 class Unproved(Exception):
     """No proof was found; the message says why."""
+
+
+class NeedsMultipliers(Exception):
+    """The relaxation over the variables alone is unbounded."""
 
 
 @dataclass(eq=False)
@@ -59,12 +65,17 @@ class Part:
     floor: Array
     seen: tuple[Array, Array, float] | None = None
 
-    def decided(self, p: int, how: int) -> Part:
-        """The part in which pair p is TIGHT or ZERO; the latter has the same relaxation over the variables."""
-        decisions = self.decisions.copy()
+    def decided(self, p: int, how: int, partner: int = -1) -> Part:
+        """The part in which pair p is TIGHT or ZERO; the latter has the same relaxation over the variables.
+
+        Where one side is tight, the other side, `partner`, is not.
+        """
+        decisions, floor = self.decisions.copy(), self.floor.copy()
         decisions[p] = how
+        if how == TIGHT and partner >= 0:
+            floor[partner] = np.inf
         word: Decision = ("S" if how == TIGHT else "M", p, Fraction(0))
-        return Part((*self.cell, word), decisions, self.floor.copy(), self.seen if how == ZERO else None)
+        return Part((*self.cell, word), decisions, floor, self.seen if how == ZERO else None)
 
     def bounded(self, word: Decision) -> Part:
         """The part with one more bound on an integer column."""
@@ -103,6 +114,10 @@ class Proving:
             assert mpec is not None
             assert order is not None
             self.order = np.array(order, np.int64)
+            place = {(int(i), int(j), int(s)): p for p, (i, j, s) in zip(order, zip(mpec.pair_row, mpec.pair_column, mpec.pair_side))}
+            self.partner = [-1] * f.pairs
+            for (i, j, s), p in place.items():
+                self.partner[p] = place.get((i, j, -s), -1)
             self.clauses = Clauses(mpec, Multipliers(mpec)) if clauses is None else clauses
             self.lines = self._lines()
         else:
@@ -118,9 +133,13 @@ class Proving:
         Unproved
             If a cell can be closed by no bound at all.
         """
-        P = self.f.pairs
-        whole = Part((), np.zeros(P, np.int8), np.full(P, -np.inf))
-        return self.prove(whole) if self.split else self.prove_coupled(whole)
+        P, n = self.f.pairs, len(self.f.cost)
+        if self.split:
+            try:
+                return self.prove(Part((), np.zeros(P, np.int8), np.full(P, -np.inf)))
+            except NeedsMultipliers:
+                self.split, self.variables = False, Block(self.f, np.arange(n), np.arange(len(self.f.rhs)), cost=self.best is not None)
+        return self.prove_coupled(Part((), np.zeros(P, np.int8), np.full(P, -np.inf)))
 
     @property
     def cutoff(self) -> float:
@@ -145,16 +164,17 @@ class Proving:
         floor = np.where(part.decisions == ZERO, np.inf, np.where(part.decisions == TIGHT, value, part.floor))
         theta, mu = self.clauses.bottleneck(floor[self.order], value, cutoff, self.remaining())
         if theta >= cutoff:
-            closed = self.by_clause(part, floor < cutoff)
-            if closed is not None:
-                return closed
+            refuted = self.by_clause(part, floor < cutoff)
+            if refuted is not None:
+                return refuted
         column = self.fractional(x)
         if column >= 0:
             return self.on_integer(part, column, x[column])
-        pair = self.chosen(part, floor, slack, value, mu)
+        forced = self.clauses.forced(floor[self.order], cutoff, ((part.decisions == OPEN) & (slack > ZEROISH))[self.order])
+        pair = int(self.order[forced[0]]) if forced else self.chosen(part, floor, slack, value, mu)
         if pair < 0:
             return self.complementary(part)
-        tight = self.prove(part.decided(pair, TIGHT))
+        tight = self.prove(part.decided(pair, TIGHT, self.partner[pair]))
         if ("S", pair, Fraction(0)) not in tight.uses:
             return tight
         return on_pair(pair, tight, self.prove(part.decided(pair, ZERO)))
@@ -191,6 +211,8 @@ class Proving:
         status = block.solve(self.remaining())
         if status is Status.INFEASIBLE:
             return self.empty(part.cell, block)
+        if status is Status.UNBOUNDED:
+            raise NeedsMultipliers
         if status is not Status.OPTIMAL:
             raise Unproved(f"a relaxation is {status}")
         value, x = float(block.cost @ block.lp.x) + self.constant, block.x
@@ -206,6 +228,7 @@ class Proving:
 
     @property
     def constant(self) -> float:
+        """The objective's constant, where there is an objective."""
         return self.f.constant if self.best is not None else 0.0
 
     def probe(self, part: Part, lower: Array, upper: Array, high: Array) -> None:
@@ -228,7 +251,7 @@ class Proving:
     def by_clause(self, part: Part, allowed: NDArray[np.bool_]) -> Node | None:
         """Close a part in which no multipliers vanish outside `allowed` pairs, each of the others being too costly to tighten."""
         f = self.f
-        outside = [p for p in np.flatnonzero(~allowed).tolist() if part.decisions[p] != ZERO]
+        outside = [p for p in np.flatnonzero(~self.widened(part, allowed)).tolist() if part.decisions[p] != ZERO]
         cell = (*part.cell, *(("M", p, Fraction(0)) for p in outside))
         lower, upper, high = f.cell(cell)
         self.multipliers.enter(lower, upper, high)
@@ -239,10 +262,22 @@ class Proving:
             return None
         for p in outside:
             if ("M", p, Fraction(0)) in found.uses:
-                tight = self.prove(part.decided(p, TIGHT))
+                tight = self.prove(part.decided(p, TIGHT, self.partner[p]))
                 found = on_pair(p, tight, found)
                 if found is tight:
                     return tight
+        return found
+
+    def widened(self, part: Part, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """All pairs but those of one known clause, if one refutes `allowed`: the one with the fewest members still to be decided."""
+        known = self.clauses.clauses[: self.clauses.clause_count]
+        fits = np.flatnonzero((known @ allowed[self.order].astype(np.float32)) == 0.0)
+        if not len(fits):
+            return allowed
+        cost = known[fits] @ (part.decisions != ZERO)[self.order].astype(np.float32)
+        found: NDArray[np.bool_] = np.ones(len(allowed), bool)
+        found[self.order] = known[fits[int(np.argmin(cost))]] == 0.0
+        found &= part.decisions != ZERO
         return found
 
     # --- multipliers and variables together ----------------------------------------------------------------------------
@@ -292,12 +327,17 @@ class Proving:
         if status is not Status.OPTIMAL:
             if not (part.decisions == OPEN).any():
                 raise Unproved(f"a relaxation is {status}")
-            return status, np.zeros(len(f.cost))
+            return status, self.along_ray()
         if float(block.cost @ block.lp.x) + self.constant >= self.cutoff:
             closed = self.bounded_below(part.cell, block.y)
             if closed is not None:
                 return closed, np.zeros(0)
         return status, block.x
+
+    def along_ray(self) -> Array:
+        """A point far out in the direction in which the relaxation falls, to see which pairs that violates."""
+        w, ray = self.variables.anywhere(self.remaining()), self.variables.recession()
+        return np.zeros(len(self.f.cost)) if w is None or ray is None else w + FAR * (1.0 + np.abs(w).max(initial=0.0)) * ray
 
     def curved(self, part: Part, lower: Array, upper: Array, high: Array) -> tuple[Leaf | Status, Array]:
         """The same with a convex quadratic objective: a leaf by the tangent at the relaxation's optimum."""
@@ -437,6 +477,3 @@ class Proving:
         place = [n + at[i] if i >= 0 else j for i, j in zip(f.slack_row.tolist(), f.slack_column.tolist())]
         self.constraint = np.array([lines.place[i, int(s)] for i, s in zip(place, f.side)], np.int64)
         return lines
-
-
-__all__ = ["Part", "Proving", "Unproved", "replace"]

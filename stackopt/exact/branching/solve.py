@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from stackopt.bilevel.kkt import Kkt
@@ -9,15 +11,36 @@ from stackopt.bilevel.program import BilevelProgram
 from stackopt.display import number
 from stackopt.errors import Refused
 from stackopt.exact.branching.cell import Array
+from stackopt.exact.branching.clauses import Clauses
 from stackopt.exact.branching.decoupled import Decoupled
 from stackopt.exact.branching.processes import explore_together
 from stackopt.exact.branching.relaxation import separable
 from stackopt.exact.branching.search import CLOSED, NeedsCoupling, Search, Unbounded
 from stackopt.exact.found import Found
+from stackopt.programs.mpec import Mpec
 from stackopt.solution import Report, Status
 
 #: What proves the bound.
 REFERENCE = "complementarity branching"
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a search leaves to a proof.
+
+    Attributes
+    ----------
+    mpec : Mpec
+        What was searched, in its units.
+    clauses : Clauses or None
+        What is known of multipliers that share no row with variables.
+    ray : (point [n + M], direction [n + M]) or None
+        The half-line of an unbounded program.
+    """
+
+    mpec: Mpec
+    clauses: Clauses | None = None
+    ray: tuple[Array, Array] | None = None
 
 
 def complementarity_branching(
@@ -67,10 +90,12 @@ def complementarity_branching(
         moves = kkt.symbol_of @ np.pad(found.ray, (0, len(mpec.names) - len(found.ray)))  # multipliers that the leader uses may move, too
         way = _direction(kkt.program.symbols, np.asarray(moves))
         because = f"a half-line on which every follower stays optimal: along {way} the leader improves for ever"
-        return Found(Status.UNBOUNDED, kkt.lift(found.point), -mpec.sign * np.inf, because, REFERENCE, search.stats())
+        trace = Trace(mpec, ray=(found.point, np.pad(found.ray, (0, len(mpec.names) - len(found.ray)))))
+        return Found(Status.UNBOUNDED, kkt.lift(found.point), -mpec.sign * np.inf, because, REFERENCE, search.stats(), trace)
     point = None if search.incumbent.w is None else kkt.lift(search.incumbent.w)
     bound = mpec.sign * search.bound
-    return Found(status, point, bound if status is not Status.INFEASIBLE else np.nan, _because(status, search, mpec.sign), REFERENCE, search.stats())
+    trace = Trace(mpec, search.clauses if isinstance(search, Decoupled) else None)
+    return Found(status, point, bound if status is not Status.INFEASIBLE else np.nan, _because(status, search, mpec.sign), REFERENCE, search.stats(), trace)
 
 
 def _because(status: Status, search: Search, sign: float) -> str:
