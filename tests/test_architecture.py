@@ -15,7 +15,7 @@ LAYERS = {
     "bounds": 1,
     "programs": 2, "games": 2,
     "backends": 3, "bilevel": 3,
-    "reformulations": 4,
+    "reformulations": 4, "proof": 4,
     "exact": 5, "learning": 5,
     "solving": 6,
     "comparison": 7, "verification": 7, "catalog": 7, "networks": 7,

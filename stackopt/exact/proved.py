@@ -23,6 +23,9 @@ TRIPLES = 150
 #: ... for which this many seconds, or as long as the search took, are spent at most.
 SECONDS = 0.25
 
+#: Where the lowerings of `check_games` are derived.
+TAGS = {"stagewise": "P1", "randomised": "D3", "deterministic": "D1"}
+
 
 def proved(game: StackelbergGame, run: Run[Any], *, leader: Leader, proof: bool | str, seconds: float, time_limit: float) -> Run[Any]:
     """`run` with a proof of the strong value, if there is one within the time.
@@ -63,12 +66,9 @@ def proved(game: StackelbergGame, run: Run[Any], *, leader: Leader, proof: bool 
     candidate = _attaining(game, run, found, lower, tolerance)
     if candidate is None or upper - lower > tolerance:
         return run
-    value = str(found.lower) if found.lower == found.upper else f"at least {lower!r}, at most {upper!r}"
-    value = value if len(value) <= 60 else repr(lower)
-    return dataclasses.replace(
-        run, status=Status.PROVED, candidate=candidate, bound=Bound(upper, searched("strong", leader, 1, 0.0), "proof"),
-        because=f"the checker accepts the proof of {value}, {found.nodes} node{'s' * (found.nodes != 1)}",
-    )  # fmt: skip
+    bound = Bound(upper, searched("strong", leader, 1, 0.0), TAGS[found.kind] if run.bound is None else run.bound.reference)
+    because = f"{run.because}; the checker accepts a proof with {found.nodes} node{'s' * (found.nodes != 1)}"
+    return dataclasses.replace(run, status=Status.PROVED, candidate=candidate, bound=bound, because=because)
 
 
 def _attaining(game: StackelbergGame, run: Run[Any], found: GameProof, lower: float, tolerance: float) -> Profile | None:
