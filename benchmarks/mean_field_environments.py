@@ -1,8 +1,8 @@
 """Mean-field games of other libraries in plain form: arrays and small picklable functions, float64, none of those libraries.
 
-Finite horizon, one type of player, rewards at every stage, nothing after the last. Functions of (stages [n], statistics [n, J], theta)
-have the layout [K, T, S, B] of `stackopt.MeanFieldStackelbergGame`; `as_game` makes one. `exploitability` is an evaluator of its own,
-so that nobody's word is taken.
+Finite horizon, rewards at every stage, nothing after the last; types, if there are several, are equally many. Functions of (stages [n],
+statistics [n, J], theta) have the layout [K, T, S, B] of `stackopt.MeanFieldStackelbergGame`; `as_game` makes one. `exploitability` is
+an evaluator of its own, so that nobody's word is taken.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NO_THETA = np.zeros(0)
 
 @dataclass(frozen=True, eq=False)
 class Environment:
-    """A finite-horizon mean-field game with one type of player.
+    """A finite-horizon mean-field game.
 
     Attributes
     ----------
@@ -32,14 +32,16 @@ class Environment:
         As the library calls it, with what differs from its defaults in brackets.
     stages, states, actions : int
         T stages (the library's horizon plus one), S, B.
-    initial : array [S]
+    initial : array [S] or [K, S]
         The population at stage 0.
     reward : callable
-        reward(t [n], y [n, J], theta) -> broadcastable to [n, S, B]; y may be complex.
+        reward(t [n], y [n, J], theta) -> broadcastable to [K, n, S, B]; y may be complex.
     transition : array [S, B, S], sparse array [S * B, S] or callable
         The callable is transition(t [n], y [n, J], theta) -> [n, S, B, S].
-    statistic : ``"states"``, ``"state-actions"`` or array [S, B, J]
-        What of the population the players see.
+    statistic : ``"states"``, ``"state-actions"`` or array [S, B, J] or [K, 1, S, B, J]
+        What of the population the players see: averages over all types.
+    types : int
+        K.
     """
 
     name: str
@@ -50,11 +52,17 @@ class Environment:
     reward: Callable[[Array, Array, Array], Array]
     transition: Any
     statistic: Any = "states"
+    types: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(K, T, S, B)."""
+        return self.types, self.stages, self.states, self.actions
 
     @property
     def uniform(self) -> Array:
-        """The policy that draws every action alike.  [T, S, B]"""
-        return np.full((self.stages, self.states, self.actions), 1.0 / self.actions)
+        """The policy that draws every action alike.  [K, T, S, B]"""
+        return np.full(self.shape, 1.0 / self.actions)
 
 
 def as_game(environment: Environment) -> so.MeanFieldStackelbergGame:
@@ -66,7 +74,7 @@ def as_game(environment: Environment) -> so.MeanFieldStackelbergGame:
         reward=environment.reward,
         transition=environment.transition,
         statistic=environment.statistic,
-        sizes=(1, environment.states, environment.actions),
+        sizes=(environment.types, environment.states, environment.actions),
         name=environment.name,
     )
 
@@ -75,26 +83,34 @@ def as_game(environment: Environment) -> so.MeanFieldStackelbergGame:
 
 
 def exploitability(environment: Environment, policy: Array) -> float:
-    """What one player gains by the best response to everybody's `policy` [T, S, B], from the initial population."""
-    T, S, B = environment.stages, environment.states, environment.actions
-    kernels, rewards, mass = [], [], environment.initial
+    """What one player gains by the best response to everybody's `policy` [K, T, S, B], from the initial population; the types' average."""
+    K, T, S, B = environment.shape
+    start = np.broadcast_to(environment.initial, (K, S))
+    mass, kernels, rewards = start, [], []
     for t in range(T):
-        flow = mass[:, None] * policy[t]
+        flow = mass[:, :, None] * policy[:, t]
         stage, y = np.array([t]), _statistic(environment.statistic, flow)[None]
         kernels.append(_rows(environment.transition, stage, y))
-        rewards.append(np.broadcast_to(environment.reward(stage, y, NO_THETA), (1, S, B))[0])
-        mass = kernels[-1].T @ flow.ravel()
-    best = own = np.zeros(S)
-    for t in reversed(range(T)):
-        best = (rewards[t] + (kernels[t] @ best).reshape(S, B)).max(-1)
-        own = (policy[t] * (rewards[t] + (kernels[t] @ own).reshape(S, B))).sum(-1)
-    return float(environment.initial @ (best - own))
+        rewards.append(np.broadcast_to(environment.reward(stage, y, NO_THETA), (K, 1, S, B))[:, 0])
+        mass = np.stack([kernels[-1].T @ flow[k].ravel() for k in range(K)])
+    gain = 0.0
+    for k in range(K):
+        best = own = np.zeros(S)
+        for t in reversed(range(T)):
+            best = (rewards[t][k] + (kernels[t] @ best).reshape(S, B)).max(-1)
+            own = (policy[k, t] * (rewards[t][k] + (kernels[t] @ own).reshape(S, B))).sum(-1)
+        gain += float(start[k] @ (best - own)) / K
+    return gain
 
 
 def _statistic(statistic: Any, flow: Array) -> Array:
+    """Averages over all types of flows [K, S, B]: [J]."""
     if isinstance(statistic, str):
-        return flow.sum(-1) if statistic == "states" else flow.ravel()
-    return np.tensordot(flow, statistic, 2)
+        mean = flow.mean(0)
+        return mean.sum(-1) if statistic == "states" else mean.ravel()
+    if statistic.ndim == 3:
+        return np.tensordot(flow.mean(0), statistic, 2)
+    return np.tensordot(flow, statistic[:, 0], 3) / len(flow)
 
 
 def _rows(transition: Any, stage: Array, y: Array) -> Any:

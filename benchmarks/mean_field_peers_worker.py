@@ -1,8 +1,8 @@
 """Runs inside an environment with MFGLib and nothing of ours: solves its own environments with its own algorithms.
 
-``python mean_field_peers_worker.py LIMIT TASKS.json``: one line of JSON per environment and setting. Standard library, PyTorch and MFGLib
-only. Times are CPU seconds of one thread. An algorithm's own loop runs, its exploitability evaluations included, until LIMIT CPU
-seconds or a relative exploitability of 1e-6; what it evaluates on the way is read off by standing in for the evaluation.
+``python mean_field_peers_worker.py JOB.json``: one line of JSON per environment and setting. Standard library, NumPy, PyTorch and MFGLib
+only. Times are CPU seconds of one thread. An algorithm's own loop runs, its exploitability evaluations included, until the job's limit or
+the lowest of its levels of relative exploitability; what it evaluates on the way is read off by standing in for the evaluation.
 """
 
 import json
@@ -17,11 +17,6 @@ from mfglib.alg import abc as iterative
 from mfglib.alg import mf_omo
 from mfglib.env import Environment
 from mfglib.scoring import exploitability_score
-
-LEVELS = (1e-3, 1e-6)
-TARGET = min(LEVELS)
-#: Runs that end sooner (CPU seconds) are repeated this often, and the fastest counts.
-QUICK, REPEATS = 0.5, 3
 
 
 def adam(rate):
@@ -58,8 +53,9 @@ class Stop(Exception):
 class Record:
     """Stands in for the library's exploitability evaluation: evaluates, and notes what was better than all before."""
 
-    def __init__(self):
-        self.begun, self.uniform, self.best, self.trace, self.evaluations = time.thread_time(), None, float("inf"), [], 0
+    def __init__(self, levels):
+        self.levels, self.uniform, self.best, self.trace, self.evaluations = levels, None, float("inf"), [], 0
+        self.begun = time.thread_time()
 
     def __call__(self, env, policy, *arguments, **options):
         """The exploitability of a policy."""
@@ -71,10 +67,10 @@ class Record:
         relative = value / self.uniform
         if relative < self.best:
             self.best = relative
-            crossed = any(relative <= level < last for level in LEVELS for _, last in self.trace[-1:])
+            crossed = any(relative <= level < last for level in self.levels for _, last in self.trace[-1:])
             if not self.trace or crossed or relative <= 0.8 * self.trace[-1][1]:
                 self.trace.append((now, relative))
-        if relative <= TARGET:
+        if relative <= min(self.levels):
             raise Stop
         return value
 
@@ -84,9 +80,9 @@ def ring(signum, frame):
     raise Stop
 
 
-def run(env, algorithm, limit):
+def run(env, algorithm, levels, limit):
     """The best relative exploitability, and when each level was first reached."""
-    record = Record()
+    record = Record(levels)
     iterative.expl_score = mf_omo.exploitability_score = record
     signal.signal(signal.SIGPROF, ring)
     ended = "iterations"
@@ -94,7 +90,7 @@ def run(env, algorithm, limit):
         signal.setitimer(signal.ITIMER_PROF, limit)  # counts CPU time; while it runs, time.process_time() moves in steps of 4 ms
         algorithm.solve(env, max_iter=10**8, atol=None, rtol=None)
     except Stop:
-        ended = "target" if record.best <= TARGET else "limit"
+        ended = "target" if record.best <= min(levels) else "limit"
     except Exception as error:
         ended = f"{type(error).__name__}: {error}".splitlines()[0][:100]
     finally:
@@ -112,22 +108,22 @@ def main():
     """Print a line per environment, with its checks, and per setting."""
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
-    limit = float(sys.argv[1])
-    with open(sys.argv[2], encoding="utf-8") as file:
-        tasks = json.load(file)
-    run(Environment.left_right(), mfglib.alg.MFOMO(), 20.0)  # load everything before anything is timed
-    for task in tasks:
+    with open(sys.argv[1], encoding="utf-8") as file:
+        job = json.load(file)
+    levels, limit = job["levels"], job["limit"]
+    run(Environment.left_right(), mfglib.alg.MFOMO(), levels, 20.0)  # load everything before anything is timed
+    for task in job["tasks"]:
         env = made(task)
         shape = (env.T + 1, *env.S, *env.A)
-        weights = np.random.default_rng(task["seed"]).random((3, env.T + 1, env.n_states, env.n_actions))
+        weights = np.random.default_rng(job["seed"]).random((3, env.T + 1, env.n_states, env.n_actions))
         policies = weights / weights.sum(-1, keepdims=True)
         checks = [exploitability_score(env, torch.tensor(policy).reshape(shape)) for policy in policies]
         print(json.dumps({"name": task["name"], "checks": checks}), flush=True)
-        for name in task["settings"]:
-            found = run(made(task), SETTINGS[name](), limit)
-            for _ in range(REPEATS - 1):
-                if found["ended"] == "target" and found["trace"][-1][0] < QUICK:
-                    found = min(found, run(made(task), SETTINGS[name](), limit), key=lambda one: one["trace"][-1][0])
+        for name in task.get("settings", SETTINGS):
+            found = run(made(task), SETTINGS[name](), levels, limit)
+            for _ in range(job["repeats"] - 1):
+                if found["ended"] == "target" and found["trace"][-1][0] < job["quick"]:
+                    found = min(found, run(made(task), SETTINGS[name](), levels, limit), key=lambda one: one["trace"][-1][0])
             print(json.dumps({"name": task["name"], "setting": name} | found), flush=True)
 
 
