@@ -24,6 +24,10 @@ DIRECT_STATES = 400
 LAW_TOLERANCE = 1e-13
 #: The most iterations of each search.
 ITERATIONS = 2_000
+#: A chain whose fundamental matrix has larger entries mixes so slowly that its classes are counted.
+SLOW = 1e8
+#: Transition probabilities that rounding explains.
+IMPOSSIBLE = 1e-13
 #: Iterates that the acceleration looks back on.
 MEMORY = 5
 
@@ -124,8 +128,10 @@ def _stationary_of(matrix: Array, start: Array) -> tuple[Array, bool]:
     u = np.full(S, 1.0 / S)
     system = np.eye(S) - matrix + np.outer(np.ones(S), u)
     try:
-        mu = np.linalg.solve(system.T, u)
+        mu, amplified = np.linalg.solve(system.T, np.stack([u, np.cos(np.arange(S))], axis=-1)).T
         good = np.isfinite(mu).all() and np.abs(mu @ matrix - mu).sum() <= 1e-10 and mu.min() >= -1e-12
+        # rounding can make the singular matrix of a chain with several classes invertible; any of its laws would then pass
+        good = good and (np.abs(amplified).max() < SLOW or recurrent_classes(matrix) == 1)
     except np.linalg.LinAlgError:
         good = False
     if good:
@@ -137,6 +143,18 @@ def _stationary_of(matrix: Array, start: Array) -> tuple[Array, bool]:
         lazy /= lazy.sum(-1, keepdims=True)
     mu = start @ lazy
     return mu / mu.sum(), True
+
+
+def recurrent_classes(matrix: Array) -> int:
+    """Sets of states of a chain [S, S] that are never left; probabilities of `IMPOSSIBLE` or less count as none."""
+    from scipy.sparse.csgraph import connected_components
+
+    moves = np.abs(matrix) > IMPOSSIBLE
+    count, label = connected_components(moves, directed=True, connection="strong")
+    left = np.zeros(count, bool)
+    source, target = np.nonzero(moves)
+    left[label[source[label[source] != label[target]]]] = True
+    return int((~left).sum())
 
 
 def _by_iteration(kernel: Any, policy: Array, start: Array) -> Array:
