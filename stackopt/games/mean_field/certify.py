@@ -10,6 +10,7 @@ from stackopt.errors import InvalidCandidate
 from stackopt.games.checks import restated, simplex
 from stackopt.games.mean_field import leaders, operators
 from stackopt.games.mean_field.dynamics import Exploited, exploitability, respond
+from stackopt.games.mean_field.frozen import best_decision
 from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.mean_field.laws import consistency
 from stackopt.games.mean_field.population import Population
@@ -64,9 +65,10 @@ def certify(game: MeanFieldStackelbergGame, population: Population) -> Certifica
         because = f"average gain of a best response; {number(values['relative'])} of the uniform policies'"
         checks.append(Check("nobody gains by deviating", found.total, allowed, because))
     if population.concept == "fixed_point":
-        regret = leader_regret(game, operators.flow(mu, policy), y, theta)
-        values["leader_regret"] = regret
-        checks.append(Check("decision is best against this population", regret, 1e-6 * (1.0 + abs(own)), "gain over the leader's set, largest"))
+        _, best, exhaustive = best_decision(game, operators.flow(mu, policy), y, theta)
+        values["leader_regret"] = best - own
+        because = "largest gain over the leader's set" if exhaustive else "largest gain found by ascent from several decisions"
+        checks.append(Check("decision is best against this population", best - own, 1e-6 * (1.0 + abs(own)), because))
     if population.claim is not None:
         checks.append(restated(population.claim, own))
     return Certificate(tuple(checks), values, _bounds(game, population, found), "leader", _notes(game, population, found))
@@ -83,20 +85,6 @@ def parts(game: MeanFieldStackelbergGame, population: Population) -> tuple[Array
         if np.shape(value) != expected:
             raise InvalidCandidate("candidate", array=name, axes=axes, expected=expected, got=np.shape(value))
     return np.asarray(population.theta, float), np.asarray(population.policy, float), np.asarray(population.mean_field, float)
-
-
-def leader_regret(game: MeanFieldStackelbergGame, flows: Array, y: Array, theta: Array) -> float:
-    """What the leader could gain by another decision against the same masses; NaN where the set is not finite and the value not affine."""
-    own = game.leader_value(flows, y, theta)
-    chosen = game.leader
-    if isinstance(chosen, leaders.Menu):
-        return max(game.leader_value(flows, y, point) for point in chosen) - own
-    if game.objective is None and chosen is not None:  # affine in theta: the best is a vertex
-        if game.leader_reward_leader is None:
-            return 0.0
-        gradient = (game.weights[:, None, None, None, None] * flows[..., None] * game.leader_reward_leader).sum((0, 1, 2, 3))
-        return game.leader_value(flows, y, chosen.best_linear(gradient)) - own
-    return float("nan")
 
 
 def _relative(total: float, uniform: float) -> float:

@@ -62,7 +62,7 @@ class Partials:
     def reward_in_y(self, cotangent: Array) -> Array:
         r""":math:`\sum_{k,s,b}G\,\partial r/\partial y_{tj}` [T, J] for G [K, T, S, B]."""
         game = self.game
-        K, T, S, B = game.shape
+        T = game.shape[1]
         if not callable(game.reward):
             if game.reward_population is None:
                 return np.zeros((T, game.statistics))
@@ -148,7 +148,7 @@ def _unit(y: Array, j: int) -> Array:
 
 def _contracted(cotangent: Array, terms: Array) -> Array:
     """Sum over types, states and actions of [K, T, S, B] times [K or 1, T or 1, S, B, J]: [T, J]."""
-    K, T, S, B = cotangent.shape
+    _, T, S, B = cotangent.shape
     together = cotangent.sum(0, keepdims=True) if terms.shape[0] == 1 else cotangent
     total: Array = (together.reshape(-1, T, 1, S * B) @ terms.reshape(*terms.shape[:2], S * B, -1)).sum(0)[:, 0]
     return total
