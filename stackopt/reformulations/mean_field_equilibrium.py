@@ -12,7 +12,8 @@ actions are optimal there. Conversely the optimal values satisfy every row. M is
 
 The leader's decision enters rewards linearly. From a menu it is picked by binaries u, and products of u with the masses it is paid
 for are exact: one copy of the sums per point, zero where the point is not picked. From a box or a simplex it is a
-continuous column; a leader that is paid per mass in proportion to it would multiply two unknowns and is refused.
+continuous column; a leader that is paid in proportion to it would multiply two unknowns and is refused, unless all masses of a stage
+pay the same: they sum to 1.
 """
 
 from __future__ import annotations
@@ -227,7 +228,8 @@ def _leader(m: MilpBuilder, followers: AffineFollowers, mass: Ints, theta: Ints,
     leader = followers.game.leader
     if not paid.any():
         return []  # every decision is as good as any other against fixed masses
-    assert isinstance(leader, Menu)  # the caller refuses the rest
+    if not isinstance(leader, Menu):  # masses of a stage pay alike: the caller refuses the rest
+        return [(theta, sign * paid[:, :, 0, 0].sum((0, 1)))]
     D, G = len(theta), len(leader)
     pick = np.arange(G) + int(theta[-1]) + 1  # made right after theta
     per_type = followers.leader_reward_leader
@@ -254,11 +256,12 @@ def _per_parameter(array: Array | None, followers: AffineFollowers) -> Array:
 
 
 def bilinear(followers: AffineFollowers) -> str:
-    """Where the leader is paid in proportion to a decision that is not picked from a menu; empty if nowhere."""
-    if followers.theta is not None or isinstance(followers.game.leader, Menu) or not followers.leader_reward_leader.any():
+    """Where the leader is paid by mass in proportion to a decision that is not picked from a menu; empty if nowhere."""
+    paid = followers.leader_reward_leader
+    if followers.theta is not None or isinstance(followers.game.leader, Menu) or not (differs := paid != paid[:, :, :1, :1]).any():
         return ""
-    k, t, s, b, d = (int(i) for i in np.argwhere(followers.leader_reward_leader)[0])
-    return f"leader_reward_leader[{k}, {t}, {s}, {b}, {d}] = {followers.leader_reward_leader[k, t, s, b, d]:.6g}"
+    k, t, s, b, d = (int(i) for i in np.argwhere(differs)[0])
+    return f"leader_reward_leader[{k}, {t}, {s}, {b}, {d}] = {paid[k, t, s, b, d]:.6g}, but {paid[k, t, 0, 0, d]:.6g} at state 0, action 0"
 
 
 

@@ -19,7 +19,6 @@ from stackopt.display import Block, number
 from stackopt.exact.mean_field.multiplicity import DIFFERENT, difference
 from stackopt.exact.mean_field.value import is_equilibrium
 from stackopt.games.mean_field import operators
-from stackopt.games.mean_field.certify import leader_regret
 from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.mean_field.leaders import Menu
 from stackopt.games.mean_field.population import Population
@@ -183,8 +182,9 @@ def _leader_value(game: MeanFieldStackelbergGame, population: Population) -> flo
 
 def _fixed(game: MeanFieldStackelbergGame, population: Population) -> bool:
     flow = operators.flow(population.mean_field, population.policy)
-    value = _leader_value(game, population)
-    return leader_regret(game, flow, game.aggregate(flow), population.theta) <= 1e-9 * (1.0 + abs(value))
+    y, value = game.aggregate(flow), _leader_value(game, population)
+    assert isinstance(game.leader, Menu)
+    return max(game.leader_value(flow, y, point) for point in game.leader) <= value + 1e-9 * (1.0 + abs(value))
 
 
 # --- one pattern ----------------------------------------------------------------------------------------------------------
