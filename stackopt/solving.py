@@ -57,7 +57,7 @@ def solve(
     >>> game = so.catalog.build("commitment_2x2")
     >>> solution = so.solve(game, so.Exact())
     >>> str(solution.status), round(float(solution.value), 4)
-    ('OPTIMAL', 3.5)
+    ('PROVED', 3.5)
     """
     if method is None:
         from stackopt.exact import Exact

@@ -71,7 +71,7 @@ def test_models():
 def test_demo_shows_both_answers():
     result = run("demo")
     assert result.exit_code == 0
-    assert "exact strong: OPTIMAL, certified" in result.stdout
+    assert "exact strong: PROVED, certified" in result.stdout
     assert "under its own max-ent follower" in result.stdout
     assert "stackopt compare" in result.stdout
 
@@ -108,7 +108,7 @@ def test_verify():
 def test_solve_a_model():
     result = run("solve", "commitment_2x2")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[0].endswith("by exact strong: OPTIMAL, certified")
+    assert result.stdout.splitlines()[0].endswith("by exact strong: PROVED, certified")
     learned = run("solve", "commitment_2x2", "--method", "softmax", "--temperature", 0.1)
     assert "under its own max-ent follower" in learned.stdout
 
@@ -230,7 +230,7 @@ def test_compare_a_game_file(game_file, tmp_path):
     words = found["cells"][0]["reproduce"]["command"].split()
     assert json.loads(run(*words[1:], "--json").stdout)["solution"]["values"] == found["cells"][0]["values"]
     printed = subprocess.run([sys.executable, "-c", found["cells"][0]["reproduce"]["python"]], capture_output=True, text=True, check=True).stdout
-    assert "OPTIMAL, certified" in printed
+    assert "PROVED, certified" in printed
 
 
 def test_compare_as_json_has_nothing_else_on_standard_output(tmp_path):

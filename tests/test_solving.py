@@ -44,7 +44,7 @@ def test_logs_to_its_own_logger_and_nowhere_else(capfd):
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
-    assert "commit-2x2 by exact strong: OPTIMAL" in stream.getvalue()
+    assert "commit-2x2 by exact strong: PROVED" in stream.getvalue()
     assert "cell 1 of 1" in stream.getvalue()
     assert not [name for name in set(logging.root.manager.loggerDict) - others if name.startswith("stackopt")]
     assert not logging.root.handlers or all("stackopt" not in type(h).__module__ for h in logging.root.handlers)

@@ -16,7 +16,7 @@ from tests.exact.tiny import agree, commit_2x2, tiny_game
 
 def test_strong_commitment_of_theory_a5():
     solution = so.solve(commit_2x2(), Exact())
-    assert solution.status is so.Status.OPTIMAL
+    assert solution.status is so.Status.PROVED
     assert solution.certified
     assert solution.value == pytest.approx(3.5, abs=1e-9)
     assert solution.candidate.leader_policy == pytest.approx(np.array([[0.5, 0.5]]), abs=1e-7)
