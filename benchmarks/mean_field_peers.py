@@ -43,6 +43,8 @@ LEVELS = (1e-3, 1e-6)
 #: Runs that reach the lowest level sooner (CPU seconds) are repeated this often, on both sides, and the fastest counts.
 QUICK, REPEATS = 0.5, 3
 SEED = 1
+#: MFGLib's algorithms with nothing set.
+DEFAULTS = ("OMD", "FP", "Prior", "MF-OMO")
 #: Environments with other data than the default, and what MFGLib calls them.
 VARIANTS: tuple[tuple[Environment, str, dict[str, Any]], ...] = (
     *((random_linear(seed), "random_linear", {"seed": seed}) for seed in range(1, 11)),
@@ -57,11 +59,12 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Group:
-    """Games with one peer: (game, the peer's name for it, the peer's arguments), and the file that runs the peer."""
+    """Games with one peer: (game, the peer's name for it, the peer's arguments), the file that runs it, and its settings (all if none)."""
 
     title: str
     worker: str
     games: tuple[tuple[Environment, str, dict[str, Any]], ...]
+    settings: tuple[str, ...] = ()
 
 
 # --- theirs ------------------------------------------------------------------------------------------------------------
@@ -235,9 +238,9 @@ def chosen_groups(variants: bool, only: Sequence[str] | None) -> list[Group]:
         Group("OpenSpiel's crowd games", "mean_field_open_spiel_worker.py", tuple((make(), name, {}) for name, make in OPEN_SPIEL.items())),
     ]
     if variants:
-        groups.append(Group("other seeds, horizons and starts", "mean_field_peers_worker.py", VARIANTS))
+        groups.append(Group("other seeds, horizons and starts (peers with their defaults)", "mean_field_peers_worker.py", VARIANTS, DEFAULTS))
     if only:
-        groups = [Group(group.title, group.worker, tuple(one for one in group.games if one[0].name in only)) for group in groups]
+        groups = [Group(group.title, group.worker, tuple(one for one in group.games if one[0].name in only), group.settings) for group in groups]
     return [group for group in groups if group.games]
 
 
@@ -248,7 +251,7 @@ def measured(folder: str | None, groups: Sequence[Group], kept: Mapping[str, Fou
     with tempfile.TemporaryDirectory(prefix="peers-") as temporary:
         for group in groups:
             tasks = [
-                {"name": game.name, "environment": name, "arguments": arguments, "shape": game.shape}
+                {"name": game.name, "environment": name, "arguments": arguments, "shape": game.shape} | ({"settings": group.settings} if group.settings else {})
                 for game, name, arguments in group.games
                 if kept.get(game.name, {}).get("limit", 0.0) < limit
             ]

@@ -53,8 +53,9 @@ class Stop(Exception):
 class Record:
     """Stands in for the library's exploitability evaluation: evaluates, and notes what was better than all before."""
 
-    def __init__(self, levels):
-        self.levels, self.uniform, self.best, self.trace, self.evaluations = levels, None, float("inf"), [], 0
+    def __init__(self, env, levels):
+        self.levels, self.best, self.trace, self.evaluations = levels, float("inf"), [], 0
+        self.uniform = exploitability_score(env, torch.ones(env.T + 1, *env.S, *env.A) / env.n_actions)
         self.begun = time.thread_time()
 
     def __call__(self, env, policy, *arguments, **options):
@@ -62,8 +63,6 @@ class Record:
         value = exploitability_score(env, policy, *arguments, **options)
         now = time.thread_time() - self.begun
         self.evaluations += 1
-        if self.uniform is None:
-            self.uniform = exploitability_score(env, torch.ones(env.T + 1, *env.S, *env.A) / env.n_actions)
         relative = value / self.uniform
         if relative < self.best:
             self.best = relative
@@ -82,7 +81,7 @@ def ring(signum, frame):
 
 def run(env, algorithm, levels, limit):
     """The best relative exploitability, and when each level was first reached."""
-    record = Record(levels)
+    record = Record(env, levels)
     iterative.expl_score = mf_omo.exploitability_score = record
     signal.signal(signal.SIGPROF, ring)
     ended = "iterations"
