@@ -104,7 +104,6 @@ class _Patterns:
 
         names = [v["name"] for v in record["variables"]]
         at = {name: j for j, name in enumerate(names)}
-        n = len(names)
         self.low = [-np.inf if v["lb"] is None else float(v["lb"]) for v in record["variables"]]
         self.up = [np.inf if v["ub"] is None else float(v["ub"]) for v in record["variables"]]
         self.binary = [v["type"] == "binary" for v in record["variables"]]
@@ -129,8 +128,8 @@ class _Patterns:
                     upper.append(np.inf)
                     if direction:
                         self.pairs.append((i, side, k))
-                    for name in weights:
-                        weights[name][k] = (direction or 1.0) * float(linear.get(name, 0.0))
+                    for name, used in weights.items():
+                        used[k] = (direction or 1.0) * float(linear.get(name, 0.0))
             for name, used in weights.items():
                 origin = dict.fromkeys(names, Fraction(0))
                 constant = slope(follower["objective"], name, origin)
@@ -140,8 +139,8 @@ class _Patterns:
                 lower[at[v["name"]]], upper[at[v["name"]]] = -np.inf, np.inf
         rows += slopes
         entries = [(i, j, float(a)) for i, (linear, _, _) in enumerate(rows) for j, a in linear.items() if a]
-        i, j, a = zip(*entries) if entries else ((), (), ())
-        matrix = sparse.csr_array((np.array(a, float), (np.array(i, int), np.array(j, int))), shape=(len(rows), len(lower)))
+        places = np.array([entry[:2] for entry in entries], int).reshape(-1, 2)
+        matrix = sparse.csr_array((np.array([a for _, _, a in entries], float), (places[:, 0], places[:, 1])), shape=(len(rows), len(lower)))
         cost = np.zeros(len(lower))
         goal = record["leader"]["objective"]
         for v, value in goal["linear"].items():

@@ -33,7 +33,7 @@ my $ZERO = whole(0);
 # A decimal as it is written: digits, point, exponent. No rounding happens.
 sub decimal {
     my ($text) = @_;
-    $text =~ /^([-+]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]{1,6}))?$/ or refuse("number $text");
+    $text =~ /^([-+]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?$/ && length($4 // '') < 5 or refuse("number $text");
     my ($s, $before, $after, $power) = ($1, $2, $3 // '', $4 // 0);
     my $n = Math::BigInt->new("$before$after");
     $n = -$n if $s eq '-';
