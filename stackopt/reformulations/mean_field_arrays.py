@@ -132,9 +132,9 @@ def decision_range(leader: LeaderSet | None, slopes: Array) -> tuple[Array, Arra
 def _statistic(game: MeanFieldStackelbergGame) -> Array:
     """H [K, T, S, B, J]."""
     K, T, S, B = game.shape
-    if game.statistic == "states":
+    if isinstance(game.statistic, str) and game.statistic == "states":
         H = np.broadcast_to(np.eye(S)[:, None, :], (S, B, S))
-    elif game.statistic == "state-actions":
+    elif isinstance(game.statistic, str):
         H = np.eye(S * B).reshape(S, B, S * B)
     else:
         H = game.statistic
