@@ -3,6 +3,7 @@
 Policies are never compared with one another; distributions only where they are unique.
 """
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from scipy.optimize import brentq, minimize, minimize_scalar
 import stackopt as so
 from stackopt import catalog
 from stackopt.games.mean_field.dynamics import answer, exploitability, respond
+from stackopt.testing import check_problem
 
 RECORDED = [name for name in catalog.names() if (catalog.folder("data") / "games" / f"{name}.json").exists()]
 MEAN_FIELD = [name for name in RECORDED if catalog.recorded(name).kind == "mean_field"]
@@ -52,11 +54,15 @@ def recursion(game, policy, theta=NOTHING):
     return np.array(masses), float(game.initial[0] @ own), float(game.initial[0] @ best)
 
 
+def candidate(game, policy, theta=NOTHING, **claims):
+    """A policy [T, S, B] with the law it brings about."""
+    policy, theta = np.asarray(policy, float)[None], np.asarray(theta, float)
+    return so.Population(theta, policy, exploitability(game, policy, theta).law.mean_field, **claims)
+
+
 def certified(game, policy, theta=NOTHING, **claims):
     """The certificate of a policy [T, S, B] with the law it brings about."""
-    policy = np.asarray(policy, float)[None]
-    law = exploitability(game, policy, np.asarray(theta, float)).law
-    return game.certify(so.Population(np.asarray(theta, float), policy, law.mean_field, **claims))
+    return game.certify(candidate(game, policy, theta, **claims))
 
 
 # --- the catalogue ------------------------------------------------------------------------------------------------------
@@ -65,6 +71,14 @@ def certified(game, policy, theta=NOTHING, **claims):
 def test_the_recorded_mean_field_games_are_models():
     assert {"left_right", "rock_paper_scissors", "beach_bar", "sis_epidemic", "sis_subsidy", "congested_logit", "logit_population"} <= set(MEAN_FIELD)
     assert "pigou_population" in MEAN_FIELD
+
+
+def test_models_are_problems():
+    game = catalog.build("left_right")
+    policy = game.uniform()[0]
+    policy[0, 0] = [2 / 3, 1 / 3]
+    check_problem(game, candidate(game, policy))
+    check_problem(catalog.build("pigou_population"), candidate(catalog.build("pigou_population"), [[[0.5, 0.5]]], [0.5]))
 
 
 def test_every_mean_field_model_is_asserted_somewhere():
@@ -340,8 +354,8 @@ def test_the_best_price_of_soft_buyers(name, tau):
     demand = share_that_buys(game, answers["p"], temperature)
     assert demand == near(name, answers["demand"])
     policy = np.array([[[[demand, 1 - demand]]]])
-    candidate = so.Population(np.array([answers["p"]]), policy, np.ones((1, 1, 1)), temperature=temperature, claim=answers["leader_value"])
-    certificate = game.certify(candidate)
+    settled = so.Population(np.array([answers["p"]]), policy, np.ones((1, 1, 1)), temperature=temperature, claim=answers["leader_value"])
+    certificate = game.certify(settled)
     assert certificate.certified, certificate
     assert certificate.values["leader"] == near(name, answers["leader_value"])
 
@@ -367,6 +381,23 @@ def test_the_best_price_of_buyers_without_randomness(name):
     values = [soft["leader_value"] for _, soft in sorted(known(name)["soft"].items(), key=lambda pair: -float(pair[0]))]
     distances = [abs(value - answers["leader_value"]) for value in values]
     assert distances == sorted(distances, reverse=True), "as the temperature falls, the value approaches that of the limit"
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "decision", "value"),
+    [
+        ("congested_logit", np.linspace(0, 2, 9), "p", known("congested_logit")["hard_limit"]),
+        ("logit_population", np.array([0.0, 1.0, 1.5, 2.0, 2.5]), "p", known("logit_population")["hard_limit"]),
+        ("pigou_population", np.linspace(0, 1, 11), "toll", known("pigou_population")),
+    ],
+)
+def test_exact_search_of_a_menu_that_holds_the_best_decision(name, points, decision, value):
+    game = dataclasses.replace(catalog.build(name), leader=so.Menu(points))
+    solution = so.solve(game, so.Exact())
+    assert solution.status.success, solution
+    assert solution.certified, solution
+    assert solution.value == pytest.approx(value["leader_value"], abs=1e-7)
+    assert solution.candidate.theta == pytest.approx([value[decision]], abs=1e-12)
 
 
 # --- Pigou's toll ----------------------------------------------------------------------------------------------------------
