@@ -47,7 +47,7 @@ def proved(game: StackelbergGame, run: Run[Any], *, leader: Leader, proof: bool 
     -------
     Run
         PROVED if the checker accepted a proof whose value, known to `AGREEMENT`, the candidate attains. Else as it was, with the proof of
-        what was proved, if anything.
+        what was proved, if anything, or in ``stats["unproved"]`` why there is none.
     """
     small = math.prod(game.shape) <= TRIPLES and run.status is Status.OPTIMAL
     if proof is False or leader == "net" or run.candidate is None or (proof == "auto" and not small):
@@ -58,8 +58,8 @@ def proved(game: StackelbergGame, run: Run[Any], *, leader: Leader, proof: bool 
     answers, picks = run.candidate.follower_policy.argmax(-1), run.candidate.leader_policy.argmax(-1)
     found = prove_game(game, over, response=answers, policy=picks, seconds=limit)
     stats = {**run.stats, "proof_seconds": time.perf_counter() - begun}
-    if found is None:
-        return dataclasses.replace(run, stats=stats)
+    if isinstance(found, str):
+        return dataclasses.replace(run, stats={**stats, "unproved": found})
     run = dataclasses.replace(run, stats={**stats, "proof_nodes": found.nodes, "proof_bytes": len(found.text)}, proof=found)
     lower, upper = float(found.lower), float(found.upper)
     tolerance = AGREEMENT * max(1.0, abs(lower))

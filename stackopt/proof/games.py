@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from stackopt.games.stackelberg import StackelbergGame
 
+#: Why there is no proof when time ran out.
+LATE = "the time for it ran out"
 #: How often the search starts again when it meets something better than its incumbent.
 RESTARTS = 5
 
@@ -33,8 +35,8 @@ class GameProof(Texts):
 
     Attributes
     ----------
-    problem, text : str
-        The game's JSON and the proof.
+    problem, text, statement : str
+        The game's JSON, the proof, and the theorem as the checker says it.
     lower, upper : Fraction
         The proved bounds on the strong value, in the leader's sense; equal if the value is known exactly.
     leader : str
@@ -46,20 +48,19 @@ class GameProof(Texts):
         The leader's policy that attains `lower`; where it is never needed, its first action.
     seconds : dict
         Of ``search``, ``emit`` and ``check``.
-    statement : str
-        What the checker says.
     """
 
     problem: str
     text: str
+    statement: str
     lower: Fraction
     upper: Fraction
     leader: str
     kind: str
     nodes: int
     policy: tuple[tuple[Fraction, ...], ...]
-    seconds: dict[str, float]
-    statement: str
+    seconds: dict[str, float] = field(default_factory=dict, compare=False)
+    status: str = "optimal"
 
 
 def game_text(game: StackelbergGame) -> str:
@@ -91,8 +92,8 @@ def proof_kind(exact: check_games.Game, leader: str) -> str:
 def prove_game(
     game: StackelbergGame, leader: str = "randomised", *, response: np.ndarray | None = None, policy: np.ndarray | None = None,
     seconds: float = 60.0, kind: str = "", problem: str = "",
-) -> GameProof | None:
-    """The strong value over a class of leader policies, with a proof; None if time ran out or the game is out of scope.
+) -> GameProof | str:
+    """The strong value over a class of leader policies, with a proof, or in words why there is none.
 
     Parameters
     ----------
@@ -120,7 +121,7 @@ def prove_game(
     exact = check_games.read(problem)
     kind = kind or proof_kind(exact, leader)
     if not kind:
-        return None
+        return "the leader's action moves the state, and the follower's response depends on what comes later"
     pure = kind == "deterministic"
     values = {} if kind == "stagewise" else bellman_vectors(game, exact, pure=pure)
     system = check_games.lower_game(exact, kind, values)
@@ -131,16 +132,16 @@ def prove_game(
     for _ in range(RESTARTS):
         point = None if cell is None else find_point(relaxation, cell)
         if point is None:
-            return None
+            return LATE if time.perf_counter() > deadline else "no exact point near the optimum was found"
         upper = check_point(system, point)
         tree = cover(relaxation, upper, deadline)
         if tree.finished:
             break
         if tree.better is None:
-            return None
+            return LATE if time.perf_counter() > deadline else "a cell could not be certified"
         cell = tree.better
     else:
-        return None
+        return "the search met better points again and again"
     emitted = time.perf_counter()
     head = [f"stackopt-game-proof 1 {kind}", *(f"{key} {' '.join(map(str, v))}" for key, v in values.items())]
     body = [
@@ -151,7 +152,7 @@ def prove_game(
     found = check_games.check(problem, text)
     took = {"search": searched - begun, "emit": emitted - searched, "check": time.perf_counter() - emitted}
     return GameProof(
-        problem, text, -found["upper"], -found["lower"], found["over"], kind, found["nodes"], _policy(exact, kind, point), took, check_games.statement(found)
+        problem, text, check_games.statement(found), -found["upper"], -found["lower"], found["over"], kind, found["nodes"], _policy(exact, kind, point), took
     )
 
 

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 
 import stackopt as so
+from stackopt.exact.proved import proved
 from stackopt.games.exact_certificate import exact_commitment
 from stackopt.games.file import load_game
+from stackopt.games.profile import Profile
 from stackopt.games.rational import solve
 from stackopt.proof import check_games
 from stackopt.proof.check import Rejected
 from stackopt.proof.games import game_text, proof_kind, prove_game
+from stackopt.solution import Run
 
 PACKAGE = Path(check_games.__file__).parent
 
@@ -161,18 +164,18 @@ def test_thirds_in_a_distribution_are_thirds():
 def test_what_is_out_of_scope_has_no_proof():
     game = random_game(0, 2, 2, 2, leader_moves=True)
     assert proof_kind(check_games.read(game_text(game)), "randomised") == ""
-    assert prove_game(game) is None
+    assert "moves the state" in prove_game(game)
 
 
 def test_no_time_no_proof():
-    assert prove_game(random_game(1, 4, 3, 3), seconds=0.0) is None
+    assert "time" in prove_game(random_game(1, 4, 3, 3), seconds=0.0)
 
 
 # --- proofs and games that are not what they claim -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def proved():
+def accepted():
     game = random_game(2, 3, 3, 3)
     proof = prove_game(game)
     assert proof.nodes > 3
@@ -203,26 +206,26 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_damaged_proofs_are_rejected(proved, name):
-    text = MUTATIONS[name](proved.text, proved.lower)
-    assert text != proved.text
+def test_damaged_proofs_are_rejected(accepted, name):
+    text = MUTATIONS[name](accepted.text, accepted.lower)
+    assert text != accepted.text
     with pytest.raises(Exception):  # noqa: B017  # of any kind: nothing is proved
-        check_games.check(proved.problem, text)
+        check_games.check(accepted.problem, text)
 
 
-def test_ranges_of_values_must_satisfy_their_inequalities(proved):
-    lines, at = lines_of(proved)
+def test_ranges_of_values_must_satisfy_their_inequalities(accepted):
+    lines, at = lines_of(accepted)
     for key, better in (("follower-lower", 1), ("follower-upper", -1), ("leader-lower", 1), ("leader-upper", -1)):
         key_, *values = lines[at[key]].split()
         changed = [*lines]
         changed[at[key]] = " ".join([key_, str(Q(values[0]) + 100 * better), *values[1:]])
         with pytest.raises(Rejected, match="value of state"):
-            check_games.check(proved.problem, "\n".join(changed))
+            check_games.check(accepted.problem, "\n".join(changed))
 
 
 @pytest.mark.parametrize("key", ["leader_reward", "follower_reward", "transition", "initial", "leader_discount"])
-def test_the_proof_is_of_one_game(proved, key):
-    data = json.loads(proved.problem)
+def test_the_proof_is_of_one_game(accepted, key):
+    data = json.loads(accepted.problem)
     if key == "transition":
         data[key][0][0][0] = data[key][0][1][0] = data[key][1][0][0][::-1]
     elif key == "initial":
@@ -232,33 +235,33 @@ def test_the_proof_is_of_one_game(proved, key):
     else:
         data[key][0][0][0] += 1
     with pytest.raises(Rejected):
-        check_games.check(json.dumps(data), proved.text)
+        check_games.check(json.dumps(data), accepted.text)
 
 
 @pytest.mark.parametrize(
     "change", [{"discount": 1}, {"leader_discount": -0.5}, {"initial": [0.5, 0.6, 0]}, {"initial": [1, 1, -1]}, {"transitions": 1}, {"leader_reward": [[1]]}]
 )
-def test_what_is_no_game_is_rejected(proved, change):
-    data = {key: value for key, value in json.loads(proved.problem).items() if not (key.endswith("discount") and "discount" in change)}
+def test_what_is_no_game_is_rejected(accepted, change):
+    data = {key: value for key, value in json.loads(accepted.problem).items() if not (key.endswith("discount") and "discount" in change)}
     with pytest.raises(Exception):  # noqa: B017
-        check_games.check(json.dumps({**data, **change}), proved.text)
+        check_games.check(json.dumps({**data, **change}), accepted.text)
 
 
-def test_names_and_labels_do_not_matter(proved):
-    data = {**json.loads(proved.problem), "name": "other", "states": ["x", "y", "z"]}
-    assert check_games.check(json.dumps(data), proved.text)["lower"] == -proved.upper
+def test_names_and_labels_do_not_matter(accepted):
+    data = {**json.loads(accepted.problem), "name": "other", "states": ["x", "y", "z"]}
+    assert check_games.check(json.dumps(data), accepted.text)["lower"] == -accepted.upper
 
 
-def test_two_files_and_nothing_but_python(proved, tmp_path):
+def test_two_files_and_nothing_but_python(accepted, tmp_path):
     for name in ("check.py", "check_games.py"):
         shutil.copy(PACKAGE / name, tmp_path)
-    (tmp_path / "game.json").write_text(proved.problem)
-    (tmp_path / "proof.txt").write_text(proved.text)
+    (tmp_path / "game.json").write_text(accepted.problem)
+    (tmp_path / "proof.txt").write_text(accepted.text)
     command = [sys.executable, "-S", "check_games.py", "game.json"]
     good = subprocess.run([*command, "proof.txt"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert good.returncode == 0
-    assert good.stdout.strip() == proved.statement
-    (tmp_path / "proof.txt").write_text(proved.text.replace("end", ""))
+    assert good.stdout.strip() == accepted.statement
+    (tmp_path / "proof.txt").write_text(accepted.text.replace("end", ""))
     bad = subprocess.run([*command, "proof.txt"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert bad.returncode == 1
     assert bad.stdout.startswith("REJECTED")
@@ -275,3 +278,52 @@ def test_files_of_recorded_games_are_proved_as_they_are():
     path = Path(__file__).parents[2] / "data" / "games" / "myopic_follower.json"
     proof = prove_game(load_game(path), problem=path.read_text())
     assert check_games.check(path.read_text(), proof.text)["lower"] == -proof.upper
+
+
+# --- as solutions ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("leader", ["randomised", "deterministic"])
+def test_exact_proves_small_games(leader, tmp_path):
+    solution = so.solve(random_game(4, 3, 2, 2), so.Exact(leader=leader))
+    assert solution.status is so.Status.PROVED
+    assert solution.certified
+    assert float(solution.proof.lower) == pytest.approx(float(solution.value), abs=1e-9)
+    assert "proof" in str(solution)
+    problem, text = solution.proof.save_problem(tmp_path / "game.json"), solution.proof.save(tmp_path / "proof.txt")
+    assert so.check(problem, text).lower == solution.proof.lower
+    assert so.check(solution.problem, solution.proof).statement == solution.proof.statement
+    assert load_game(problem).shape == (3, 2, 2)
+
+
+def test_proofs_can_be_declined_or_asked_for():
+    game = random_game(4, 3, 2, 2)
+    assert so.solve(game, so.Exact(proof=False)).status is so.Status.OPTIMAL
+    assert so.solve(game, so.Exact(proof=True)).status is so.Status.PROVED
+    with pytest.raises(so.errors.InvalidMethod, match="proof"):
+        so.Exact(proof="always")
+
+
+def test_what_cannot_be_proved_says_why():
+    game = random_game(0, 2, 2, 2, leader_moves=True)
+    solution = so.solve(game, so.Exact(proof=True, time_limit=5.0))
+    assert solution.proof is None
+    assert solution.status is not so.Status.PROVED
+    assert "moves the state" in solution.stats["unproved"]
+
+
+def test_weak_values_and_nets_are_not_proved():
+    game = random_game(4, 2, 2, 2)
+    for method in (so.Exact("weak"), so.Exact(leader="net", grid=2)):
+        solution = so.solve(game, method)
+        assert (solution.proof, solution.status) == (None, so.Status.OPTIMAL)
+
+
+def test_a_wrong_search_is_put_right_by_the_proof():
+    """The status follows the proof, not the claim: here the candidate is worth less than the proved value."""
+    game = so.catalog.build("commitment_2x2")
+    worse = Profile(np.array([[0.0, 1.0]]), np.array([[0.0, 1.0]]), claim=3.0)
+    run = proved(game, Run(so.Status.OPTIMAL, worse), leader="auto", proof=True, seconds=0.0, time_limit=5.0)
+    assert run.status is so.Status.PROVED
+    assert run.candidate.leader_policy.tolist() == [[0.5, 0.5]]
+    assert run.bound.value == 3.5
