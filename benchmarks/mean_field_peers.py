@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,6 +66,11 @@ class Group:
     games: tuple[tuple[Environment, str, dict[str, Any]], ...]
     settings: tuple[str, ...] = ()
 
+    @property
+    def restriction(self) -> dict[str, Any]:
+        """For the worker."""
+        return {"settings": self.settings} if self.settings else {}
+
 
 # --- theirs ------------------------------------------------------------------------------------------------------------
 
@@ -78,10 +83,10 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def theirs(python: Path, worker: str, tasks: Sequence[Mapping[str, Any]], limit: float) -> dict[str, Found]:
-    """By game: ``checks``, and by setting what the worker found."""
-    job = {"levels": LEVELS, "limit": limit, "quick": QUICK, "repeats": REPEATS, "seed": SEED, "tasks": list(tasks)}
-    found: dict[str, Found] = {task["name"]: {"checks": [], "settings": {}} for task in tasks}
+def theirs(python: Path, worker: str, task: Mapping[str, Any], limit: float) -> Found:
+    """``checks``, and by setting what the worker found."""
+    job = {"levels": LEVELS, "limit": limit, "quick": QUICK, "repeats": REPEATS, "seed": SEED, "tasks": [task]}
+    found: Found = {"checks": [], "settings": {}}
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
         file = Path(folder) / "job.json"
         file.write_text(json.dumps(job), encoding="utf-8")
@@ -89,19 +94,13 @@ def theirs(python: Path, worker: str, tasks: Sequence[Mapping[str, Any]], limit:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=os.environ | threads) as run:
             for line in run.stdout or ():
-                record(found, json.loads(line))
-                print(".", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+                said = json.loads(line)
+                if "checks" in said:
+                    found["checks"] = said["checks"]
+                else:
+                    found["settings"][said.pop("setting")] = said
+    print(f"{task['name']}: {len(found['settings'])} settings of the peer", file=sys.stderr)
     return found
-
-
-def record(found: dict[str, Found], said: Found) -> None:
-    """One line of the worker."""
-    place = found[said.pop("name")]
-    if "checks" in said:
-        place["checks"] = said["checks"]
-    else:
-        place["settings"][said.pop("setting")] = said
 
 
 def reached(trace: Sequence[Sequence[float]], level: float) -> float:
@@ -212,9 +211,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     store = Path(chosen.store)
     peers: dict[str, Found] = json.loads(store.read_text(encoding="utf-8")) if store.exists() and not chosen.fresh else {}
     if chosen.sides != "ours":
-        peers |= measured(chosen.python, groups, peers, chosen.limit)
         store.parent.mkdir(parents=True, exist_ok=True)
-        store.write_text(json.dumps(peers), encoding="utf-8")
+        for name, found in measured(chosen.python, groups, peers, chosen.limit):
+            peers[name] = found
+            store.write_text(json.dumps(peers), encoding="utf-8")
     peers = {name: found for name, found in peers.items() if found["limit"] >= chosen.limit}
     own: dict[str, Found] = {}
     if chosen.sides != "peers":
@@ -244,26 +244,21 @@ def chosen_groups(variants: bool, only: Sequence[str] | None) -> list[Group]:
     return [group for group in groups if group.games]
 
 
-def measured(folder: str | None, groups: Sequence[Group], kept: Mapping[str, Found], limit: float) -> dict[str, Found]:
-    """What peers do where nothing is kept, in an environment that exists or in a temporary one."""
-    found: dict[str, Found] = {}
-    python = Path(folder) / "bin" / "python" if folder else None
+def measured(folder: str | None, groups: Sequence[Group], kept: Mapping[str, Found], limit: float) -> Iterator[tuple[str, Found]]:
+    """What peers do, game by game, where nothing is kept; in an environment that exists or in a temporary one."""
+    tasks = [
+        (group.worker, {"name": game.name, "environment": name, "arguments": arguments, "shape": game.shape} | group.restriction)
+        for group in groups
+        for game, name, arguments in group.games
+        if kept.get(game.name, {}).get("limit", 0.0) < limit
+    ]
     with tempfile.TemporaryDirectory(prefix="peers-") as temporary:
-        for group in groups:
-            tasks = [
-                {"name": game.name, "environment": name, "arguments": arguments, "shape": game.shape} | ({"settings": group.settings} if group.settings else {})
-                for game, name, arguments in group.games
-                if kept.get(game.name, {}).get("limit", 0.0) < limit
-            ]
-            if tasks:
-                try:
-                    python = python or environment(Path(temporary))
-                except subprocess.CalledProcessError as error:
-                    sys.exit(f"no environment with the peers could be made: {error.stderr.strip().splitlines()[-1:]}")
-                new = theirs(python, group.worker, tasks, limit)
-                when = time.strftime("%Y-%m-%d")
-                found |= {name: one | {"limit": limit, "machine": platform.machine(), "when": when} for name, one in new.items()}
-    return found
+        try:
+            python = Path(folder) / "bin" / "python" if folder else environment(Path(temporary)) if tasks else Path()
+        except subprocess.CalledProcessError as error:
+            sys.exit(f"no environment with the peers could be made: {error.stderr.strip().splitlines()[-1:]}")
+        for worker, task in tasks:
+            yield task["name"], theirs(python, worker, task, limit) | {"limit": limit, "machine": platform.machine(), "when": time.strftime("%Y-%m-%d")}
 
 
 if __name__ == "__main__":
