@@ -9,15 +9,19 @@ from stackopt.display import number
 from stackopt.errors import InvalidCandidate
 from stackopt.games.checks import restated, simplex
 from stackopt.games.mean_field import leaders, operators
+from stackopt.games.mean_field.constants import crowd_constants
 from stackopt.games.mean_field.dynamics import Exploited, exploitability, respond
 from stackopt.games.mean_field.frozen import best_decision
 from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.mean_field.laws import consistency
 from stackopt.games.mean_field.population import Population
+from stackopt.games.mean_field.soft_bounds import soft_bounds, soft_residual_bound
 from stackopt.games.operators import Array
 
 #: Largest 1-norm between the law of a candidate and the one that its policy brings about.
 LAW_TOLERANCE = 1e-8
+#: Constants of bounds are computed up to this many multiplications (hundredths of a second); `examinations` goes further.
+WORK = 2e7
 #: Exploitability that rounding alone explains, relative to the size of the values.
 ROUNDING = 1e-11
 
@@ -71,7 +75,8 @@ def certify(game: MeanFieldStackelbergGame, population: Population) -> Certifica
         checks.append(Check("decision is best against this population", best - own, 1e-6 * (1.0 + abs(own)), because))
     if population.claim is not None:
         checks.append(restated(population.claim, own))
-    return Certificate(tuple(checks), values, _bounds(game, population, found), "leader", _notes(game, population, found))
+    bounds = _bounds(game, population, values["soft_distance"]) if population.temperature > 0.0 else ()
+    return Certificate(tuple(checks), values, bounds, "leader", _notes(game, population, found))
 
 
 def parts(game: MeanFieldStackelbergGame, population: Population) -> tuple[Array, Array, Array]:
@@ -91,8 +96,10 @@ def _relative(total: float, uniform: float) -> float:
     return total / uniform if uniform > 0 else (0.0 if total <= 0 else float("inf"))
 
 
-def _bounds(game: MeanFieldStackelbergGame, population: Population, found: Exploited) -> tuple[Bound, ...]:
-    return ()
+def _bounds(game: MeanFieldStackelbergGame, population: Population, distance: float) -> tuple[Bound, ...]:
+    """How exploitable a soft population is at most, and how far from the only soft equilibrium  [B6.2, B6.1]."""
+    constants = crowd_constants(game, np.asarray(population.theta, float), WORK)
+    return (*soft_bounds(game, population, distance), soft_residual_bound(game, population, constants))
 
 
 def _notes(game: MeanFieldStackelbergGame, population: Population, found: Exploited) -> tuple[str, ...]:
@@ -118,5 +125,9 @@ def summarize(game: MeanFieldStackelbergGame, population: Population, certificat
     rows.append(("exploitability", gain))
     if population.temperature > 0:
         rows.append(("", f"soft followers, temperature {number(population.temperature)}: within {number(v['soft_distance'], 3)} of their response"))
-    rows.append(("multiplicity", f"{len(population.others) + 1} equilibria found" if population.others else "not detected"))
+    only = next((b for b in certificate.bounds if b.reference == "B6.1" and b.applies), None)
+    if only is not None:
+        rows.append(("multiplicity", f"none: the only soft equilibrium is within {number(only.value, 3)}  [B6.1]"))
+    else:
+        rows.append(("multiplicity", f"{len(population.others) + 1} equilibria found" if population.others else "not detected"))
     return rows
