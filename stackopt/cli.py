@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import dataclasses
 import io
 import json
 import shutil
@@ -172,7 +171,7 @@ def solve(
 
     A game file has the arrays leader_reward and follower_reward [S, A, B], transition [S, A, B, S] and a number discount.
     """
-    from stackopt import cli_bilevel
+    from stackopt import cli_bilevel, cli_proof
 
     program = cli_bilevel.program_of(problem, aux, parsed(settings))
     if program is not None:
@@ -180,10 +179,10 @@ def solve(
         if foreign:
             raise typer.BadParameter(f"{foreign[0]} is for games; {program.name} is a bilevel program", param_hint=foreign[0])
         with watching() as report:
-            solution = stackopt.solve(program, proving(cli_bilevel.method_of(method, time_limit), proof), seed=seed, report=report)
+            solution = stackopt.solve(program, cli_proof.proving(cli_bilevel.method_of(method, time_limit), proof), seed=seed, report=report)
         found = cli_bilevel.record(problem, solution, time_limit, method) if as_json else None
     else:
-        chosen = proving(game_method(method, concept, leader, grid, time_limit, response, temperature, damping, iterations), proof)
+        chosen = cli_proof.proving(game_method(method, concept, leader, grid, time_limit, response, temperature, damping, iterations), proof)
         solution, found = solve_game(problem, chosen, settings, seed)
         if policies is not None:
             from stackopt.comparison.cells import arrays
@@ -193,7 +192,7 @@ def solve(
     if policies is not None and not as_json:
         told("wrote", str(policies))
     if proof is not None:
-        save_proof(solution, proof)
+        cli_proof.save_proof(solution, proof)
     if solution.status in ("INFEASIBLE", "UNBOUNDED", "NOT ATTAINED"):
         raise typer.Exit(INFEASIBLE)
     raise typer.Exit(CERTIFIED if solution.certified else NOT_CERTIFIED)
@@ -204,17 +203,12 @@ def check(
     problem: Annotated[Path, typer.Argument(metavar="PROBLEM", help="The problem: .json, or .mps with .aux.")],
     proof: Annotated[Path, typer.Argument(metavar="PROOF", help="The proof's text, as `solve --proof` writes it.")],
 ) -> None:
-    """Verify a proof in exact arithmetic: 0 and the theorem, or 1 and the place where it fails.
+    """Verify a proof in exact arithmetic: 0 and the theorem, or 1 and the place where it fails."""
+    from stackopt.cli_proof import verdict
 
-    The checker is one file that needs Python's standard library alone: ``python check.py problem.json proof.txt``.
-    """
-    try:
-        typer.echo(stackopt.check(problem, proof).statement)
-    except stackopt.InvalidProgram as error:
-        if error.code != "proof-rejected":
-            raise
-        typer.echo(f"REJECTED: {error.where}")
-        raise typer.Exit(NOT_CERTIFIED) from None
+    verified, text = verdict(problem, proof)
+    typer.echo(text)
+    raise typer.Exit(CERTIFIED if verified else NOT_CERTIFIED)
 
 
 def game_method(
@@ -253,26 +247,6 @@ def solve_game(problem: str, chosen: Any, settings: list[str] | None, seed: int)
     cell = Cell(game.name, chosen.name, game, chosen, seed, about)
     described = {"schema": "stackopt.solution/1", "problem": describe_problem(cell), "solution": {**blank(cell), **answer(cell, solution)}}
     return solution, {**described, "policies": {name: array.tolist() for name, array in arrays(solution.candidate).items()}}
-
-
-def proving(method: Any, proof: Path | None) -> Any:
-    """The method, asked for a proof if one is to be written."""
-    if proof is None:
-        return method
-    if not isinstance(method, stackopt.Exact):
-        raise typer.BadParameter(f"{method.name} gives no proofs; exact does", param_hint="--proof")
-    return dataclasses.replace(method, proof=True)
-
-
-def save_proof(solution: Any, path: Path) -> None:
-    """Write a proof and the problem that it is of, or say on standard error why there is none."""
-    if solution.proof is None:
-        typer.echo(f"no proof: {solution.stats.get('unproved', solution.because)}", err=True)
-        return
-    problem = path.with_name(f"{path.name.removesuffix('.txt')}.problem.json")
-    solution.proof.save_problem(problem)
-    solution.proof.save(path)
-    typer.echo(f"wrote {path} and {problem}; anyone can check them: stackopt check {problem} {path}", err=True)
 
 
 def save_policies(path: Path, found: dict[str, Any]) -> None:

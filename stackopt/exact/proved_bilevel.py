@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from fractions import Fraction
@@ -12,15 +13,17 @@ import numpy as np
 from stackopt.bilevel.point import Point
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.certificate import Bound
-from stackopt.exact.branching.proving import Proving, Unproved
 from stackopt.exact.branching.solve import Trace
 from stackopt.exact.found import OPTIMISTIC_VALUE
+from stackopt.exact.proving.apart import Apart, NeedsMultipliers
+from stackopt.exact.proving.leaves import Certifying, Unproved
+from stackopt.exact.proving.together import Together
 from stackopt.proof.check import Decision
 from stackopt.proof.floats import Floats, floats
 from stackopt.proof.lowering import Lowered, lowered, pair_numbers
 from stackopt.proof.point import Exactly, exact_point, half_line
 from stackopt.proof.proof import Proof, checked
-from stackopt.proof.tree import bound, lines
+from stackopt.proof.tree import Node, bound, lines
 from stackopt.solution import Run, Status
 
 #: With ``proof="auto"``, programs with at most so many pairs and coefficients get a proof ...
@@ -94,9 +97,7 @@ def prove(program: BilevelProgram, run: Run[Any], trace: Trace, time_limit: floa
             best = exact_point(f, run.candidate.values)
             if best is None:
                 return "no exact point near the optimum was found"
-        left, order = time_limit - (time.perf_counter() - begun), pair_numbers(low.system, trace.mpec)
-        search = Proving(f, best, left, mpec=trace.mpec, order=order, clauses=trace.clauses)
-        tree = search.tree()
+        search, tree = _searched(f, best, begun + time_limit, trace, low)
     except Unproved as why:
         return str(why)
     best = search.best
@@ -107,6 +108,16 @@ def prove(program: BilevelProgram, run: Run[Any], trace: Trace, time_limit: floa
     least = best.value if least is None else min(least, best.value)
     head = [f"upper {best.value}", f"lower {least}", _vector("point", best.v)]
     return Proved(_accepted(low, "optimal", head, body, begun), best)
+
+
+def _searched(f: Floats, best: Exactly | None, deadline: float, trace: Trace, low: Lowered) -> tuple[Certifying, Node]:
+    """The tree, and the search that found it, which may hold a better point."""
+    if f.separable:
+        search: Certifying = Apart(f, best, deadline, trace.mpec, pair_numbers(low.system, trace.mpec), trace.clauses)
+        with contextlib.suppress(NeedsMultipliers):
+            return search, search.tree()
+    search = Together(f, best, deadline)
+    return search, search.tree()
 
 
 def _unbounded(low: Lowered, f: Floats, trace: Trace, begun: float) -> Proved | str:

@@ -1,0 +1,54 @@
+"""``stackopt solve --proof`` and ``stackopt check``: proofs to and from files."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import stackopt
+from stackopt.errors import InvalidMethod, InvalidProgram
+
+
+def verdict(problem: Path, proof: Path) -> tuple[bool, str]:
+    """Whether the checker accepts a proof, and its theorem, or the place where it fails.
+
+    Raises
+    ------
+    InvalidProgram
+        If a file cannot be read.
+    """
+    try:
+        return True, str(stackopt.check(problem, proof))
+    except InvalidProgram as error:
+        if error.code != "proof-rejected":
+            raise
+        return False, f"REJECTED: {error.where}"
+
+
+def proving(method: Any, proof: Path | None) -> Any:
+    """The method, asked for a proof if one is to be written.
+
+    Raises
+    ------
+    InvalidMethod
+        If the method gives none.
+    """
+    if proof is None:
+        return method
+    if not isinstance(method, stackopt.Exact):
+        raise InvalidMethod("setting", name="--proof", law="for the method exact", got=method.name)
+    return dataclasses.replace(method, proof=True)
+
+
+def save_proof(solution: Any, path: Path) -> None:
+    """Write a proof and the problem that it is of, or say on standard error why there is none."""
+    import typer
+
+    if solution.proof is None:
+        typer.echo(f"no proof: {solution.stats.get('unproved', solution.because)}", err=True)
+        return
+    problem = path.with_name(f"{path.name.removesuffix('.txt')}.problem.json")
+    solution.proof.save_problem(problem)
+    solution.proof.save(path)
+    typer.echo(f"wrote {path} and {problem}; anyone can check them: stackopt check {problem} {path}", err=True)
