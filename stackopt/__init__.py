@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stackopt.errors import InvalidOutput as InvalidOutput
     from stackopt.errors import InvalidProgram as InvalidProgram
     from stackopt.errors import InvalidStore as InvalidStore
+    from stackopt.errors import InvalidStudy as InvalidStudy
     from stackopt.errors import MissingPackage as MissingPackage
     from stackopt.errors import NotCertified as NotCertified
     from stackopt.errors import Refused as Refused
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from stackopt.learning.from_samples.learn import learn as learn
     from stackopt.learning.from_samples.learned import Learned as Learned
     from stackopt.learning.hypergradient import HypergradientAscent as HypergradientAscent
+    from stackopt.learning.mean_field.equilibrium import MeanFieldEquilibrium as MeanFieldEquilibrium
     from stackopt.learning.naive_ascent import NaiveAscent as NaiveAscent
     from stackopt.learning.oracles import Asked as Asked
     from stackopt.learning.oracles import FollowerOracle as FollowerOracle
@@ -136,6 +138,7 @@ _HOME = {
     "InvalidOutput": "errors",
     "InvalidProgram": "errors",
     "InvalidStore": "errors",
+    "InvalidStudy": "errors",
     "MissingPackage": "errors",
     "NotCertified": "errors",
     "Refused": "errors",
@@ -172,6 +175,7 @@ _HOME = {
     "QLearners": "learning.oracles",
     "SoftPopulation": "learning.oracles",
     "learn": "learning.from_samples.learn",
+    "MeanFieldEquilibrium": "learning.mean_field.equilibrium",
     "NaiveAscent": "learning.naive_ascent",
     "SoftmaxPolicyIteration": "learning.softmax_policy_iteration",
     "Method": "solution",

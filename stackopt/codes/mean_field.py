@@ -72,4 +72,19 @@ CODES: dict[str, ErrorCode] = {
         "so.MeanFieldEquilibrium() scales",
         "Exact searches write a binary column for every type, stage, state and action, or try every pattern of them.",
     ),
+    "theta-needed": ErrorCode(
+        "{method} finds the followers' equilibrium at a given decision of the leader, and here the leader has a choice",
+        "theta=..., a member of the leader's set; or game.at(theta); or a method that searches for the leader",
+        "Equilibria of followers and the leader's choice are two problems. A default decision would be a hidden answer to the second.",
+    ),
+    "theta-outside": ErrorCode(
+        "theta must be a member of the leader's set: {leader}",
+        "game.leader.project(theta) is the nearest member",
+        "An equilibrium under a decision that the leader may not take answers another question.",
+    ),
+    "no-last-stage": ErrorCode(
+        "Gauss-Seidel goes through the stages of a finite horizon; in this game the last stage is followed by the first",
+        "so.MeanFieldEquilibrium() chooses what fits, so.MirrorDescent() and so.PathFollowing() solve cyclic games",
+        "One stage after the other can only answer what earlier stages have made of the population if there is a first one.",
+    ),
 }

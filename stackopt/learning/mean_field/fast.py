@@ -1,0 +1,335 @@
+r"""The equilibrium of a large priced population: prices at which what it buys brings these prices about.
+
+Unknown are the prices [T, L] alone: :math:`F(p)=p(y(p),\theta)-p=0`, where y(p) is a `PeriodicResponse`. Steps are quasi-Newton with
+
+.. math:: (I-M\,y'(p))\,dp=F(p),\qquad M=\partial p/\partial y,
+
+where :math:`My'` comes from adjoints of a *sample* of the types and is then corrected by Broyden's rank-one updates with the whole population.
+The sample is solved first, down a ladder of temperatures where the last one is low, so that the whole population is asked only a few times.
+
+A million households are ten thousand types of a hundred each: cost grows with the number of types, and multiplicities are weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from stackopt.errors import InvalidMethod
+from stackopt.games.mean_field.chunked import PeriodicResponse, Response
+from stackopt.games.mean_field.priced import PricedPopulation, Prices
+from stackopt.games.operators import Array
+from stackopt.learning.mean_field import checkpoint as files
+from stackopt.solution import Progress, Report
+
+#: Types in the sample that gives derivatives and a first guess.
+SAMPLE = 32
+#: Relative accuracy of the sample's derivatives: they only steer.
+ROUGH = 1e-5
+#: Temperatures fall by at most this factor from one rung to the next.
+LADDER = 2.5
+#: Responses of the sample on one rung before it gives up.
+RUNG = 60
+#: A step moves no price by more than this share of the largest price (and no less than this many units of the tolerance).
+STEP = 0.25
+
+Outcome = Literal["converged", "limit"]
+
+
+@dataclass(frozen=True, eq=False)
+class PriceEquilibrium:
+    """Prices, and a population that answers them.
+
+    Attributes
+    ----------
+    theta : array [D]
+    prices : array [T, L]
+    response : Response
+        Of the whole population at these prices.
+    temperature : float
+    residual : float
+        ``max |p(y, theta) - p|`` in units of the prices, of the whole population.
+    outcome : str
+        ``"converged"``: the residual and the response's own are below their tolerances; ``"limit"``: the best found in
+        `evaluations`.
+    evaluations, sample_evaluations : int
+        Responses of the whole population and of the sample.
+    spectral_radius : float
+        Of :math:`My'` on the sample: above 1, undamped iteration on prices runs away or cycles.
+    feedback : array [T * L, T * L]
+        :math:`My'` on the sample: row (t, l) is the derivative of what price (t, l) becomes with respect to all prices. Rough.
+    """
+
+    theta: Array
+    prices: Array
+    response: Response
+    temperature: float
+    residual: float
+    outcome: Outcome
+    evaluations: int
+    sample_evaluations: int
+    spectral_radius: float
+    feedback: Array
+
+    @property
+    def converged(self) -> bool:
+        """Whether both residuals are below their tolerances."""
+        return self.outcome == "converged"
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """An iterate of the price iteration."""
+
+    prices: Array  # [T, L]
+    gap: Array  # p(y, theta) - p, [T, L]
+    response: Response
+
+    @property
+    def residual(self) -> float:
+        return float(np.abs(self.gap).max())
+
+
+def price_equilibrium(
+    population: PricedPopulation,
+    prices: Prices,
+    theta: Any,
+    temperature: float,
+    *,
+    tolerance: float = 1e-8,
+    max_evaluations: int = 60,
+    compiled: bool | None = None,
+    threads: int = 1,
+    checkpoint: str | os.PathLike[str] | None = None,
+    report: Report | None = None,
+) -> PriceEquilibrium:
+    """The soft equilibrium of `population` under the leader's decision theta.
+
+    Parameters
+    ----------
+    population : PricedPopulation
+    prices : Prices
+        How prices follow from purchases and theta.
+    theta : array [D]
+    temperature : float
+        Of the max-ent response, in units of the followers' reward.
+    tolerance : float
+        Of prices, in their units.
+    max_evaluations : int
+        Responses of the whole population.
+    compiled, threads
+        See `PeriodicResponse`; results do not depend on `threads`.
+    checkpoint : path, optional
+        After every response of the whole population its state is written there, whole or not at all. A run that finds the file
+        goes on from it and ends with the numbers of a run that was not interrupted. It is kept at the end.
+    report : callable, optional
+        Called with `Progress`: stages ``sample``, ``response`` (chunks of types) and ``prices``, the last with the residual.
+
+    Returns
+    -------
+    PriceEquilibrium
+        Whose `outcome` is ``"limit"`` where the tolerance was not reached.
+
+    Raises
+    ------
+    InvalidGame
+        If theta does not fit.
+    InvalidMethod
+        ``setting`` or ``temperature``.
+    InvalidStore
+        ``checkpoint``: the file is of another problem, or cannot be read or written.
+    Refused
+        ``memory``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stackopt.games.mean_field.priced import PricedPopulation, Prices
+    >>> wait_or_buy = PricedPopulation(move=[[0, 0]], signal=[[1.0]], base=[0.0, 1.0], net=[[0.0], [1.0]], discount=0.0)
+    >>> found = price_equilibrium(wait_or_buy, Prices(constant=[[0.0]], slope=[[2.0]], leader=np.zeros((1, 1, 0))), [], temperature=0.1)
+    >>> found.outcome, round(float(found.prices[0, 0]), 6)        # half of them buy at a price of 1
+    ('converged', 1.0)
+    """
+    for name, value, law in (("tolerance", tolerance, "positive"), ("max_evaluations", max_evaluations, "at least 1")):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise InvalidMethod("setting", name=name, law=law, got=repr(value))
+    theta = _require_theta(population, prices, theta)
+    whole = PeriodicResponse(population, temperature, compiled=compiled, threads=threads, tolerance=min(1e-10, 1e-2 * tolerance / temperature))
+    path = None if checkpoint is None else Path(checkpoint)
+    fingerprint = _fingerprint(population, prices, theta, temperature, tolerance, bool(whole.compiled)) if path is not None else ""
+    state = None if path is None else files.load(path, fingerprint)
+    if state is None:
+        guess, steering, sampled = _from_sample(population, prices, theta, whole, tolerance, report)
+        search = _Search(prices, theta, guess, steering, tolerance)
+        state = {"steering": steering, "sampled": np.array(sampled), **search.state()}
+        if path is not None:
+            files.save(path, fingerprint, state)
+    else:
+        steering, sampled = state["steering"], int(state["sampled"])
+        search = _Search.resumed(prices, theta, steering, tolerance, state)
+    while not search.finished and search.evaluations < max_evaluations:
+        search.take(whole.solve(search.next, search.start, report))
+        if report is not None:
+            report(Progress("prices", search.evaluations, max_evaluations, search.best.residual))
+        if path is not None:
+            files.save(path, fingerprint, {"steering": steering, "sampled": np.array(sampled), **search.state()})
+    best = search.best
+    outcome: Outcome = "converged" if best.residual <= tolerance and best.response.converged else "limit"
+    radius = float(np.abs(np.linalg.eigvals(steering)).max())
+    return PriceEquilibrium(theta, best.prices, best.response, temperature, best.residual, outcome, search.evaluations, sampled, radius, steering)
+
+
+class _Search:
+    """Broyden's iteration on prices; everything that the next step depends on is in `state`."""
+
+    def __init__(self, prices: Prices, theta: Array, guess: Array, steering: Array, tolerance: float) -> None:
+        self._prices, self._theta, self._tolerance = prices, theta, tolerance
+        self._inverse = np.linalg.inv(np.eye(guess.size) - steering)
+        self.next = guess
+        self.evaluations = 0
+        self._points: list[_Point] = []  # the best, and the last where it is another
+
+    @property
+    def best(self) -> _Point:
+        """The point with the smallest residual."""
+        return self._points[0]
+
+    @property
+    def start(self) -> Response | None:
+        """Where the next response begins."""
+        return self._points[0].response if self._points else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the tolerance is met."""
+        return bool(self._points) and self.best.residual <= self._tolerance
+
+    def take(self, response: Response) -> None:
+        """Learn from the response at `next`, and choose the next prices."""
+        point = _Point(self.next, self._prices.at(response.bought, self._theta) - self.next, response)
+        self.evaluations += 1
+        if not self._points:
+            self._points = [point]
+        else:
+            best = self.best
+            moved, changed = (point.prices - best.prices).ravel(), (best.gap - point.gap).ravel()
+            # the inverse of -F' shall map the change of -F to the change of prices (Broyden, first kind, Sherman-Morrison)
+            image = self._inverse @ changed
+            scale = float(moved @ image)
+            if abs(scale) > 1e-8 * float(moved @ moved) and np.isfinite(scale):
+                self._inverse = self._inverse + np.outer(moved - image, moved @ self._inverse) / scale
+            if point.residual < best.residual:
+                self._points = [point]
+        self.next = self.best.prices + self._step()
+
+    def _step(self) -> Array:
+        step: Array = (self._inverse @ self.best.gap.ravel()).reshape(self.best.prices.shape)
+        largest, allowed = float(np.abs(step).max()), STEP * max(float(np.abs(self.best.prices).max()), 10.0 * self._tolerance)
+        return step * min(1.0, allowed / largest) if largest > 0 else step
+
+    def state(self) -> dict[str, Array]:
+        """Everything, as arrays."""
+        found = {"inverse": self._inverse, "next": self.next, "evaluations": np.array(self.evaluations)}
+        if self._points:
+            point, response = self.best, self.best.response
+            found |= {"prices": point.prices, "gap": point.gap, "bought": response.bought, "bought_by_type": response.bought_by_type, "values": response.values}
+            found |= {"mass": response.mass, "sweeps": np.array(response.sweeps), "residual": np.array([response.residual, response.converged])}
+        return found
+
+    @classmethod
+    def resumed(cls, prices: Prices, theta: Array, steering: Array, tolerance: float, state: dict[str, Array]) -> _Search:
+        """The search that wrote `state`."""
+        search = cls(prices, theta, state["next"], steering, tolerance)
+        search._inverse, search.evaluations = state["inverse"], int(state["evaluations"])
+        if "prices" in state:
+            sweeps = (int(state["sweeps"][0]), int(state["sweeps"][1]))
+            residual, converged = state["residual"]
+            response = Response(state["prices"], state["bought"], state["bought_by_type"], state["values"], state["mass"], sweeps, float(residual), bool(converged))
+            search._points = [_Point(state["prices"], state["gap"], response)]
+        return search
+
+
+def sample(population: PricedPopulation, count: int = SAMPLE) -> PricedPopulation:
+    """At most `count` types, evenly spaced in their order, with their weights scaled up."""
+    K = len(population.weights)
+    if count >= K:
+        return population
+    chosen = (np.arange(count) * K) // count
+    weights = np.add.reduceat(population.weights, chosen)
+    base, net = (a if a.shape[0] == 1 else a[chosen] for a in (population.base, population.net))
+    return replace(population, base=base, net=net, weights=weights / weights.sum(), types=None)
+
+
+def feedback(response: PeriodicResponse, at: Response, prices: Prices) -> Array:
+    r""":math:`My'(p)` [T * L, T * L], by as many adjoints as M has rank: one for each stage where all channels follow one price."""
+    T, L, _ = prices.shape
+    found = np.zeros((T, L, T * L))
+    for t in range(T):
+        left, sizes, right = np.linalg.svd(prices.slope[t])
+        for which in np.flatnonzero(sizes > 1e-14 * max(float(sizes[0]), 1e-300)):
+            payoff = np.zeros((T, L))
+            payoff[t] = right[which]
+            found[t] += np.outer(left[:, which] * sizes[which], response.gradient(at, payoff).ravel())
+    return found.reshape(T * L, T * L)
+
+
+def _ladder(start: float, end: float) -> Iterator[float]:
+    """Temperatures from `start` down to `end`, in even ratios of at most `LADDER`."""
+    rungs = max(0, math.ceil(math.log(start / end) / math.log(LADDER))) if start > end else 0
+    for rung in range(rungs, -1, -1):
+        yield end * (start / end) ** (rung / rungs) if rungs else end
+
+
+def _from_sample(population: PricedPopulation, prices: Prices, theta: Array, whole: PeriodicResponse, tolerance: float, report: Report | None) -> tuple[Array, Array, int]:
+    """Prices, slopes and responses used of the sample's equilibrium."""
+    few = sample(population)
+    guess = prices.at(np.zeros(prices.shape[:2]), theta)
+    warm = max(0.1 * float(np.abs(guess).max()), 0.1 * float(np.ptp(few.base)), whole.temperature)
+    target = max(tolerance, 1e-6 * float(np.abs(guess).max())) if few is not population else tolerance
+    used = 0
+    for temperature in _ladder(warm, whole.temperature):
+        response = PeriodicResponse(few, temperature, compiled=whole.compiled, threads=whole.threads)
+        rough = replace(response, tolerance=ROUGH)
+        at = response.solve(guess)
+        steering = feedback(rough, at, prices)
+        used += 1
+        search = _Search(prices, theta, guess, steering, target)
+        search.take(at)
+        while not search.finished and search.evaluations < RUNG:
+            search.take(response.solve(search.next, search.start))
+            used += 1
+        guess = search.best.prices
+        if report is not None:
+            report(Progress(f"sample at temperature {temperature:.4g}", used, None, search.best.residual))
+    return guess, feedback(rough, search.best.response, prices), used
+
+
+def _require_theta(population: PricedPopulation, prices: Prices, theta: Any) -> Array:
+    from stackopt.errors import InvalidGame
+    from stackopt.games import validation
+
+    _, T, _, _, _, _, L = population.sizes
+    if prices.shape[:2] != (T, L):
+        raise InvalidGame("axes", array="prices", axes="[T, L, D]", expected=(T, L, "D"), got=prices.shape)
+    array = np.atleast_1d(validation.as_float("theta", theta, "[D]"))
+    if array.shape != (prices.shape[2],):
+        raise InvalidGame("axes", array="theta", axes="[D]", expected=(prices.shape[2],), got=array.shape)
+    validation.require_finite("theta", array, "d")
+    return array
+
+
+def _fingerprint(population: PricedPopulation, prices: Prices, theta: Array, temperature: float, tolerance: float, compiled: bool) -> str:
+    """Of everything that the numbers depend on."""
+    digest = hashlib.sha256()
+    parts = (population.move, population.entry, population.signal, population.base, population.net, population.weights, prices.constant, prices.slope, prices.leader, theta)
+    for array in parts:
+        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    digest.update(f"{population.discount!r} {temperature!r} {tolerance!r} {compiled}".encode())
+    return digest.hexdigest()

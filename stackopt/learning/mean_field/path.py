@@ -1,0 +1,246 @@
+r"""Path following: from a heavily smoothed equilibrium to a true one, along the curve of solutions, by predictor and corrector.
+
+The curve (beta, log k) may turn back in k; it is followed by arclength, so that turning points (folds) are passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stackopt.games.operators import Array
+from stackopt.learning.mean_field.followers import Evaluated, Followers
+from stackopt.learning.mean_field.mirror_descent import span
+from stackopt.learning.mean_field.path_condensed import Condensed
+from stackopt.learning.mean_field.path_sparse import SparseBlocks, fits, transitions
+from stackopt.learning.mean_field.path_equations import Direction, Equations, Point, State
+from stackopt.learning.mean_field.search import Search
+
+#: A corrected point's residual, relative to k.
+ACCURACY = 1.0
+#: The same, and the smallest cosine between tangents, of a careful second attempt.
+CAREFUL = 1e-3
+CAREFUL_TURN = 0.9
+#: Newton steps of a corrector.
+CORRECTIONS = 8
+#: Newton steps of the first corrector, and of a jump to the end.
+FIRST_CORRECTIONS = 20
+#: The largest systems that are tried: unknowns (sparse), statistics over all stages (dense), entries of a sweep, states of a period.
+LARGEST_SPARSE = 20_000
+LARGEST_DENSE = 2_000
+LARGEST_SWEEP = 100_000_000
+LARGEST_PERIOD = 1_500
+#: Statistics, over all stages, up to which the condensed system is used where a sparse one is possible.
+DENSE = 500
+#: Factors are kept for the next correction while each reduces the residual by this.
+REUSE = 0.5
+#: Factors serve for at most this many steps along the path.
+OLD = 2
+#: log k falls by at most this in one step.
+LONGEST = 3.0
+#: A step shorter than this is a failure.
+SHORTEST = 1e-6
+#: More turning points than this are a fold storm: following them is hopeless.
+STORM = 200
+
+
+@dataclass
+class Followed:
+    """How following a path ended."""
+
+    reason: str
+    k: float
+    steps: int = 0
+    factorisations: int = 0
+    folds: int = 0
+    turns: int = 0  # sign changes of the Jacobian's determinant
+
+
+class Path:
+    """One path of a game, from one start.
+
+    Parameters
+    ----------
+    search : Search
+        Gets every accepted policy; decides when to stop.
+    equations : Equations
+    careful : bool
+        Smaller steps and tighter corrections.
+    """
+
+    def __init__(self, search: Search, equations: Equations, careful: bool = False) -> None:
+        self.search, self.equations, self.careful = search, equations, careful
+        self.accuracy = CAREFUL if careful else ACCURACY
+        K, T, S, _ = search.followers.shape
+        self._weight = 1.0 / (K * T * S)
+        self.followed = Followed("", np.nan)
+        self._sparse = T * search.followers.game.statistics > DENSE and fits(equations)
+        self._transitions: Any = None
+
+    def factorise(self, state: State) -> Any:
+        """The linear system at a state."""
+        self.followed.factorisations += 1
+        if self._sparse:
+            if self._transitions is None:
+                self._transitions = transitions(self.equations, state)
+            return SparseBlocks(self.equations, state, self._transitions)
+        return Condensed(self.equations, state)
+
+    # --- the curve -----------------------------------------------------------------------------------------------------
+
+    def follow(self, start: Point, end_k: float, steps: int = 100_000) -> Followed:
+        """Follow the curve from near `start` until solved, until k < end_k, or until nothing works."""
+        followed = self.followed
+        corrected = self.onto(start)
+        followed.k = start.k
+        if corrected is None:
+            followed.reason = "no point of the path was found near its start"
+            return followed
+        state, system = corrected
+        tangent = self._tangent(system, None)
+        length = 0.5
+        tried_at, age = np.inf, 0
+        while followed.steps < steps:
+            if self.search.over:
+                followed.reason = "solved" if self.search.solved else "time"
+                return followed
+            if state.point.k < 0.1 * tried_at and followed.folds == 0 and length > 1.0:
+                tried_at = state.point.k
+                if self.jump(state.point, end_k):
+                    followed.reason = "solved"
+                    return followed
+            if state.point.k < end_k:
+                followed.reason = f"the end of the path, k = {state.point.k:.1e}"
+                return followed
+            length = min(length, LONGEST / max(abs(tangent.log_k), 1e-12))
+            found = self._correct(state.point.moved(tangent, length), tangent, system)
+            if found is not None:
+                new_state, rounds, new_system = found
+                turned = self._tangent(new_system, tangent)
+                if self._inner(turned, tangent) < (CAREFUL_TURN if self.careful else 0.0):
+                    found = None
+            if found is None and age > 0:  # the factors are old: the same step with new ones
+                system, age = self.factorise(state), 0
+                tangent = self._tangent(system, tangent)
+                continue
+            if found is None:
+                length *= 0.4
+                if length < SHORTEST:
+                    followed.reason = f"no step succeeds at k = {state.point.k:.1e}"
+                    return followed
+                continue
+            followed.steps += 1
+            followed.folds += int(turned.log_k * tangent.log_k < 0)
+            followed.turns += int(new_system.sign * system.sign < 0)
+            age = age + 1 if new_system is system else 0
+            state, system, tangent = new_state, new_system, turned
+            if age >= OLD:
+                system, age = self.factorise(state), 0
+                tangent = self._tangent(system, tangent)
+            followed.k = state.point.k
+            length *= 2.0 if rounds <= 3 else 1.0 if rounds <= 5 else 0.6
+            self._offer(state)
+            if followed.folds > STORM:
+                followed.reason = f"a fold storm: more than {STORM} turning points, k = {state.point.k:.1e}"
+                return followed
+        followed.reason = f"{steps} steps ran out at k = {state.point.k:.1e}"
+        return followed
+
+    def onto(self, point: Point) -> tuple[State, Any] | None:
+        """The path's point at the k of `point`, by damped Newton steps; None if there is none near."""
+        state = self.equations.state(point)
+        size = state.residuals.size
+        for _ in range(FIRST_CORRECTIONS):
+            system = self.factorise(state)
+            if size <= self.accuracy * state.point.k:
+                return state, system
+            step = system.solve(_negative(state), 0.0)
+            length = 1.0
+            while True:
+                trial = self.equations.state(state.point.moved(step, length))
+                if trial.residuals.size <= (1.0 - 0.1 * length) * size:
+                    break
+                length *= 0.5
+                if length < 1e-3:
+                    return None
+            state, size = trial, trial.residuals.size
+            if self.search.late:
+                return None
+        return None
+
+    def jump(self, point: Point, k: float) -> bool:
+        """Newton straight to the end of the path: quadratic once the actions that are used are known. Whether it solved the game."""
+        state = self.equations.state(self.equations.at_k(point, k))
+        size = state.residuals.size
+        for _ in range(CORRECTIONS + 1):
+            step = self.factorise(state).solve(_negative(state), 0.0)
+            state = self.equations.state(state.point.moved(step))
+            if not state.residuals.size <= 10.0 * size or self.search.late:
+                return False
+            size = min(size, state.residuals.size)
+            if size < 1e-3:
+                self._offer(state)
+            if self.search.solved:
+                return True
+        return False
+
+    def _correct(self, point: Point, tangent: Direction, system: Any) -> tuple[State, int, Any] | None:
+        """Newton steps across the tangent back to the curve."""
+        state = self.equations.state(point)
+        size, along = state.residuals.size, system.solve(None, 1.0)
+        for rounds in range(CORRECTIONS + 1):
+            if not np.isfinite(size):
+                return None
+            if system is None:
+                system = self.factorise(state)
+                along = system.solve(None, 1.0)
+            if size <= self.accuracy * state.point.k:
+                return state, rounds, system
+            if rounds == CORRECTIONS:
+                return None
+            newton = system.solve(_negative(state), 0.0)
+            shift = -self._inner(tangent, newton) / self._inner(tangent, along)
+            state = self.equations.state(state.point.moved(along.times(shift, newton)))
+            if not state.residuals.size <= 10.0 * size:
+                return None
+            if state.residuals.size > REUSE * size:
+                system = None
+            size = state.residuals.size
+        return None
+
+    def _tangent(self, system: Any, last: Direction | None) -> Direction:
+        """The unit tangent: towards smaller k at first, then onwards."""
+        direction: Direction = system.solve(None, -1.0)
+        direction = direction.times(1.0 / np.sqrt(self._inner(direction, direction)))
+        return direction if last is None or self._inner(direction, last) >= 0 else direction.times(-1.0)
+
+    def _inner(self, a: Direction, b: Direction) -> float:
+        return float(self._weight * np.vdot(a.beta, b.beta) + a.log_k * b.log_k)
+
+    def _offer(self, state: State) -> Evaluated:
+        policy: Array = np.maximum(state.policy, 0.0)
+        return self.search.offer(policy / policy.sum(-1, keepdims=True), np.maximum(state.point.mu, 0.0))
+
+
+def _negative(state: State) -> Any:
+    r = state.residuals
+    return type(r)(-r.slack, -r.policy, -r.law, -r.statistics)
+
+
+def reward_scale(search: Search) -> float:
+    """1 over the span of action values at uniform policies."""
+    width = max(span(search.first.q), span(search.first.own_q))
+    return 1.0 / width if width > 0 else 1.0
+
+
+def within_reach(followers: Followers) -> bool:
+    """Whether Newton's equations of a game are small enough to be factorised."""
+    game = followers.game
+    K, T, S, B = game.shape
+    columns = T * game.statistics
+    if not game.cyclic and game.kernel_is_fixed and game.statistic == "states":
+        return K * T * S <= LARGEST_SPARSE
+    cyclic = S <= LARGEST_PERIOD if game.cyclic else True
+    return columns <= LARGEST_DENSE and T * S * B * columns <= LARGEST_SWEEP and cyclic
