@@ -8,7 +8,8 @@ documentation is generated from the same table that raises (`stackopt.codes`), a
     │   ├── InvalidGame        a game's arrays, functions or labels
     │   ├── InvalidMethod      a method's settings
     │   ├── InvalidProgram     a bilevel program, the model or file it comes from, or a program for a back end
-    │   └── InvalidCandidate   a policy pair handed to `certify`
+    │   ├── InvalidCandidate   a policy pair handed to `certify`
+    │   └── InvalidStudy       a tariff study: its file, data, rates or market
     ├── Refused                a method does not solve this problem; says why and what would
     ├── NotCertified           `Solution.require()` on an answer that does not hold
     ├── UnknownModel           no model of that name
@@ -82,6 +83,10 @@ class InvalidProgram(InvalidInput):
 
 class InvalidCandidate(InvalidInput):
     """A policy pair does not fit the game it is to be certified for."""
+
+
+class InvalidStudy(InvalidInput):
+    """A tariff study's file, data, rates or market break a law."""
 
 
 class Refused(StackoptError):

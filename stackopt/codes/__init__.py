@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from stackopt.codes.bilevel import CODES as _BILEVEL
 from stackopt.codes.code import ErrorCode
+from stackopt.codes.energy import CODES as _ENERGY
 from stackopt.codes.front_ends import CODES as _FRONT_ENDS
 from stackopt.codes.games import CODES as _GAMES
 from stackopt.codes.kernels import CODES as _KERNELS
 from stackopt.codes.mean_field import CODES as _MEAN_FIELD
 from stackopt.codes.methods import CODES as _METHODS
 
-CODES: dict[str, ErrorCode] = _GAMES | _BILEVEL | _FRONT_ENDS | _METHODS | _KERNELS | _MEAN_FIELD
+CODES: dict[str, ErrorCode] = _GAMES | _BILEVEL | _FRONT_ENDS | _METHODS | _KERNELS | _MEAN_FIELD | _ENERGY
 
 __all__ = ["CODES", "ErrorCode"]

@@ -1,0 +1,1 @@
+"""Electricity tariffs designed by a leader against a population: markets, bills, households, studies."""

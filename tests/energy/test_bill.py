@@ -1,0 +1,130 @@
+"""Bills to the cent: a published one, formulas by hand, and what must not be billed."""
+
+import datetime
+
+import numpy as np
+import pytest
+
+import stackopt as so
+from stackopt.energy.bill import bill
+from stackopt.energy.calendar import Calendar
+from stackopt.energy.rates import Rates, Tier, time_of_use
+
+#: PG&E E-TOU-C from 2026-06-01, above baseline; hand results of a published bill explainer, tier 3, 30 days.
+SUMMER, WINTER = (0.5224, 0.3994), (0.39757, 0.36757)
+PUBLISHED = [("summer", 600, 195, 262.3299), ("summer", 1000, 195, 431.9299), ("winter", 600, 225, 229.6299)]
+
+
+def e_tou_c(baseline):
+    buy = np.stack([np.broadcast_to(time_of_use(*(SUMMER if 5 <= m <= 8 else WINTER)), (2, 24)) for m in range(12)])
+    return Rates("E-TOU-C", buy, baseline=baseline, baseline_credit=0.0814, fixed={"CARE": 0.19713, "FERA": 0.39688, "other": 0.79343})
+
+
+def thirty_days(month):
+    return Calendar.of_days([datetime.date(2026, month, d) for d in range(1, 31)])
+
+
+@pytest.mark.parametrize(("season", "kwh", "baseline", "expected"), PUBLISHED)
+def test_a_published_bill(season, kwh, baseline, expected):
+    calendar = thirty_days(6 if season == "summer" else 11)
+    peak = (calendar.hour >= 16) & (calendar.hour < 21)
+    load = np.where(peak, 0.2 * kwh / peak.sum(), 0.8 * kwh / (~peak).sum())
+    assert bill(e_tou_c(baseline / 30), calendar, load).total == pytest.approx(expected, abs=5e-5)
+
+
+def household(seed=0, year=2025):
+    rng = np.random.default_rng(seed)
+    calendar = Calendar.year(year)
+    sun = np.maximum(np.sin((calendar.hour - 6) / 12 * np.pi), 0.0) * ((calendar.hour >= 6) & (calendar.hour < 18))
+    return calendar, rng.uniform(0.2, 1.5, len(calendar)), 4.0 * sun * rng.uniform(0.3, 1.0, len(calendar))
+
+
+BUY = np.stack([np.broadcast_to(time_of_use(0.5 if 5 <= m <= 8 else 0.4, 0.3), (2, 24)) for m in range(12)])
+
+
+def test_net_billing_and_buy_all_are_sums_over_hours():
+    calendar, load, sun = household()
+    price, net = BUY[calendar.month, calendar.weekend, calendar.hour], load - sun
+    billed = bill(Rates("nb", BUY, 0.06), calendar, load, sun)
+    assert billed.total == pytest.approx((np.maximum(net, 0) * price).sum() - 0.06 * np.maximum(-net, 0).sum())
+    both = bill(Rates("basa", BUY, 0.06, "buy all, sell all"), calendar, load, sun)
+    assert both.total == pytest.approx((load * price).sum() - 0.06 * sun.sum())
+    assert billed.imports.sum() - billed.exports.sum() == pytest.approx(load.sum() - sun.sum())
+
+
+def test_net_metering_carries_energy_from_month_to_month():
+    calendar, load, sun = household()
+    net = load - sun
+    flat = bill(Rates("nem", 0.3, metering="net metering"), calendar, load, sun)
+    bank, owed = 0.0, 0.0  # by hand, month by month
+    for month in range(12):
+        balance = net[calendar.month == month].sum() - bank
+        owed += 0.3 * max(balance, 0.0)
+        bank = max(-balance, 0.0)
+    assert flat.total == pytest.approx(owed)
+    assert flat.carried == pytest.approx(bank)
+
+
+def test_with_one_price_money_and_energy_carry_the_same():
+    calendar, load, sun = household(1)
+    kwh = bill(Rates("nem", 0.3, metering="net metering"), calendar, load, sun)
+    money = bill(Rates("nem", 0.3, metering="net metering", rollover="$"), calendar, load, sun)
+    assert kwh.total == pytest.approx(money.total)
+    assert kwh.carried * 0.3 == pytest.approx(money.carried)
+
+
+def test_metering_rules_are_ordered_where_selling_pays_less():
+    """Net metering nets over months, net billing within hours, and buying all nets nothing."""
+    calendar, load, sun = household(2)
+    totals = [bill(Rates("r", BUY, 0.06, metering), calendar, load, sun).total for metering in ("net metering", "net billing", "buy all, sell all")]
+    assert totals[0] < totals[1] < totals[2]
+
+
+def test_leftover_energy_is_paid_at_the_surplus_rate():
+    calendar, load, sun = household(3)
+    none = bill(Rates("nem", 0.3, metering="net metering"), calendar, load, 3 * sun)
+    paid = bill(Rates("nem", 0.3, metering="net metering", surplus=0.04), calendar, load, 3 * sun)
+    assert none.carried > 0
+    assert none.total - paid.total == pytest.approx(0.04 * none.carried)
+
+
+def test_tiers_baseline_discount_and_minimum():
+    calendar = thirty_days(6)
+    load = np.full(len(calendar), 1.0)  # 720 kWh
+    rates = Rates(
+        "all", 0.30, tiers=(Tier(10.0, 0.05), Tier(20.0, 0.10)), baseline=5.0, baseline_credit=0.02, fixed={"low": 0.2, "other": 0.8},
+        discount={"low": 0.35},
+    )  # fmt: skip
+    before = 216.0 + 0.05 * 420 + 0.10 * 120 - 0.02 * 150
+    assert bill(rates, calendar, load).total == pytest.approx(before + 24.0)
+    assert bill(rates, calendar, load, group="low").total == pytest.approx(0.65 * (before + 6.0))
+    assert bill(Rates("least", 0.1, minimum=1.0), calendar, np.zeros(720)).total == pytest.approx(30.0)
+    assert "Bill: " in str(bill(rates, calendar, load))
+
+
+@pytest.mark.parametrize(
+    ("code", "make"),
+    [
+        ("hours", lambda: Rates("r", np.ones(23))),
+        ("units", lambda: Rates("flat", 38)),
+        ("units", lambda: Rates("flat", [np.nan] * 24)),
+        ("sell-above-buy", lambda: Rates("r", 0.3, 0.4)),
+        ("setting-value", lambda: Rates("r", 0.3, metering="netto")),
+        ("setting-value", lambda: Rates("r", 0.3, rollover="never")),
+        ("setting-value", lambda: Rates("r", 0.3, discount={"Q1": 1.5})),
+        ("hours", lambda: bill(Rates("r", 0.3), thirty_days(6), np.ones(24))),
+        ("not-finite", lambda: bill(Rates("r", 0.3), thirty_days(6), np.full(720, np.nan))),
+        ("group", lambda: bill(Rates("r", 0.3, fixed={"low": 1.0}), thirty_days(6), np.ones(720), group="high")),
+        ("hours", lambda: Calendar(np.array([0]), np.array([0]), np.array([24]))),
+    ],
+)
+def test_what_cannot_be_billed(code, make):
+    with pytest.raises(so.InvalidStudy) as caught:
+        make()
+    assert caught.value.code == code
+
+
+def test_years_have_their_days():
+    assert len(Calendar.year(2025)) == 8760
+    assert len(Calendar.year(2024)) == 8784
+    assert Calendar.year(2025).days.tolist() == [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
