@@ -82,29 +82,34 @@ def tighten(game: Choices, box: Box, sweeps: int = SWEEPS) -> Box:
     at_low, at_high = lower[game.observations], upper[game.observations]  # [S, A]
     P, r, gamma = game.transition, game.follower_reward, game.follower_discount
     low, high, allowed = box.value_low, box.value_high, box.allowed
+    closer = 1e-3 * float((high - low).max())
     for sweep in range(sweeps):
-        best = extreme(np.swapaxes(r + gamma * P @ high, 1, 2), at_low[:, None], at_high[:, None], 1.0)
-        high = np.minimum(high, widened(np.where(allowed, best, -np.inf).max(1), 1.0))
-        worst = extreme(np.swapaxes(r + gamma * P @ low, 1, 2), at_low[:, None], at_high[:, None], -1.0)
-        low = np.maximum(low, widened(worst.max(1), -1.0))
-        if sweep in (0, sweeps - 1):
+        q = r + gamma * np.moveaxis(P @ np.stack([high, low], 1), -1, 0)  # [2, S, A, B]
+        q[1] = -q[1]
+        reached = extreme(np.swapaxes(q, 2, 3), at_low[:, None], at_high[:, None], 1.0)  # over x: the best at `high`, minus the worst at `low`
+        new_high = np.minimum(high, widened(np.where(allowed, reached[0], -np.inf).max(1), 1.0))
+        new_low = np.maximum(low, widened((-reached[1]).max(1), -1.0))
+        moved = max(float((high - new_high).max()), float((new_low - low).max()))
+        low, high = new_low, new_high
+        last = moved <= closer or sweep == sweeps - 1
+        if sweep == 0 or last:
             allowed = allowed & ~dominated(game, at_low, at_high, low, high)
             if not allowed.any(1).all():
                 return replace(box, lower=lower, upper=upper, allowed=allowed)
-    most, least = box.visits_high, box.visits_low
-    eye, gamma_leader = np.eye(len(low)), game.leader_discount
+        if last:
+            break
+    ends = np.concatenate([box.visits_high, -box.visits_low], 1)  # minus the least visits: both ends are largest values
+    fixed, gamma_leader = np.concatenate([np.eye(len(low)), -np.eye(len(low))], 1), game.leader_discount
     for _ in range(sweeps):
-        for sign in (1.0, -1.0):
-            bound = most if sign > 0 else least
-            future = np.moveaxis(P @ bound, -1, 0)  # [target, S, A, B]
-            found = extreme(np.swapaxes(future, 2, 3), at_low[None, :, None], at_high[None, :, None], sign)  # [target, S, B]
-            picked = np.where(allowed[None], found, -sign * np.inf)
-            moved = eye + gamma_leader * (picked.max(-1) if sign > 0 else picked.min(-1)).T
-            if sign > 0:
-                most = np.minimum(most, widened(moved, 1.0))
-            else:
-                least = np.maximum(least, widened(moved, -1.0))
-    return Box(lower, upper, allowed, low, high, least, most)
+        future = np.moveaxis(P @ ends, -1, 0)  # [2 targets, S, A, B]
+        found = extreme(np.swapaxes(future, 2, 3), at_low[None, :, None], at_high[None, :, None], 1.0)
+        new = np.minimum(ends, widened(fixed + gamma_leader * np.where(allowed, found, -np.inf).max(-1).T, 1.0))
+        moved = float((ends - new).max())
+        ends = new
+        if moved <= 1e-3:
+            break
+    most, least = np.split(ends, 2, 1)
+    return Box(lower, upper, allowed, low, high, -least, most)
 
 
 def dominated(game: Choices, at_low: Array, at_high: Array, low: Array, high: Array) -> NDArray[np.bool_]:

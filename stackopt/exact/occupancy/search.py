@@ -36,8 +36,8 @@ DECIDED = 1e-6
 NARROW = 1e-9
 #: Starts of the local search per response.
 STARTS = 3
-#: Boxes whose value ranges are narrowed by linear programs: the first ones, below which everything inherits.
-NARROWED = 7
+#: Boxes whose ranges are narrowed by linear programs: the first ones, below which everything inherits, and at most so much of the time.
+NARROWED, NARROWING = 31, 1 / 3
 #: Open boxes at most; beyond, the search stops and says so.
 OPEN = 200_000
 
@@ -59,41 +59,77 @@ def occupancy_search(
         Seconds.
     report : callable, optional
     """
-    return _Search(game, gap, time.perf_counter() + time_limit, report).run(known or [])
+    search = OccupancySearch(game, known=known, gap=gap, time_limit=time_limit, report=report)
+    search.advance(time_limit)
+    return search.outcome()
 
 
-class _Search:
-    def __init__(self, game: StackelbergGame, gap: float, deadline: float, report: Report | None) -> None:
-        self.game, self.gap, self.deadline, self.report = game, gap, deadline, report
-        self.time_limit = deadline - time.perf_counter()
+class OccupancySearch:
+    """The search of `occupancy_search`, to be advanced in several turns; what others find or prove between them may be told.
+
+    Parameters
+    ----------
+    game, known, gap, time_limit, report
+        As for `occupancy_search`; `time_limit` is of all turns together.
+
+    Attributes
+    ----------
+    best : Worth or None
+        The best policy so far.
+    bound : float
+        Upper bound on the strong value, in the game's own units.
+    """
+
+    def __init__(
+        self, game: StackelbergGame, *, known: list[Array] | None = None, gap: float = 5e-7, time_limit: float = 60.0, report: Report | None = None
+    ) -> None:
+        self.game, self.gap, self.time_limit, self.report = game, gap, time_limit, report
         self.choices: Choices = choices_of(game, np.eye(game.shape[1])).normalised()
         self.relaxation = Relaxation(self.choices)
         self.value = CommitmentValue(game, "strong")
         self.scale, self.offset = self.choices.leader_unit[0], self.choices.leader_offset
         self.best: Worth | None = None
+        self.told = self.bound = np.inf
+        self.deadline = self.narrowing = 0.0
+        self.heap: list[tuple[float, int, Box, Relaxed]] = []
+        self.closed = -np.inf  # the largest bound among the boxes that were closed
+        self.cut = -np.inf  # boxes hold only policies worth more than this: what is empty may have held policies worth as much
         self.order = itertools.count()
         self.nodes = 0
         self.polished = Counter[tuple[int, ...]]()
-
-    def run(self, known: list[Array]) -> Outcome:
-        for policy in known:
+        for policy in known or []:
             self.offer(policy)
-        heap: list[tuple[float, int, Box, Relaxed]] = []
-        closed = self.visit(heap, self.root(), None, np.inf)  # the largest bound among the boxes that were closed
-        while heap:
-            bound = -heap[0][0]
-            if bound <= self.target() or time.perf_counter() > self.deadline or len(heap) > OPEN:
+
+    def advance(self, seconds: float) -> None:
+        """Go on for so long, or until the gap is closed."""
+        self.deadline = time.perf_counter() + seconds
+        if not self.nodes and seconds > 0:
+            self.closed = self.visit(self.root(), None, np.inf)
+        while self.heap and self.nodes:
+            bound = -self.heap[0][0]
+            if bound <= self.target() or self.closes() or time.perf_counter() > self.deadline or len(self.heap) > OPEN:
                 break
-            _, _, box, relaxed = heapq.heappop(heap)
+            _, _, box, relaxed = heapq.heappop(self.heap)
             for child in self.children(box, relaxed):
-                closed = max(closed, self.visit(heap, child, relaxed.basis, bound))
+                self.closed = max(self.closed, self.visit(child, relaxed.basis, bound))
             if self.report and self.nodes % 50 == 0:
                 self.report(Progress("branch and bound", self.nodes, None, self.real(bound) - self.attained()))
-        open_bound = self.real(max(-heap[0][0] if heap else -np.inf, closed))
-        bound = max(open_bound, self.attained())
-        return self.outcome(bound)
+        if self.nodes:
+            proved = self.real(max(-self.heap[0][0] if self.heap else -np.inf, self.closed))
+            self.bound = max(min(proved, self.told), self.attained())
 
-    def outcome(self, bound: float) -> Outcome:
+    def tell(self, bound: float) -> None:
+        """An upper bound on the strong value, in the game's own units, proved elsewhere."""
+        self.told = min(self.told, bound)
+        self.bound = min(self.bound, max(self.told, self.attained()))
+
+    def closes(self) -> bool:
+        """Whether what was told closes the gap to what is attained by now."""
+        return self.told - self.attained() <= self.gap * max(1.0, abs(self.attained()))
+
+    def outcome(self) -> Outcome:
+        """What is established."""
+        bound = self.bound
         stats: dict[str, float | int | str] = {"nodes": self.nodes, "linear_programs": self.relaxation.solves, "formulation": "occupancy measures"}
         attained = self.attained()
         gap = (bound - attained) / max(1.0, abs(attained))
@@ -114,29 +150,35 @@ class _Search:
             np.eye(S), most,
         )
 
-    def visit(self, heap: list[Any], box: Box, basis: Any, inherited: float) -> float:
+    def visit(self, box: Box, basis: Any, inherited: float) -> float:
         """Tighten and relax a box and push it if it may hold better; otherwise the bound with which it is closed."""
         self.nodes += 1
         box = tighten(self.choices, box, 400 if basis is None else 12)
-        if 1 < self.nodes <= NARROWED and not box.empty and np.isfinite(self.attained()):
-            for _ in range(2):
-                left = min(0.05 * self.time_limit, self.deadline - time.perf_counter())
-                box = tighten(self.choices, self.relaxation.narrowed(box, self.target(), time_limit=max(left, 0.0)))
-                if box.empty:
-                    return self.target()
+        for _ in range(2 if self.nodes <= NARROWED and np.isfinite(self.attained()) else 0):
+            begun = time.perf_counter()
+            left = min(0.05 * self.time_limit, NARROWING * self.time_limit - self.narrowing, self.deadline - begun)
+            if box.empty or left <= 0:
+                break
+            self.cut = self.target()
+            box = tighten(self.choices, self.relaxation.narrowed(box, self.cut, time_limit=left))
+            self.narrowing += time.perf_counter() - begun
         if box.empty:
-            return -np.inf
+            return self.cut
         status, relaxed = self.relaxation.solve(box, basis, time_limit=max(self.deadline - time.perf_counter(), 0.01))
         if status is Status.INFEASIBLE:
+            return self.cut
+        if relaxed is None:  # out of time, or HiGHS does not know: the box stays open
+            heapq.heappush(self.heap, (-inherited, next(self.order), box, self.relaxation.unknown(box, inherited)))
             return -np.inf
-        if relaxed is None:
-            return inherited
         relaxed = replace(relaxed, bound=min(relaxed.bound, inherited))
         if relaxed.bound > self.target():
             self.improve(relaxed)
         if relaxed.bound <= self.target():
             return relaxed.bound
-        heapq.heappush(heap, (-relaxed.bound, next(self.order), box, relaxed))
+        if np.isfinite(self.attained()):
+            self.cut = self.target()
+            box = self.relaxation.reduced(box, relaxed, self.cut)
+        heapq.heappush(self.heap, (-relaxed.bound, next(self.order), box, relaxed))
         return -np.inf
 
     def improve(self, relaxed: Relaxed) -> None:
@@ -149,9 +191,7 @@ class _Search:
             if self.polished[key] >= STARTS or time.perf_counter() > self.deadline:
                 continue
             self.polished[key] += 1
-            better = polished(self.choices, policy, response)
-            if better is not None:
-                self.offer(better[self.choices.observations])
+            self.polish(policy, (response,))
 
     def children(self, box: Box, relaxed: Relaxed) -> list[Box]:
         """The parts of a box: a response decided, or a probability's range cut in two."""
@@ -183,6 +223,13 @@ class _Search:
         below[c, a], above[c, a] = at, at
         return [replace(box, upper=below), replace(box, lower=above)]
 
+    def polish(self, policy: Array, responses: tuple[Any, ...]) -> None:
+        """Evaluate the best policies near `policy` [C, A] for some responses."""
+        for response in responses:
+            better = polished(self.choices, policy, response)
+            if better is not None:
+                self.offer(better[self.choices.observations])
+
     # --- figures ---------------------------------------------------------------------------------------------------
 
     def offer(self, policy: Array) -> Worth:
@@ -198,12 +245,16 @@ class _Search:
         """A value of the normalised game in the game's own units."""
         return self.offset + self.scale * normalised
 
+    def normal(self, value: float) -> float:
+        """A value of the game in the units of the normalised game."""
+        return (value - self.offset) / self.scale
+
     def target(self) -> float:
         """Bounds of the normalised game up to this close a box."""
         attained = self.attained()
         if not np.isfinite(attained):
             return -np.inf
-        return (attained + 0.9 * self.gap * max(1.0, abs(attained)) - self.offset) / self.scale
+        return self.normal(attained + 0.9 * self.gap * max(1.0, abs(attained)))
 
 
 def _only(allowed: Any, s: int, b: int) -> Any:
