@@ -33,8 +33,10 @@ def compact(name: str, values: Any, tail: tuple[int, ...], axes: str, K: int, T:
 
 
 def distribution(name: str, values: Any, K: int, S: int) -> Array:
-    """Distributions of the first state, as [K, S]."""
-    array = compact(name, values, (S,), "[..., S]", K, 1)[:, 0]
+    """Distributions of the first state [S] or [K, S], as [K, S]."""
+    given = validation.as_float(name, values, "[S] or [K, S]")
+    by_type = given[:, None] if given.ndim == 2 else given  # a single axis in front would be stages
+    array = compact(name, by_type, (S,), "[S] or [K, S]", K, 1)[:, 0]
     rows = np.broadcast_to(array, (K, S)).copy()
     if (rows < 0).any() or (np.abs(rows.sum(-1) - 1.0) > MASS_TOLERANCE).any():
         raise InvalidGame("mean-field-initial", where=f"type {int(np.argmax(np.abs(rows.sum(-1) - 1.0)))} sums to {rows.sum(-1).max():.6g}")

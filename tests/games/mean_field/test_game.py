@@ -147,3 +147,12 @@ def test_a_broken_callable_names_the_first_state():
         game.rewards(np.array([[0.1, 0.9]]), NOTHING)
     assert caught.value.code == "callable-finite"
     assert "(0, 0, 1, 0)" in str(caught.value)
+
+
+def test_types_may_begin_in_different_states():
+    first = np.array([[1.0, 0.0], [0.25, 0.75]])
+    game = so.MeanFieldStackelbergGame(so.Finite(3, first), np.zeros((2, 1, 2, 1)), np.eye(2)[:, None])
+    assert game.shape == (2, 3, 2, 1)
+    assert game.initial.tolist() == first.tolist()
+    with pytest.raises(so.InvalidGame):
+        so.MeanFieldStackelbergGame(so.Finite(3, np.ones((3, 2)) / 2), np.zeros((2, 1, 2, 1)), np.eye(2)[:, None])
