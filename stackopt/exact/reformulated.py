@@ -21,6 +21,9 @@ from stackopt.exact.attained import attained
 from stackopt.exact.bilevel import explained
 from stackopt.exact.global_search import scip_global
 from stackopt.exact.handed_over import missing, refuses, run
+from stackopt.exact.occupancy import refuses_occupancy, run_scip
+from stackopt.exact.searched import refusal
+from stackopt.games.stackelberg import StackelbergGame
 from stackopt.reformulations.big_m import big_m
 from stackopt.reformulations.indicator import indicator
 from stackopt.reformulations.multiplier_bounds import multiplier_bounds
@@ -226,6 +229,8 @@ class Indicator(HandedOver):
 class Scip:
     """Global search through SCIP: leaders and followers need not be convex, rows may be quadratic, followers may be integer.
 
+    Of a `StackelbergGame` it searches for the strong commitment over all randomised leader policies, by occupancy measures [D8].
+
     Parameters
     ----------
     time_limit : float
@@ -234,7 +239,8 @@ class Scip:
     Notes
     -----
     OPTIMAL means: SCIP closed its gap on a relaxation, and every follower, re-solved, confirms its answer there; see
-    `stackopt.exact.global_search`.
+    `stackopt.exact.global_search`. Of a game: SCIP's policy is polished and evaluated by the game, and its value meets SCIP's bound; see
+    `stackopt.exact.occupancy.by_scip`.
     """
 
     time_limit: float = 60.0
@@ -248,15 +254,19 @@ class Scip:
         return "SCIP"
 
     def refuses(self, problem: Any) -> Refusal | None:
-        """Pessimistic programs, multipliers of followers whose optimality they do not characterise, and a missing package."""
+        """Pessimistic programs, multipliers of followers whose optimality they do not characterise, batches and large games, a missing package."""
+        if isinstance(problem, StackelbergGame):
+            return refusal(problem, self.name, "strong", "deterministic") or refuses_occupancy(problem) or missing("scip")
         if not isinstance(problem, BilevelProgram):
             return Refusal("wrong-problem", law={"method": self.name, "problem": type(problem).__name__})
         if problem.ties != "optimistic":
             return Refusal("kkt-form", law={"why": "the program is pessimistic, and optimality conditions leave ties to the leader"})
         return multipliers_of_others(problem) or missing("scip")
 
-    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Point]:
+    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
         """Search; see the class for what each status means."""
+        if isinstance(problem, StackelbergGame):
+            return run_scip(problem, time_limit=self.time_limit, seed=seed, report=report)
         begun = time.perf_counter()
         found = scip_global(problem, time_limit=self.time_limit, seed=seed, report=report).run(problem)
         return explained(found, problem, self.time_limit - (time.perf_counter() - begun))

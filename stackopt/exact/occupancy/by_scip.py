@@ -6,7 +6,7 @@ over the box of all policies, its ranges narrowed to what policies worth at leas
 calls infeasible is a fault of SCIP, and so is a bound below what a policy attains.
 
 SCIP's policies are worth little as they are: rounding hides at ties which response is the best. Each is polished for SCIP's response and for
-its own best response, and the game evaluates what comes out (theory A1).
+its own best response, tried with tiny probabilities rounded off, and the game evaluates what comes out (theory A1).
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from stackopt.solution import Progress, Status
 AGREEMENT = 5e-7
 #: Policies worth less than the best known one by more than this, relative, are left out.
 SLACK = 1e-6
+#: Smaller probabilities of SCIP's are tried as 0, too.
+ROUNDED = 1e-5
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def ask_scip(search: OccupancySearch, *, time_limit: float, seed: int = 0) -> Sa
         policy = np.clip(found.point[search.relaxation.rows.x], 0.0, 1.0)
         policy /= policy.sum(1, keepdims=True)
         raw = search.offer(policy[search.choices.observations])
+        pure = np.where(policy < ROUNDED, 0.0, policy)  # a tie that holds only where an action is never played
+        search.offer((pure / pure.sum(1, keepdims=True))[search.choices.observations])
         search.polish(policy, (found.point[search.relaxation.rows.y].argmax(1), raw.response.argmax(1)))
     if found.status not in (Status.OPTIMAL, Status.LIMIT):
         return Said(np.inf, True, f"{found.because} of a program that has a solution", found.nodes)
