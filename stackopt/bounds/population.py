@@ -1,7 +1,7 @@
 r"""N followers in the place of a continuum: how far law, values and what a deviator gains are from the mean-field model (theory B10).
 
-One type, transitions that the population does not move unless said otherwise, independent starts from the stationary law :math:`\mu`, all
-but one follower playing the same policy. Rewards are :math:`r_0+R_1y` with y the followers' average of H(s, b), their own included.
+Transitions that the population does not move unless said otherwise, independent starts from the stationary law :math:`\mu`, all but one
+follower playing the same policy. Rewards are :math:`r_0+R_1y` with y the followers' average of H(s, b), their own included.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _stationary(residual: float) -> Assumption:
 
 
 def _affine(why_not: str) -> Assumption:
-    return Assumption("one type, rewards affine in the population, transitions free of it", not why_not, why_not)
+    return Assumption("rewards affine in the population, transitions free of it", not why_not, why_not)
 
 
 def law_error(mean_field: Array, followers: int) -> Bound:
@@ -59,7 +59,7 @@ def reward_change(slopes: Array, own: Array, y: Array, followers: int) -> float:
     return float(np.abs((slopes * (own - y)).sum(-1)).max()) / followers
 
 
-def value_error(change: float, discount: float, *, residual: float = 0.0, why_not: str = "") -> Bound:
+def value_error(change: float, stages: float, *, residual: float = 0.0, why_not: str = "") -> Bound:
     r""":math:`|J_N-J_{MF}|\le\delta_N/(1-\gamma)` for any policy of one follower that sees its own state: O(1/N)  [B10.2].
 
     Loose where own shares help in some states and hurt in others.
@@ -68,16 +68,17 @@ def value_error(change: float, discount: float, *, residual: float = 0.0, why_no
     ----------
     change : float
         `reward_change`.
-    discount : float
+    stages : float
+        What one unit per stage adds up to: :math:`1/(1-\gamma)` for discounted values, 1 for values per stage.
     residual : float
         Of the stationary law.
     why_not : str
         Why the model is not covered, if so.
     """
-    return Bound(change / (1.0 - discount), "difference of a follower's value among N to the mean field's", "B10.2", (_affine(why_not), _stationary(residual)))
+    return Bound(change * stages, "difference of a follower's value among N to the mean field's", "B10.2", (_affine(why_not), _stationary(residual)))
 
 
-def exploitability(mean_field: float, change: float, discount: float, *, residual: float = 0.0, why_not: str = "") -> Bound:
+def exploitability(mean_field: float, change: float, stages: float, *, residual: float = 0.0, why_not: str = "") -> Bound:
     r""":math:`\mathrm{expl}_N\le\mathrm{expl}_{MF}+2\delta_N/(1-\gamma)`, for deviators that see their own state  [B10.2].
 
     Loose by a factor of two or more: best answer and policy rarely suffer opposite extremes.
@@ -86,10 +87,10 @@ def exploitability(mean_field: float, change: float, discount: float, *, residua
     ----------
     mean_field : float
         Exploitability of the policy in the mean field, :math:`\mu\cdot(V^*-V^y)`.
-    change, discount, residual, why_not
+    change, stages, residual, why_not
         As for `value_error`.
     """
-    value = mean_field + 2.0 * change / (1.0 - discount)
+    value = mean_field + 2.0 * change * stages
     return Bound(value, "gain of a deviator among N followers", "B10.2", (_affine(why_not), _stationary(residual)))
 
 
