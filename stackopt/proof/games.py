@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from stackopt.proof import check_games
-from stackopt.proof.check import check_point
+from stackopt.proof.check import Rejected, check_point
 from stackopt.proof.games_search import Cell, Relaxation, best_cell, cover, find_point
 from stackopt.proof.games_values import bellman_vectors
 from stackopt.proof.proof import Texts
@@ -127,7 +127,7 @@ def prove_game(
     system = check_games.lower_game(exact, kind, values)
     relaxation, deadline = Relaxation(system), begun + seconds
     cell = None if response is None or (pure and policy is None) else _cell(exact, kind, response, policy)
-    cell = best_cell(relaxation, deadline, cell)
+    cell = best_cell(relaxation, deadline) if cell is None else cell  # a given one is believed until the tree meets a better one
     searched = time.perf_counter()
     for _ in range(RESTARTS):
         point = None if cell is None else find_point(relaxation, cell)
@@ -139,7 +139,7 @@ def prove_game(
             break
         if tree.better is None:
             return LATE if time.perf_counter() > deadline else "a cell could not be certified"
-        cell = tree.better
+        cell = best_cell(relaxation, deadline, tree.better)
     else:
         return "the search met better points again and again"
     emitted = time.perf_counter()
@@ -149,7 +149,10 @@ def prove_game(
         " ".join(["point", *(f"{j}:{v}" for j, v in enumerate(point) if v)]), "tree", *tree.lines, "end",
     ]  # fmt: skip
     text = "\n".join([*head, *body]) + "\n"
-    found = check_games.check(problem, text)
+    try:
+        found = check_games.check(problem, text)
+    except Rejected as why:
+        return f"the checker rejects it: {why}"
     took = {"search": searched - begun, "emit": emitted - searched, "check": time.perf_counter() - emitted}
     return GameProof(
         problem, text, check_games.statement(found), -found["upper"], -found["lower"], found["over"], kind, found["nodes"], _policy(exact, kind, point), took

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 Row = dict[int, Fraction]
 Cell = dict[int, int]
-#: Denominators that multipliers are rounded to, in turn.
-DENOMINATORS = (10, 1000, 10**6, 10**9)
+#: Multipliers are rounded to multiples of one over these, in turn; a common denominator keeps sums short.
+DENOMINATORS = (12, 240, 10**4, 10**6, 10**9)
 #: Float bounds this close to the target, relative, call for an exact dual solution.
 CLOSE = 1e-7
+#: Float bounds this far above what is needed, relative, are not evaluated in rationals before the checker does it.
+CLEAR = 1e-6
 #: Integer columns closer to a whole number than this are whole.
 WHOLE = 1e-6
 
@@ -74,6 +76,8 @@ class Relaxation:
         matrix = csr_array((values, columns, starts), shape=(len(S.rows), len(S.lb)))
         lower, upper = np.array([float(v) for v in S.lb if v is not None]), np.array([float(v) for v in S.ub if v is not None])
         self.S, self.lp = S, WarmLp(cost, matrix, low, high, lower, upper)
+        self.cost, self.across, self.right, self.column_lower, self.column_upper = cost, matrix.T.tocsr(), low, lower, upper
+        self.equations = np.array([equal for _, equal, _ in S.rows])
         self.ints = np.array(S.ints, np.int64)
         self.lower, self.upper = lower[self.ints], upper[self.ints]
         self.place = {j: k for k, j in enumerate(S.ints)}
@@ -101,6 +105,14 @@ class Relaxation:
         largest = float(np.abs(values).max(initial=0.0))
         return values / largest if largest > 0 else values
 
+    def estimate(self, cell: Cell, t: int, multipliers: Array) -> float:
+        """What the checker will find for these multipliers, in floats."""
+        reduced = t * self.cost - self.across @ multipliers
+        lower, upper = self.column_lower.copy(), self.column_upper.copy()
+        for j, v in cell.items():
+            lower[j] = upper[j] = v
+        return float(multipliers @ self.right + np.where(reduced > 0, reduced * lower, reduced * upper).sum())
+
     def split_on(self, point: Array, cell: Cell) -> int | None:
         """The integer column to branch on: the most fractional one, else one not fixed yet."""
         values = point[self.ints]
@@ -118,10 +130,11 @@ def bounds_of(S: System, cell: Cell) -> tuple[list[Fraction], list[Fraction]]:
     return lower, upper
 
 
-def rounded(S: System, multipliers: Array, denominator: int) -> Row:
-    """Float multipliers as simple fractions; those of inequalities are at least 0."""
-    found = {i: Fraction(v).limit_denominator(denominator) for i, v in enumerate(multipliers.tolist()) if abs(v) > 1e-10}
-    return {i: w for i, w in found.items() if w and (S.rows[i][1] or w > 0)}
+def rounded(relaxation: Relaxation, multipliers: Array, denominator: int) -> tuple[Row, Array]:
+    """Multipliers as multiples of a fraction, exactly and in floats; those of inequalities are at least 0."""
+    whole = np.rint(multipliers * denominator)
+    whole[~relaxation.equations & (whole < 0)] = 0.0
+    return {int(i): Fraction(int(whole[i]), denominator) for i in np.flatnonzero(whole)}, whole / denominator
 
 
 def find_point(relaxation: Relaxation, cell: Cell) -> list[Fraction] | None:
@@ -195,11 +208,11 @@ class _Cover:
         lp = self.relaxation.lp
         decided: Any = tuple(("<", j, Fraction(0)) if v == 0 else (">", j, Fraction(1)) for j, v in cell.items())
         if status is Status.INFEASIBLE:
-            leaf = self.empty(decided)
+            leaf = self.empty(cell, decided)
             if leaf is not None:
                 return self.leaf("f", leaf)
         if status is Status.OPTIMAL and lp.value >= float(self.target) - self.close:
-            leaf = self.bounded(decided)
+            leaf = self.bounded(cell, decided)
             if leaf is not None:
                 return self.leaf("d", leaf)
         solved = status is Status.OPTIMAL
@@ -217,28 +230,29 @@ class _Cover:
         self.tree.lines.append(" ".join([kind, *(f"{i}:{w}" for i, w in sorted(multipliers.items()))]))
         return True
 
-    def empty(self, decided: Any) -> Row | None:
+    def empty(self, cell: Cell, decided: Any) -> Row | None:
         ray = self.relaxation.ray()
         for denominator in DENOMINATORS:
             for sign in (1, -1):
-                w = rounded(self.S, sign * ray, denominator)
-                if self.bound(decided, 0, w) > 0:
+                w, near = rounded(self.relaxation, sign * ray, denominator)
+                estimate = self.relaxation.estimate(cell, 0, near)
+                if estimate > CLEAR or (estimate > 0 and self.bound(decided, 0, w) > 0):
                     return w
         return None
 
-    def bounded(self, decided: Any) -> Row | None:
-        lp = self.relaxation.lp
-        multipliers = lp.row_dual
-        for denominator in DENOMINATORS if lp.value > float(self.target) + self.close else DENOMINATORS[:2]:
-            w = rounded(self.S, multipliers, denominator)
-            if self.bound(decided, 1, w) >= self.target:
+    def bounded(self, cell: Cell, decided: Any) -> Row | None:
+        multipliers, target = self.relaxation.lp.row_dual, float(self.target)
+        for denominator in DENOMINATORS:
+            w, near = rounded(self.relaxation, multipliers, denominator)
+            above = (self.relaxation.estimate(cell, 1, near) - target) / (1 + abs(target))
+            if above > CLEAR or (above > -1e-9 and self.bound(decided, 1, w) >= self.target):
                 return w
         exact = dual(self.S, self.relaxation.basis())
         return exact if exact is not None and self.bound(decided, 1, exact) >= self.target else None
 
     def nearly(self, decided: Any) -> bool:
         """A leaf a little below the target: the proof will state its width."""
-        w = rounded(self.S, self.relaxation.lp.row_dual, DENOMINATORS[-1])
+        w, _ = rounded(self.relaxation, self.relaxation.lp.row_dual, DENOMINATORS[-1])
         bound = self.bound(decided, 1, w)
         assert self.tree.lower is not None
         if float(bound) < float(self.target) - 100 * self.close:
