@@ -19,7 +19,8 @@ LAYERS = {
     "exact": 5, "learning": 5,
     "solving": 6,
     "comparison": 7, "verification": 7, "catalog": 7, "networks": 7,
-    "energy": 8, "plot": 8, "plot_response": 8, "plot_population": 8, "cli": 8, "cli_bilevel": 8, "cli_proof": 8, "doctor": 8, "testing": 8, "__main__": 9, "__init__": 9,
+    "energy": 8, "plot": 8, "plot_response": 8, "plot_population": 8,
+    "cli": 8, "cli_bilevel": 8, "cli_proof": 8, "doctor": 8, "testing": 8, "__main__": 9, "__init__": 9,
 }  # fmt: skip
 #: Same layer, but apart: they meet only in `comparison`.
 STRANGERS = {("exact", "learning"), ("learning", "exact"), ("programs", "games"), ("games", "programs"), ("bilevel", "games")}
