@@ -349,9 +349,9 @@ def _propagation(game: MeanFieldStackelbergGame, theta: Array, policy: Array, fo
 def _own_statistic(game: MeanFieldStackelbergGame, k: int) -> Any:
     """H of one type, [1 or T, S, B, J]."""
     _, _, S, B = game.shape
-    if game.statistic == "states":
-        return np.broadcast_to(np.eye(S)[None, :, None, :], (1, S, B, S))
-    if game.statistic == "state-actions":
+    if isinstance(game.statistic, str):
+        if game.statistic == "states":
+            return np.broadcast_to(np.eye(S)[None, :, None, :], (1, S, B, S))
         return np.eye(S * B).reshape(1, S, B, S * B)
     return game.statistic[min(k, len(game.statistic) - 1)]
 

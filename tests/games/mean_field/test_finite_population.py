@@ -133,3 +133,14 @@ def test_the_figure_has_both_panels():
     assert [ax.get_xlabel() for ax in figure.axes] == ["followers N", "followers N"]
     without = population_figure(finite_population(sis(), everywhere(sis()), (100,), runs=4))
     assert "no bound" in without.axes[1].texts[0].get_text()
+
+
+def test_a_statistic_written_out_is_the_same():
+    rng = np.random.default_rng(5)
+    kernel, slopes = rng.dirichlet(np.ones(2), (2, 2)), rng.uniform(-1, 1, (2, 2, 2))
+    games = [
+        so.MeanFieldStackelbergGame(so.Stationary(0.5), np.zeros((2, 2)), kernel, statistic=statistic, reward_population=slopes)
+        for statistic in ("states", np.eye(2)[:, None].repeat(2, 1))
+    ]
+    found = [finite_population(game, everywhere(game), (100,), runs=4) for game in games]
+    assert found[0].deviation == pytest.approx(found[1].deviation, abs=1e-12)
