@@ -10,7 +10,7 @@ CODES: dict[str, ErrorCode] = {
         "hourly values begin at midnight; a day has 24, a year 8760 or 8784",
         "Rates, loads and generation meet hour by hour. Series of different lengths would be shifted against each other silently.",
     ),
-    "units": ErrorCode(
+    "rate-units": ErrorCode(
         "a rate of {got} {unit} is not credible",
         "rates are $/kWh: 38 cents is 0.38",
         "Rates in cents give bills a hundred times too large, and every comparison of shares stays plausible.",

@@ -120,7 +120,7 @@ def hourly(name: str, values: Any, tariff: str) -> Array:
         raise InvalidStudy("hours", law=f"`{name}` of tariff {tariff!r} as one number, [24], [2, 24] or [12, 2, 24]", got=f"shape {array.shape}")
     if not np.isfinite(array).all() or (np.abs(array) > CREDIBLE).any():
         worst = float(array.flat[int(np.argmax(np.where(np.isfinite(array), np.abs(array), np.inf)))])
-        raise InvalidStudy("units", where=f"tariff {tariff!r}, {name} = {worst:g}", got=f"{worst:g}", unit="$/kWh")
+        raise InvalidStudy("rate-units", where=f"tariff {tariff!r}, {name} = {worst:g}", got=f"{worst:g}", unit="$/kWh")
     whole: Array = np.broadcast_to(array, (12, 2, 24)).copy()
     whole.flags.writeable = False
     return whole

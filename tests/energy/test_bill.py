@@ -106,8 +106,8 @@ def test_tiers_baseline_discount_and_minimum():
     ("code", "make"),
     [
         ("hours", lambda: Rates("r", np.ones(23))),
-        ("units", lambda: Rates("flat", 38)),
-        ("units", lambda: Rates("flat", [np.nan] * 24)),
+        ("rate-units", lambda: Rates("flat", 38)),
+        ("rate-units", lambda: Rates("flat", [np.nan] * 24)),
         ("sell-above-buy", lambda: Rates("r", 0.3, 0.4)),
         ("setting-value", lambda: Rates("r", 0.3, metering="netto")),
         ("setting-value", lambda: Rates("r", 0.3, rollover="never")),
