@@ -75,8 +75,11 @@ def program_for(game: StackelbergGame, concept: str, leader: Leader, points: Arr
     points : array [J, A]
         The leader's choices if it picks from a finite set.
     margin : float
-        For the weak concept.
+        For the weak and the relaxed concept.
     """
+    if concept == "relaxed":
+        finite = leader in ("deterministic", "net")
+        return strong_finite(choices_of(game, points), margin) if finite else strong_randomised(choices_of(game, np.eye(game.shape[1])), margin)
     if leader in ("deterministic", "net"):
         choices = choices_of(game, points)
         return strong_finite(choices) if concept == "strong" else weak_finite(choices, margin)

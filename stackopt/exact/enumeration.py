@@ -72,6 +72,8 @@ class Enumeration:
             return refuses_bilevel(problem, self.name)
         if isinstance(problem, MeanFieldStackelbergGame):
             return refuses_patterns(problem, self.concept)
+        if self.concept == "relaxed":
+            return Refusal("wrong-problem", remedy='so.Exact(concept="relaxed")', law={"method": self.name, "problem": type(problem).__name__})
         if found := refusal(problem, self.name, self.concept, self.leader):
             return found
         count, most, what = self._count(problem)

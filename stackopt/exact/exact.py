@@ -22,6 +22,7 @@ from stackopt.exact.mean_field.solve import reformulate_mean_field, refuses_mean
 from stackopt.exact.occupancy import refuses_occupancy, run_occupancy
 from stackopt.exact.proved import proved
 from stackopt.exact.proved_bilevel import proved_bilevel
+from stackopt.exact.relaxed import run_relaxed
 from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched, stagewise
 from stackopt.exact.shaped import run_shaped
 from stackopt.exact.stagewise_iteration import TRIPLES, run_stagewise
@@ -55,7 +56,8 @@ class Exact:
     ----------
     concept : str
         ``"strong"``: the follower breaks ties for the leader. ``"weak"``: against it, and actions worse by less than
-        `margin` count as ties; without a margin the weak value need not be attained (theory A.2, D2).
+        `margin` count as ties; without a margin the weak value need not be attained (theory A.2, D2). ``"relaxed"``: the follower may lose
+        up to `margin` in every state, and does so for the leader (D2, strong_epsilon); a leader that moves the state then needs a finite set.
     leader : str
         Which leader policies to search. ``"randomised"``: all; one mixed-integer program where the leader's action does not
         change the transitions [D3], one linear program where the follower is myopic or cannot change them [P1], else
@@ -65,7 +67,7 @@ class Exact:
     grid : int
         For ``"net"``.
     margin : float
-        For ``"weak"``; in units of the follower's value.
+        For ``"weak"`` and ``"relaxed"``; in units of the follower's value.
     time_limit : float
         Seconds, all solver runs together. Reaching it is LIMIT, with the incumbent and the bound proved so far.
     confirm : bool
@@ -133,7 +135,7 @@ class Exact:
         if self._strong_over_all and (found is None or found.code == "leader-moves-state") and shaping(problem) is not None:
             return None
         if found is not None:
-            moved = found.code == "leader-moves-state" and not problem.sparse
+            moved = found.code == "leader-moves-state" and not problem.sparse and self.concept != "relaxed"
             return refuses_occupancy(problem) if moved else found
         if self._strong_over_all and self._is_long_stagewise(problem):
             return None
@@ -211,6 +213,11 @@ class Exact:
             return run
         if self.leader in ("auto", "randomised") and randomised_refusal(problem, self.concept):
             return run_occupancy(problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, seed=seed, report=report)
+        if self.concept == "relaxed":
+            return run_relaxed(
+                problem, leader=self.leader, grid=self._grid(), of=searched(self.concept, self.leader, self.grid, self.margin), margin=self.margin,
+                time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report,
+            )
         begun = time.perf_counter()
         points = simplex_grid(problem.shape[1], self._grid())
         value = CommitmentValue(problem, self.concept, self.margin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -12,14 +12,14 @@ from stackopt.games.stackelberg import StackelbergGame
 from stackopt.games.validation import MASS_TOLERANCE
 from stackopt.solution import STRONG_VALUE, Refusal
 
-Concept = Literal["strong", "weak", "fixed_point"]
+Concept = Literal["strong", "weak", "relaxed", "fixed_point"]
 Leader = Literal["auto", "randomised", "deterministic", "net"]
 
 
 def check_settings(concept: str, leader: str, grid: object, margin: float) -> None:
     """Raise `InvalidMethod` for the first setting outside its range."""
     laws = (
-        ("concept", '"strong", "weak" or "fixed_point"', concept, concept in ("strong", "weak", "fixed_point")),
+        ("concept", '"strong", "weak", "relaxed" or "fixed_point"', concept, concept in get_args(Concept)),
         ("leader", '"auto", "randomised", "deterministic" or "net"', leader, leader in ("auto", "randomised", "deterministic", "net")),
         ("grid", "a whole number of at least 1", grid, isinstance(grid, int) and not isinstance(grid, bool) and grid >= 1),
         ("margin", "a positive finite number", margin, 0 < margin < float("inf")),
@@ -44,6 +44,8 @@ def searched(concept: str, leader: str, grid: int, margin: float) -> str:
     over = {"deterministic": "deterministic leader policies", "net": f"leader policies in multiples of 1/{grid}"}.get(leader, "")
     if concept == "strong":
         return f"strong commitment value over {over}" if over else STRONG_VALUE
+    if concept == "relaxed":
+        return f"strong commitment value when the follower may lose {number(margin)}, over {over or 'all leader policies'}"
     return f"weak commitment value, margin {number(margin)}, over {over or 'all leader policies'}"
 
 

@@ -32,8 +32,8 @@ StaticGame = BayesianGame | SecurityGame
 
 
 def refuses_static(game: StaticGame, method: str, leader: Leader, concept: Concept = "strong") -> Refusal | None:
-    """Why a one-shot game is not solved, if it is not: fixed points, restricted leaders, and sizes."""
-    if concept == "fixed_point":
+    """Why a one-shot game is not solved, if it is not: other concepts, restricted leaders, and sizes."""
+    if concept not in ("strong", "weak"):
         return Refusal("wrong-problem", remedy='concept="strong" or "weak"', law={"method": method, "problem": type(game).__name__})
     if leader not in ("auto", "randomised"):
         remedy = 'leader="auto"; deterministic and net leaders are for StackelbergGame'

@@ -33,6 +33,7 @@ PRINTED_ROWS, PRINTED_STATES = 12, 1_000
 CONCEPTS = {
     "strong": "commitment, ties for the leader",
     "weak": "commitment, ties against the leader",
+    "relaxed": "commitment, the follower gives up to a margin of its value for the leader",
     "commitment": "commitment to a soft follower (J_tau)",
     "fixed_point": "fixed point: each answers the other's fixed policy",
 }
@@ -77,6 +78,8 @@ def certify(game: StackelbergGame, profile: Profile) -> Certificate:
         if profile.margin:
             values["margin"] = commitment(game, x, profile.margin).weak
             objective = "margin"
+    if profile.concept == "relaxed":
+        objective = "own_follower"
     checks += [
         _solved(game, committed.follower, leader_best),
         _observed(game, x),
@@ -119,7 +122,10 @@ def _observed(game: StackelbergGame, x: Array) -> Check:
 
 def _response_checks(game: StackelbergGame, profile: Profile, x: Array, y: Array, follower_loss: Array) -> list[Check]:
     checks = []
-    if profile.response == "best":
+    if profile.concept == "relaxed":
+        size = np.abs(policy_value(follower_mdp(game, x), y)).max(-1)
+        checks.append(largest_loss(follower_loss.max(-1) - profile.margin, size, f"largest loss over states, beyond the margin {number(profile.margin)}"))
+    elif profile.response == "best":
         size = np.abs(policy_value(follower_mdp(game, x), y)).max(-1)
         checks.append(largest_loss(follower_loss.max(-1), size, "largest loss over states against its best response"))
     else:
@@ -176,6 +182,8 @@ def summarize(game: StackelbergGame, profile: Profile, certificate: Certificate)
     rows = [("leader value", certified)]
     if profile.response != "best":
         rows.append(("", f"{number(v['own_follower'])}  under its own {profile.response} follower, temperature {number(profile.temperature)}"))
+    if profile.concept == "relaxed":
+        rows.append(("", f"{number(v['own_follower'])}  if the follower gives up {number(v['follower_regret'])} of the {number(profile.margin)} it may"))
     if "margin" in v:
         rows.append(("", f"{number(v['margin'])}  weak, responses within {number(profile.margin)} counted as ties"))
     rows.append(("concept", CONCEPTS[profile.concept]))

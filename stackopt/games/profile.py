@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from stackopt.games.operators import Array
 
-Concept = Literal["strong", "weak", "commitment", "fixed_point"]
+Concept = Literal["strong", "weak", "relaxed", "commitment", "fixed_point"]
 Response = Literal["best", "max-ent", "boltzmann"]
 
 
@@ -22,6 +22,7 @@ class Profile:
     follower_policy : array [..., S, B]
     concept : str
         ``"strong"`` / ``"weak"``: the leader commits, the follower best-responds, ties for / against the leader (A.2);
+        ``"relaxed"``: the follower may lose up to `margin` against its best response in every state, and does so for the leader (D2);
         ``"commitment"``: the leader commits knowing a *soft* follower, the objective J_tau of A.4;
         ``"fixed_point"``: each policy is a (soft) best response to the other, held fixed (A.3).
     response : str
@@ -32,7 +33,7 @@ class Profile:
     leader_temperature : float
         Of the leader's own soft response (``"fixed_point"`` only); 0 otherwise.
     margin : float
-        ``"weak"`` only: responses whose gap is below `margin` count as ties (theory D2); 0 for exact ties.
+        ``"weak"``: responses whose gap is below `margin` count as ties (theory D2); 0 for exact ties. ``"relaxed"``: what the follower may lose.
     claim : float or None
         The leader's value according to the method; certification compares it with its own.
     """

@@ -12,6 +12,9 @@ Because P(s, b) is free of x, every row is linear, and the optimum is the best v
 Big-M. Every policy pair has its values inside the proven ranges of `ranges.value_ranges`, so M(s, b) is the largest value of
 V(s) - r^x(s,b) - gamma P(s,b) V over that box and over all x: the exact range of the row, never a guess.
 
+With a relaxation epsilon the second family is about U_F, the value of the response played, with :math:`U_F\ge V_F-\epsilon` (strong_epsilon
+of D2).
+
 Two families of rows only tighten the bound; they hold for every policy pair (proof in `occupancy_columns`): the visits m of
 (x, y), with rho V_L <= <m, r_L>, and <m_F, r_F> = rho V_F, which is the follower's optimality without any big-M.
 """
@@ -25,15 +28,18 @@ from stackopt.reformulations.formulation import Formulation, occupancy_columns
 from stackopt.reformulations.ranges import Choices, Ranges, advantage_of, largest, value_ranges
 
 
-def strong_randomised(choices: Choices) -> Formulation:
+def strong_randomised(choices: Choices, epsilon: float = 0.0) -> Formulation:
     """The program; its value is v^S over the class of policies that `choices.observations` allows  [D3].
 
     Parameters
     ----------
     choices : Choices
         With `points` the unit vectors and transitions that do not depend on j.
+    epsilon : float
+        How much the follower may lose in every state, in units of its value  [D2].
     """
     choices = choices.normalised()
+    epsilon /= choices.follower_unit[0]
     S, J, B = choices.shape
     ranges = value_ranges(choices, mixed=True)
     m = MilpBuilder("strong commitment, randomised leader", choices.leader_offset)
@@ -41,13 +47,18 @@ def strong_randomised(choices: Choices) -> Formulation:
     y = m.columns("y", (S, B), 0.0, 1.0, integer=True)
     V = m.columns("F", (S,), ranges.follower_lower, ranges.follower_upper)
     U = m.columns("L", (S,), ranges.leader_lower, ranges.leader_upper, objective=choices.leader_unit[0] * choices.initial)
+    played = V
+    if epsilon:
+        played = m.columns("E", (S,), ranges.follower_lower - epsilon, ranges.follower_upper)
+        for s in range(S):
+            m.row(f"near_{s}", [played[s], V[s]], [1.0, -1.0], lower=-epsilon)
     for o in range(choices.classes):
         m.row(f"mixed_{o}", x[o], 1.0, 1.0, 1.0)
     for s in range(S):
         m.row(f"one_{s}", y[s], 1.0, 1.0, 1.0)
-    optimality = follower_rows(m, choices, ranges, x, V, y)
+    optimality = follower_rows(m, choices, ranges, x, V, y, played=played, epsilon=epsilon)
     leader_rows(m, choices, ranges, x, U, y)
-    tighten(m, choices, x, y, V, U)
+    tighten(m, choices, x, y, played, U)
     return Formulation(m.build(), x, y, choices.points, choices.observations, "D3", False, optimality)
 
 
@@ -63,9 +74,12 @@ def leader_rows(m: MilpBuilder, choices: Choices, ranges: Ranges, x: Ints, U: In
 
 
 def follower_rows(
-    m: MilpBuilder, choices: Choices, ranges: Ranges, x: Ints, V: Ints, attained: Ints, *, flags: Ints | None = None, margin: float = 0.0
+    m: MilpBuilder, choices: Choices, ranges: Ranges, x: Ints, V: Ints, attained: Ints, *, flags: Ints | None = None, margin: float = 0.0,
+    played: Ints | None = None, epsilon: float = 0.0,
 ) -> Ints:
     """V_F is at least every action's value, by a margin if it is not flagged, and at most that of the attained one.
+
+    With `played`, the second is about these columns, which may be lower than the range by `epsilon`.
 
     Returns the numbers of the first kind of row, [S, B].
     """
@@ -81,7 +95,10 @@ def follower_rows(
                 optimality[s, b] = m.row(f"best_{s}_{b}", columns, coefficients, lower=0.0)
             else:
                 optimality[s, b] = m.row(f"best_{s}_{b}", [*columns, flags[s, b]], [*coefficients, margin], lower=margin)
-            m.row(f"attained_{s}_{b}", [*columns, attained[s, b]], [*coefficients, M], upper=M)
+            if epsilon:
+                M = float(largest(c, ranges.follower_lower - epsilon, ranges.follower_upper) - choices.follower_reward[s, :, b].min())
+            own = V if played is None else played
+            m.row(f"attained_{s}_{b}", [*own, *weights, attained[s, b]], [*coefficients, M], upper=M)
     return optimality
 
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from stackopt.display import Block
-from stackopt.games.operators import Array
+from stackopt.games.operators import Array, one_hot
 from stackopt.games.profile import Profile
-from stackopt.games.responses import commitment
+from stackopt.games.responses import commitment, leader_value
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.programs.milp import Milp
 from stackopt.programs.quadratic import QuadraticProgram
@@ -46,9 +46,9 @@ class GameProgram(Stated):
         Maximised; its optimum is the best leader value of the search, in the game's own units.
     formulation : Formulation or StagewiseProgram
     concept : str
-        ``"strong"`` or ``"weak"``.
+        ``"strong"``, ``"weak"`` or ``"relaxed"``.
     margin : float
-        For the weak concept.
+        For the weak and the relaxed concept.
     """
 
     game: StackelbergGame
@@ -58,8 +58,14 @@ class GameProgram(Stated):
     margin: float = 0.0
 
     def lift(self, v: Array) -> Profile:
-        """The leader policy of a solution vector of `target`, with the follower's exact response, to be certified by the game."""
+        """The leader policy of a solution vector of `target`, with the follower's exact response, to be certified by the game.
+
+        Relaxed: with the response of the vector itself.
+        """
         policy = self.formulation.lift(np.asarray(v, float))
+        if self.concept == "relaxed":
+            played = one_hot(np.asarray(v, float)[self.formulation.response].argmax(-1), self.game.shape[2])
+            return Profile(policy, played, concept="relaxed", margin=self.margin, claim=float(leader_value(self.game, policy, played)))
         found = commitment(self.game, policy, self.margin)
         strong = self.concept == "strong"
         response = found.strong_response if strong else found.weak_response
@@ -79,7 +85,7 @@ class GameProgram(Stated):
 
 def game_program(game: StackelbergGame, formulation: Lifting, concept: str, margin: float) -> GameProgram:
     """The formulation of a game as a `GameProgram`."""
-    return GameProgram(game, quadratic_program(formulation.milp), formulation, concept, margin if concept == "weak" else 0.0)
+    return GameProgram(game, quadratic_program(formulation.milp), formulation, concept, 0.0 if concept == "strong" else margin)
 
 
 def quadratic_program(milp: Milp) -> QuadraticProgram:

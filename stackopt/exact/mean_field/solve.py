@@ -46,6 +46,9 @@ OF = {
 def refuses_mean_field(game: MeanFieldStackelbergGame, concept: str) -> Refusal | None:
     """Why the search is not mixed-integer linear, or too large, if so."""
     menu = isinstance(game.leader, Menu)
+    if concept == "relaxed":
+        law = {"method": "Exact(concept='relaxed')", "problem": type(game).__name__}
+        return Refusal("wrong-problem", remedy='concept="strong", "weak" or "fixed_point"', law=law)
     if concept != "strong" and not menu:
         return Refusal("mean-field-menu", because=f"the leader's set is {game.leader}", law={"concept": concept})
     if found := refuses_affine(game, at=menu):

@@ -117,8 +117,8 @@ class Rows:
         values = np.concatenate([np.ravel(part[1]) for block in blocks for part in block.parts])
         if self._pattern is None:
             first = np.cumsum([0] + [block.count for block in blocks])
-            rows = [np.repeat(np.arange(at, at + b.count), part[0].shape[1]) for at, b in zip(first, blocks) for part in b.parts]
-            rows, columns = np.concatenate(rows), np.concatenate([np.ravel(part[0]) for b in blocks for part in b.parts])
+            rows = np.concatenate([np.repeat(np.arange(at, at + b.count), part[0].shape[1]) for at, b in zip(first, blocks) for part in b.parts])
+            columns = np.concatenate([np.ravel(part[0]) for b in blocks for part in b.parts])
             order = np.lexsort((columns, rows))
             starts = np.searchsorted(rows[order], np.arange(first[-1] + 1))
             self._pattern = (order, columns[order].astype(np.int32), starts.astype(np.int32))

@@ -81,7 +81,8 @@ def run_scip(game: StackelbergGame, *, time_limit: float, seed: int, report: Rep
     search = OccupancySearch(game, known=known[-3:], time_limit=time_limit, report=report)
     said = ask_scip(search, time_limit=max(time_limit - (time.perf_counter() - begun), 0.0), seed=seed)
     search.tell(said.bound)
-    attained, stats = search.attained(), {"nodes": said.nodes, "formulation": "occupancy measures"}
+    attained = search.attained()
+    stats: dict[str, float | int | str] = {"nodes": said.nodes, "formulation": "occupancy measures"}
     if said.fault:
         return _run(Status.FAILED, search.best, np.inf, "strong", 0.0, stats, f"solver fault: {said.because}")
     gap = (search.bound - attained) / max(1.0, abs(attained))

@@ -142,6 +142,7 @@ class OccupancySearch:
         return Outcome(Status.OPTIMAL if done else Status.LIMIT, self.best, bound, said, stats)
 
     def root(self) -> Box:
+        """The box of all policies."""
         S, A, B = self.game.shape
         ranges = value_ranges(self.choices, mixed=True)
         most = np.full((S, S), 1.0 / (1.0 - self.choices.leader_discount))
@@ -233,12 +234,14 @@ class OccupancySearch:
     # --- figures ---------------------------------------------------------------------------------------------------
 
     def offer(self, policy: Array) -> Worth:
+        """Evaluate a policy [S, A] and keep it if it is the best so far."""
         found = self.value.worth(policy)
         if self.best is None or found.value > self.best.value:
             self.best = found
         return found
 
     def attained(self) -> float:
+        """The value of the best policy so far, in the game's own units."""
         return -np.inf if self.best is None else self.best.value
 
     def real(self, normalised: float) -> float:
