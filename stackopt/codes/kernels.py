@@ -1,4 +1,4 @@
-"""Codes of transition kernels of mean-field games, and of memory that would not fit."""
+"""Codes of transition kernels of mean-field games, of memory that would not fit, and of checkpoints."""
 
 from __future__ import annotations
 
@@ -26,5 +26,11 @@ CODES: dict[str, ErrorCode] = {
         "use fewer types at a time, a `Factored` or `Sparse` kernel, or the chunked response `PeriodicResponse`",
         "The estimate is made before anything is allocated: an operating system that runs out of memory ends the process "
         "without an error that could be caught.",
+    ),
+    "checkpoint": ErrorCode(
+        "the checkpoint {path} {why}",
+        "give another path, or delete the file to begin again",
+        "A run that goes on from a checkpoint must end with the numbers of a run that was never interrupted; so a file that "
+        "does not hold the whole state of this very problem is refused instead of repaired.",
     ),
 }

@@ -29,8 +29,8 @@ from stackopt.games.operators import Array
 from stackopt.learning.mean_field import checkpoint as files
 from stackopt.solution import Progress, Report
 
-#: Types in the sample that gives derivatives and a first guess.
-SAMPLE = 32
+#: Types in the sample that gives derivatives and a first guess: so many, or this share of all within these bounds.
+SAMPLE, SHARE, LARGEST_SAMPLE = 32, 0.0125, 128
 #: Relative accuracy of the sample's derivatives: they only steer.
 ROUGH = 1e-5
 #: Temperatures fall by at most this factor from one rung to the next.
@@ -251,18 +251,21 @@ class _Search:
         if "prices" in state:
             sweeps = (int(state["sweeps"][0]), int(state["sweeps"][1]))
             residual, converged = state["residual"]
-            response = Response(state["prices"], state["bought"], state["bought_by_type"], state["values"], state["mass"], sweeps, float(residual), bool(converged))
+            bought, by_type = state["bought"], state["bought_by_type"]
+            response = Response(state["prices"], bought, by_type, state["values"], state["mass"], sweeps, float(residual), bool(converged))
             search._points = [_Point(state["prices"], state["gap"], response)]
         return search
 
 
-def sample(population: PricedPopulation, count: int = SAMPLE) -> PricedPopulation:
-    """At most `count` types, evenly spaced in their order, with their weights scaled up."""
+def sample(population: PricedPopulation) -> PricedPopulation:
+    """A few types with their neighbours' weights; spaced by the golden ratio, which is in step with no pattern of the types' order."""
     K = len(population.weights)
+    count = min(max(SAMPLE, int(SHARE * K)), LARGEST_SAMPLE)
     if count >= K:
         return population
-    chosen = (np.arange(count) * K) // count
-    weights = np.add.reduceat(population.weights, chosen)
+    chosen = np.unique((np.arange(count) * 0.6180339887498949 % 1.0 * K).astype(int))
+    ends = np.concatenate([[0], (chosen[1:] + chosen[:-1] + 1) // 2])
+    weights = np.add.reduceat(population.weights, ends)
     base, net = (a if a.shape[0] == 1 else a[chosen] for a in (population.base, population.net))
     return replace(population, base=base, net=net, weights=weights / weights.sum(), types=None)
 
@@ -287,8 +290,10 @@ def _ladder(start: float, end: float) -> Iterator[float]:
         yield end * (start / end) ** (rung / rungs) if rungs else end
 
 
-def _from_sample(population: PricedPopulation, prices: Prices, theta: Array, whole: PeriodicResponse, tolerance: float, report: Report | None) -> tuple[Array, Array, int]:
-    """Prices, slopes and responses used of the sample's equilibrium."""
+def _from_sample(
+    population: PricedPopulation, prices: Prices, theta: Array, whole: PeriodicResponse, tolerance: float, report: Report | None
+) -> tuple[Array, Array, int]:
+    """Prices, feedback and responses used of the sample's equilibrium."""
     few = sample(population)
     guess = prices.at(np.zeros(prices.shape[:2]), theta)
     warm = max(0.1 * float(np.abs(guess).max()), 0.1 * float(np.ptp(few.base)), whole.temperature)
@@ -328,8 +333,8 @@ def _require_theta(population: PricedPopulation, prices: Prices, theta: Any) -> 
 def _fingerprint(population: PricedPopulation, prices: Prices, theta: Array, temperature: float, tolerance: float, compiled: bool) -> str:
     """Of everything that the numbers depend on."""
     digest = hashlib.sha256()
-    parts = (population.move, population.entry, population.signal, population.base, population.net, population.weights, prices.constant, prices.slope, prices.leader, theta)
-    for array in parts:
+    followers = (population.move, population.entry, population.signal, population.base, population.net, population.weights)
+    for array in (*followers, prices.constant, prices.slope, prices.leader, theta):
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     digest.update(f"{population.discount!r} {temperature!r} {tolerance!r} {compiled}".encode())
     return digest.hexdigest()

@@ -4,8 +4,8 @@ At an equilibrium :math:`p=p(y,\theta)`, :math:`y=y(p)`, of a leader's value :ma
 
 .. math:: \nabla_\theta J=J_\theta+\Theta^\top\lambda,\qquad \lambda=y'^\top c,\quad c=J_y+M^\top\lambda,
 
-where :math:`M,\Theta` are the derivatives of prices with respect to purchases and theta. :math:`y'^\top c` is one adjoint of the whole population; the feedback of
-the sample, kept from the equilibrium, precondition, so that a few suffice whatever the number of parameters.
+where :math:`M,\Theta` are the derivatives of prices with respect to purchases and theta. :math:`y'^\top c` is one adjoint of the whole
+population; the sample's feedback, kept from the equilibrium, preconditions, so that a few suffice whatever the number of parameters.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def leader_gradient(
     equilibrium: PriceEquilibrium,
     objective: Callable[[Array, Array], Any],
     *,
-    tolerance: float = 1e-8,
+    tolerance: float = 1e-7,
     compiled: bool | None = None,
     threads: int = 1,
 ) -> LeaderGradient:
@@ -81,8 +81,8 @@ def leader_gradient(
     """
     y, theta = equilibrium.response.bought, equilibrium.theta
     value, on_purchases, on_theta = _complex_steps(objective, y, theta)
-    response = PeriodicResponse(population, equilibrium.temperature, compiled=compiled, threads=threads)
-    system = np.linalg.inv(np.eye(y.size) - equilibrium.feedback.T)
+    response = PeriodicResponse(population, equilibrium.temperature, compiled=compiled, threads=threads, tolerance=1e-2 * tolerance)
+    system: Any = np.linalg.inv(np.eye(y.size) - equilibrium.feedback.T)
 
     def adjoint(payoff: Array) -> Array:
         return response.gradient(equilibrium.response, payoff.reshape(y.shape), scale=size).ravel()
@@ -99,7 +99,7 @@ def leader_gradient(
     return LeaderGradient(value, gradient, residual, count + 1, residual <= tolerance and equilibrium.converged)
 
 
-def _refined(operator: Callable[[Array], Array], right: Array, inverse: Array, tolerance: float) -> tuple[Array, float, int]:
+def _refined(operator: Callable[[Array], Array], right: Array, inverse: Any, tolerance: float) -> tuple[Array, float, int]:
     """Solve ``operator(x) = right`` by minimising the residual over all directions tried (GCR), each proposed by `inverse`."""
     norm = max(float(np.linalg.norm(right)), 1e-300)
     x, rest = np.zeros_like(right), right.copy()

@@ -1,0 +1,365 @@
+r"""How a large population answers prices: max-ent policies and the law they bring about, a few types at a time.
+
+For a `PricedPopulation` at prices :math:`p` [T, L] and temperature :math:`\tau`, with values in units of :math:`\tau`,
+
+.. math:: v_{kt}(s)=\log\sum_b e^{r_{kt}(s,b)/\tau+\gamma E[v_{k,t+1}(s')\mid s,b]},\qquad
+   \mu_{k,t+1}=\mu_{kt}P^{\pi},\qquad y_{tl}=\sum_kw_k\sum_{s,b}\mu_{kt}(s)\pi_{kt}(b\mid s)\,\text{net}_{kt}(s,b,l).
+
+Both are found by sweeps over the day, which contract by :math:`\gamma^T` where value iteration contracts by :math:`\gamma`. Rewards by entry and next values
+enter the sum as a product, :math:`e^{r(i)/\tau}\cdot e^{\gamma E[v]}`, so that exponentials number T R (I + C), not T R C B; the policy is that product
+again, never stored. Of a type only its values and law at stage 0 are kept between calls.
+
+Chunks are independent: threads share them out, and the numbers do not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stackopt.errors import InvalidMethod, MissingPackage
+from stackopt.games import validation
+from stackopt.games.mean_field import memory
+from stackopt.games.mean_field.chunked_numpy import NumpySweeps, Sweeps
+from stackopt.games.mean_field.chunked_settling import settle
+from stackopt.games.mean_field.priced import PricedPopulation
+from stackopt.games.operators import Array
+from stackopt.solution import Progress, Report
+
+#: Of values (in temperatures) and laws (1-norm): estimated distance to the fixed point at which sweeps stop.
+TOLERANCE = 1e-10
+#: The most sweeps each way.
+SWEEPS = 2_000
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """How a population answers prices.
+
+    Attributes
+    ----------
+    prices : array [T, L]
+    bought : array [T, L]
+        y, the average of what followers buy.
+    bought_by_type : array [K, T, L]
+    values : array [N, R, C, lanes]
+        Of stage 0 in temperatures, N chunks; `by_type` gives them by type.
+    mass : array [N, R, C, lanes]
+        The law of stage 0.
+    sweeps : (int, int)
+        The most sweeps over the day that a chunk took, backward and forward.
+    residual : float
+        The larger of the estimated distances of values (in temperatures, up to a constant) and of laws (1-norm) to the fixed point.
+    converged : bool
+        Whether it is below the tolerance for every type.
+    """
+
+    prices: Array
+    bought: Array
+    bought_by_type: Array
+    values: Array
+    mass: Array
+    sweeps: tuple[int, int]
+    residual: float
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _ChunkAnswer:
+    bought: Array  # [lanes, T, L]
+    sweeps: tuple[int, int]
+    residual: float
+    converged: bool
+
+
+def compiled_available() -> bool:
+    """Whether Numba is installed."""
+    from importlib.util import find_spec
+
+    return find_spec("numba") is not None
+
+
+@dataclass(frozen=True, eq=False)
+class PeriodicResponse:
+    """The soft response of a `PricedPopulation` at one temperature, in chunks of types.
+
+    Parameters
+    ----------
+    population : PricedPopulation
+    temperature : float
+        Positive, in units of the followers' reward.
+    compiled : bool, optional
+        Numba (extra ``[fast]``) or NumPy; by default Numba where it is installed and there are at least 8 types.
+    threads : int
+        Chunks are shared out among so many threads; results do not depend on it.
+    tolerance : float
+        Of values (in temperatures) and laws (1-norm).
+    max_sweeps : int
+    memory_limit : int, optional
+        Bytes; by default what the machine has available.
+
+    Raises
+    ------
+    InvalidMethod
+        ``setting`` or ``temperature``.
+    MissingPackage
+        If Numba is asked for and not installed.
+    Refused
+        ``memory``: what is kept between calls would not fit.
+    """
+
+    population: PricedPopulation
+    temperature: float
+    compiled: bool | None = None
+    threads: int = 1
+    tolerance: float = TOLERANCE
+    max_sweeps: int = SWEEPS
+    memory_limit: int | None = None
+    _idle: list[Sweeps] = field(default_factory=list, repr=False)
+    _lanes: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("tolerance", int | float | np.number), ("threads", int | np.integer), ("max_sweeps", int | np.integer)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < np.inf:
+                raise InvalidMethod("setting", name=name, law="positive" if name == "tolerance" else "a positive whole number", got=repr(value))
+        if isinstance(self.temperature, bool) or not isinstance(self.temperature, int | float | np.number) or not 0 < self.temperature < np.inf:
+            raise InvalidMethod("temperature", got=repr(self.temperature))
+        if self.compiled is None:
+            object.__setattr__(self, "compiled", compiled_available() and len(self.population.weights) >= 8)
+        elif self.compiled and not compiled_available():
+            raise MissingPackage("package", feature="compiled sweeps", package="stackopt[fast]")
+        memory.require(self.bytes_needed(), f"the response of {self.population.shape[0]} types", limit=self.memory_limit)
+        object.__setattr__(self, "_lanes", self._sweeps().lanes)
+
+    def bytes_needed(self) -> int:
+        """An estimate of the peak memory of `solve` and `gradient` beyond the population itself."""
+        K, T, R, C, _, entries, L = self.population.sizes
+        kept = 4 * R * C + 2 * T * L  # values and laws, old and new; purchases by type
+        working = 32 * self.threads * T * R * (7 * C + 6 * entries + 2 * entries * L)
+        return 8 * (K * kept + working)
+
+    # --- chunks --------------------------------------------------------------------------------------------------
+
+    def _sweeps(self) -> Sweeps:
+        """A workspace: an idle one, or a new one."""
+        if self._idle:
+            return self._idle.pop()
+        if self.compiled:
+            from stackopt.games.mean_field.chunked_compiled import CompiledSweeps
+
+            return CompiledSweeps(self.population)
+        return NumpySweeps(self.population)
+
+    @property
+    def chunks(self) -> int:
+        """N."""
+        return -(-len(self.population.weights) // self._lanes)
+
+    def _types(self, n: int) -> Array:
+        """The types of chunk n [lanes]; the last chunk is filled up with its last type, whose copies count for nothing."""
+        return np.minimum(np.arange(n * self._lanes, (n + 1) * self._lanes), len(self.population.weights) - 1)
+
+    def by_type(self, chunked: Array) -> Array:
+        """[K, ...] of an array [N, ..., lanes]."""
+        rows = np.moveaxis(chunked, -1, 1)
+        return rows.reshape(-1, *rows.shape[2:])[: len(self.population.weights)]
+
+    def _each(self, work: Callable[[int, Sweeps], Any], stage: str, report: Report | None) -> list[Any]:
+        """work(n, workspace) of every chunk, on `threads` threads; results in the order of chunks."""
+
+        def one(n: int) -> Any:
+            sweeps = self._sweeps()
+            try:
+                return work(n, sweeps)
+            finally:
+                self._idle.append(sweeps)
+
+        found = []
+        if self.threads == 1:
+            for n in range(self.chunks):
+                found.append(one(n))
+                if report is not None:
+                    report(Progress(stage, n + 1, self.chunks))
+            return found
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                for n, result in enumerate(pool.map(one, range(self.chunks))):
+                    found.append(result)
+                    if report is not None:
+                        report(Progress(stage, n + 1, self.chunks))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return found
+
+    # --- the response ----------------------------------------------------------------------------------------------
+
+    def start(self) -> tuple[Array, Array]:
+        """Values of zero, and a law that spreads own parts evenly at the signals' long-run shares: [N, R, C, lanes] each."""
+        _, _, R, C, _, _, _ = self.population.sizes
+        share = _long_run(self.population.signal)
+        mass = np.broadcast_to(share[:, None, None] / C, (self.chunks, R, C, self._lanes)).copy()
+        return np.zeros_like(mass), mass
+
+    def require_prices(self, prices: Any) -> Array:
+        """Prices as an array [T, L].
+
+        Raises
+        ------
+        InvalidGame
+            ``axes`` or ``finite``.
+        """
+        from stackopt.errors import InvalidGame
+
+        _, T, _, _, _, _, L = self.population.sizes
+        array = validation.as_float("prices", prices, "[T, L]")
+        if array.shape != (T, L):
+            raise InvalidGame("axes", array="prices", axes="[T, L]", expected=(T, L), got=array.shape)
+        validation.require_finite("prices", array, "t l")
+        return array
+
+    def solve(self, prices: Any, start: Response | None = None, report: Report | None = None) -> Response:
+        """Values, laws and purchases at prices [T, L], from those of another response where one is given.
+
+        Raises
+        ------
+        InvalidGame
+            ``axes`` or ``finite``.
+        """
+        prices = self.require_prices(prices)
+        values, mass = self.start() if start is None else (start.values.copy(), start.mass.copy())
+
+        def work(n: int, sweeps: Sweeps) -> _ChunkAnswer:
+            sweeps.begin(self._types(n), prices, self.temperature)
+            back, first = self._settle_values(sweeps, values[n])
+            forward, second = self._settle_mass(sweeps, mass[n])
+            residual = max(first, second)
+            return _ChunkAnswer(sweeps.purchases(), (back, forward), residual, residual <= self.tolerance)
+
+        found = self._each(work, "response", report)
+        return self._collected(prices, values, mass, found)
+
+    def iterate(self, prices: Any, values: Array, mass: Array) -> Array:
+        """One sweep over the day each way in place, from values and laws [N, R, C, lanes]; what is bought then [T, L].
+
+        The unit of work of a fixed-point iteration, and of the benchmarks.
+        """
+        prices = self.require_prices(prices)
+
+        def work(n: int, sweeps: Sweeps) -> Array:
+            sweeps.begin(self._types(n), prices, self.temperature)
+            sweeps.back(values[n])
+            sweeps.forward(mass[n], measure=True)
+            return sweeps.purchases()
+
+        total: Array = np.tensordot(self.population.weights, self._by_type(self._each(work, "iteration", None)), 1)
+        return total
+
+    def _by_type(self, parts: list[Array]) -> Array:
+        """[K, T, L] of [lanes, T, L] by chunk."""
+        return np.concatenate(parts)[: len(self.population.weights)]
+
+    def _collected(self, prices: Array, values: Array, mass: Array, found: list[_ChunkAnswer]) -> Response:
+        by_type = self._by_type([f.bought for f in found])
+        sweeps = (max(f.sweeps[0] for f in found), max(f.sweeps[1] for f in found))
+        total = np.tensordot(self.population.weights, by_type, 1)
+        residual = max(f.residual for f in found)
+        return Response(prices, total, by_type, values, mass, sweeps, residual, all(f.converged for f in found))
+
+    def _settle_values(self, sweeps: Sweeps, v: Array) -> tuple[int, float]:
+        """Sweep backward until values stand still up to a constant, which is then added; sweeps made, and the residual.
+
+        A sweep contracts differences of values by :math:`\\rho=\\gamma^T`, so after one that changed them by a span d they are within
+        :math:`d\\rho/(1-\\rho)` of the fixed point; the midpoint of the change gives the constant (MacQueen).
+        """
+        rho = self._contraction
+        settled = settle(sweeps.back, v, tolerance=self.tolerance, limit=self.max_sweeps, up_to_a_constant=True, contraction=rho)
+        v += 0.5 * (settled.change.max((0, 1)) + settled.change.min((0, 1))) * rho / (1.0 - rho)
+        return settled.sweeps, settled.distance
+
+    def _settle_mass(self, sweeps: Sweeps, mass: Array) -> tuple[int, float]:
+        """Sweep forward until the law of stage 0 stands still; sweeps made, and the estimated distance. The last sweep measures."""
+        settled = settle(sweeps.forward, mass, tolerance=self.tolerance, limit=self.max_sweeps, up_to_a_constant=False)
+        np.maximum(mass, 0.0, out=mass)  # extrapolation may leave negative rounding
+        mass /= mass.sum((0, 1))
+        sweeps.forward(mass, keep=True, measure=True)
+        return settled.sweeps + 1, settled.distance
+
+    @property
+    def _contraction(self) -> float:
+        """Of a sweep backward."""
+        rate: float = self.population.discount ** self.population.signal.shape[0]
+        return rate
+
+    # --- derivatives -------------------------------------------------------------------------------------------------
+
+    def gradient(self, response: Response, payoff: Any, *, scale: float | None = None, report: Report | None = None) -> Array:
+        r"""The derivative of :math:`\langle\text{payoff},y(p)\rangle` with respect to all prices, [T, L], by the adjoint  [C2].
+
+        With :math:`q` the payoff's action values under the policy and :math:`\psi` its relative state values,
+        :math:`g=\mu\pi(q-\psi)` is what a change of Q does; :math:`\lambda_{t+1}=\gamma\,\text{push}(g+\lambda\pi)` carries it to later stages, and prices
+        change Q by :math:`-\text{net}/\tau`. One linear sweep backward and one forward until they stand still, whatever the number of prices.
+
+        Parameters
+        ----------
+        response : Response
+            At the prices to differentiate at; it should have converged.
+        payoff : array [T, L]
+        scale : float, optional
+            Size of the payoffs that the tolerance is relative to; by default that of `payoff`.
+        """
+        payoff = self.require_prices(payoff)
+        def work(n: int, sweeps: Sweeps) -> Array:
+            sweeps.begin(self._types(n), response.prices, self.temperature)
+            v, mass = response.values[n].copy(), response.mass[n].copy()
+            sweeps.back(v)
+            sweeps.forward(mass, keep=True)
+            pay = sweeps.payoff(payoff)
+            psi = np.zeros_like(v)
+            most = float(np.abs(pay).max())
+            size = max(most if scale is None else most * scale / max(float(np.abs(payoff).max()), 1e-300), 1e-300)
+
+            def back(psi: Array) -> None:
+                sweeps.back_linear(psi, pay)
+                psi -= psi[:1, :1].copy()
+
+            settle(back, psi, tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=True)
+            source = sweeps.deviations(pay)
+            parts = sweeps.purchases()
+            carried = np.zeros_like(v)
+
+            def forward(carried: Array) -> None:
+                sweeps.forward(carried, decay=self.population.discount, source=source)
+
+            settle(forward, carried, tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=False, contraction=self._contraction)
+            sweeps.forward(carried, decay=self.population.discount, source=source, measure=True)
+            total: Array = (parts + sweeps.purchases()) / -self.temperature
+            return total
+
+        parts = self._by_type(self._each(work, "gradient", report))
+        slope: Array = np.tensordot(self.population.weights, parts, 1)
+        return slope
+
+
+def _long_run(signal: Array) -> Array:
+    """Shares of the signals at stage 0 that a day leaves as they are, [R]; even shares where that is not unique."""
+    day = np.linalg.multi_dot(list(signal)) if len(signal) > 1 else signal[0]
+    R = len(day)
+    system = np.eye(R) - day.T + 1.0 / R
+    try:
+        share = np.linalg.solve(system, np.full(R, 1.0 / R))
+    except np.linalg.LinAlgError:
+        return np.full(R, 1.0 / R)
+    good = np.isfinite(share).all() and share.min() >= -1e-12 and abs(share.sum() - 1) < 1e-9
+    return np.maximum(share, 0.0) / np.maximum(share, 0.0).sum() if good else np.full(R, 1.0 / R)
+
+
+def default_threads() -> int:
+    """As many as this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
