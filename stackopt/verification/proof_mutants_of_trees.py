@@ -14,7 +14,7 @@ def forward_reference(rng: Random, draft: Draft) -> None:
 
 
 @kind(KINDS)
-def reference_to_anotherline_of(rng: Random, draft: Draft) -> None:
+def reference_to_another_leaf(rng: Random, draft: Draft) -> None:
     """A leaf borrows the multipliers of the first."""
     draft.tree[line_of(rng, draft, "d", "f", "r")] = "r 0"
 
@@ -66,7 +66,7 @@ def integer_branching_at_a_fraction(rng: Random, draft: Draft) -> None:
 
 
 @kind(KINDS)
-def subtree_replaced_by_its_firstline_of(rng: Random, draft: Draft) -> None:
+def subtree_replaced_by_its_first_leaf(rng: Random, draft: Draft) -> None:
     """The first part's leaf stands for the whole cell."""
     i = line_of(rng, draft, "b", "i")
     last = draft.below(i)
@@ -74,7 +74,7 @@ def subtree_replaced_by_its_firstline_of(rng: Random, draft: Draft) -> None:
 
 
 @kind(KINDS)
-def trailingline_of(rng: Random, draft: Draft) -> None:
+def trailing_leaf(rng: Random, draft: Draft) -> None:
     """A leaf too many."""
     draft.tree.append("f 0:1")
 

@@ -23,6 +23,7 @@ from stackopt.verification import predictions as p
 from stackopt.verification import predictions_of_commitment as c
 from stackopt.verification import predictions_of_fixed_points as f
 from stackopt.verification import predictions_of_methods as m
+from stackopt.verification import predictions_of_populations as q
 from stackopt.verification import predictions_of_routes as r
 from stackopt.verification.instances import instance
 
@@ -70,6 +71,12 @@ PREDICTIONS = (
     Prediction("E15", m.e15, 40),
     Prediction("E16", m.e16, 2),
     Prediction("E17", m.e17, 2),
+    Prediction("E18", q.e18),
+    Prediction("E19", q.e19, 4),
+    Prediction("E20", q.e20, 4),
+    Prediction("E21", q.e21, 40),
+    Prediction("E22", q.e22, 2),
+    Prediction("E23", q.e23, 4),
     Prediction("E28", r.e28, 50),
     Prediction("E29", r.e29, 50),
     Prediction("E30", r.e30, 20),
@@ -207,7 +214,7 @@ class Verification:
 
 
 def verify(instances: int = 200, seed: int = 0, report: Report | None = None) -> Verification:
-    """Evaluate predictions E1 to E17 and E28 to E30 on random adversarial games.
+    """Evaluate predictions E1 to E23 and E28 to E30 on random adversarial games and populations.
 
     Parameters
     ----------
@@ -249,7 +256,7 @@ def reproduce(tag: str, seed: int, index: int) -> tuple[Examination, ...]:
     KeyError
         If there is no prediction of that tag.
     """
-    stream, prediction = {q.tag: (i, q) for i, q in enumerate(PREDICTIONS)}[tag]
+    stream, prediction = {known.tag: (i, known) for i, known in enumerate(PREDICTIONS)}[tag]
     return tuple(prediction.evaluate(p.Case(instance(seed, index), stream)))
 
 

@@ -72,7 +72,9 @@ class Apart(Certifying):
             closed = self.relaxed(part)
             if closed is not None:
                 return closed
-        assert part.seen is not None
+        if part.seen is None:  # called empty, but no multipliers show it: smaller parts may be easier
+            still = np.flatnonzero(part.decisions == OPEN)
+            return self.on_pair(part, int(still[0])) if still.size else self.give_up(part)
         x, slack, value = part.seen
         cutoff = self.cutoff
         floor = np.where(part.decisions == ZERO, np.inf, np.where(part.decisions == TIGHT, value, part.floor))
@@ -88,6 +90,10 @@ class Apart(Certifying):
         pair = int(self.order[forced[0]]) if forced else self.chosen(part, floor, slack, value, mu)
         if pair < 0:
             return self.complementary(part)
+        return self.on_pair(part, pair)
+
+    def on_pair(self, part: Part, pair: int) -> Node:
+        """The tree of a part divided by a pair; of one side alone if that does not need the decision."""
         tight = self.prove(part.decided(pair, TIGHT, self.partner[pair]))
         if ("S", pair, Fraction(0)) not in tight.uses:
             return tight
