@@ -9,7 +9,6 @@ from stackopt.games.operators import Array
 from stackopt.learning.mean_field.followers import Evaluated
 from stackopt.learning.mean_field.search import Search
 
-
 #: Steps that are tried, from a game's scale.
 STEPS = (10.0, 1.0, 100.0)
 #: Probabilities that a descent begins with.

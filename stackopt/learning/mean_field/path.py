@@ -5,6 +5,7 @@ The curve (beta, log k) may turn back in k; it is followed by arclength, so that
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,8 @@ from stackopt.games.operators import Array
 from stackopt.learning.mean_field.followers import Evaluated, Followers
 from stackopt.learning.mean_field.mirror_descent import span
 from stackopt.learning.mean_field.path_condensed import Condensed
-from stackopt.learning.mean_field.path_sparse import SparseBlocks, fits, transitions
 from stackopt.learning.mean_field.path_equations import Direction, Equations, Point, State
+from stackopt.learning.mean_field.path_sparse import SparseBlocks, fits, transitions
 from stackopt.learning.mean_field.search import Search
 
 #: A corrected point's residual, relative to k.
@@ -25,8 +26,12 @@ CAREFUL = 1e-3
 CAREFUL_TURN = 0.9
 #: Newton steps of a corrector.
 CORRECTIONS = 8
-#: Newton steps of the first corrector, and of a jump to the end.
-FIRST_CORRECTIONS = 20
+#: Newton steps at a fixed k, and the shortest of them.
+FIRST_CORRECTIONS = 30
+SHORTEST_NEWTON = 1e-3
+#: k is divided to this fraction at a time; where that fails to a larger one, up to the largest that is still worth it.
+DIVIDE = 0.1
+LEAST_DIVISION = 0.7
 #: The largest systems that are tried: unknowns (sparse), statistics over all stages (dense), entries of a sweep, states of a period.
 LARGEST_SPARSE = 20_000
 LARGEST_DENSE = 2_000
@@ -91,29 +96,31 @@ class Path:
     # --- the curve -----------------------------------------------------------------------------------------------------
 
     def follow(self, start: Point, end_k: float, steps: int = 100_000) -> Followed:
-        """Follow the curve from near `start` until solved, until k < end_k, or until nothing works."""
+        """Down the path from near `start` until solved, until k < end_k, or until nothing works."""
         followed = self.followed
-        corrected = self.onto(start)
         followed.k = start.k
-        if corrected is None:
-            followed.reason = "no point of the path was found near its start"
-            return followed
-        state, system = corrected
+        state = self.descend(start, end_k)
+        if state is None:
+            followed.reason = "time" if self.search.late else "no point of the path was found near its start"
+        elif self.search.over:
+            followed.reason = "solved" if self.search.solved else "time"
+        elif state.point.k <= end_k:
+            followed.reason = f"the end of the path, k = {state.point.k:.1e}"
+        else:
+            followed.reason = self._along(state, end_k, steps)
+        return followed
+
+    def _along(self, state: State, end_k: float, steps: int) -> str:
+        """Follow the curve by arclength, past its turning points; returns why it stopped."""
+        followed = self.followed
+        system = self.factorise(state)
         tangent = self._tangent(system, None)
-        length = 0.5
-        tried_at, age = np.inf, 0
-        while followed.steps < steps:
+        length, age = 0.1, 0
+        for _ in range(steps):
             if self.search.over:
-                followed.reason = "solved" if self.search.solved else "time"
-                return followed
-            if state.point.k < 0.1 * tried_at and followed.folds == 0 and length > 1.0:
-                tried_at = state.point.k
-                if self.jump(state.point, end_k):
-                    followed.reason = "solved"
-                    return followed
+                return "solved" if self.search.solved else "time"
             if state.point.k < end_k:
-                followed.reason = f"the end of the path, k = {state.point.k:.1e}"
-                return followed
+                return f"the end of the path, k = {state.point.k:.1e}"
             length = min(length, LONGEST / max(abs(tangent.log_k), 1e-12))
             found = self._correct(state.point.moved(tangent, length), tangent, system)
             if found is not None:
@@ -128,8 +135,7 @@ class Path:
             if found is None:
                 length *= 0.4
                 if length < SHORTEST:
-                    followed.reason = f"no step succeeds at k = {state.point.k:.1e}"
-                    return followed
+                    return f"no step succeeds at k = {state.point.k:.1e}"
                 continue
             followed.steps += 1
             followed.folds += int(turned.log_k * tangent.log_k < 0)
@@ -143,48 +149,56 @@ class Path:
             length *= 2.0 if rounds <= 3 else 1.0 if rounds <= 5 else 0.6
             self._offer(state)
             if followed.folds > STORM:
-                followed.reason = f"a fold storm: more than {STORM} turning points, k = {state.point.k:.1e}"
-                return followed
-        followed.reason = f"{steps} steps ran out at k = {state.point.k:.1e}"
-        return followed
+                return f"a fold storm: more than {STORM} turning points, k = {state.point.k:.1e}"
+        return f"{steps} steps ran out at k = {state.point.k:.1e}"
 
-    def onto(self, point: Point) -> tuple[State, Any] | None:
-        """The path's point at the k of `point`, by damped Newton steps; None if there is none near."""
-        state = self.equations.state(point)
-        size = state.residuals.size
-        for _ in range(FIRST_CORRECTIONS):
-            system = self.factorise(state)
-            if size <= self.accuracy * state.point.k:
-                return state, system
-            step = system.solve(_negative(state), 0.0)
-            length = 1.0
-            while True:
-                trial = self.equations.state(state.point.moved(step, length))
-                if trial.residuals.size <= (1.0 - 0.1 * length) * size:
-                    break
-                length *= 0.5
-                if length < 1e-3:
-                    return None
-            state, size = trial, trial.residuals.size
-            if self.search.late:
-                return None
+    def descend(self, start: Point, end_k: float) -> State | None:
+        """Divide k again and again, each time with damped Newton steps at fixed k; cheap where it works, as in monotone games.
+
+        Returns
+        -------
+        State or None
+            The last point of the path that was reached, from which the curve can be followed; None if not even the first was.
+        """
+        state = self.onto(start)
+        ratio = DIVIDE
+        while state is not None:
+            self._offer(state)
+            k = self.followed.k = state.point.k
+            if self.search.over or k <= end_k or ratio > LEAST_DIVISION:
+                return state
+            enough = 0.5 * k * self.search.tolerance / max(self.search.relative(self.search.best.exploitability), 1e-300)
+            found = self.onto(self.equations.at_k(state.point, max(ratio * k, min(enough, LEAST_DIVISION * k), end_k)))
+            if found is None:
+                ratio = math.sqrt(ratio)
+            else:
+                state, self.followed.steps = found, self.followed.steps + 1
         return None
 
-    def jump(self, point: Point, k: float) -> bool:
-        """Newton straight to the end of the path: quadratic once the actions that are used are known. Whether it solved the game."""
-        state = self.equations.state(self.equations.at_k(point, k))
-        size = state.residuals.size
-        for _ in range(CORRECTIONS + 1):
-            step = self.factorise(state).solve(_negative(state), 0.0)
-            state = self.equations.state(state.point.moved(step))
-            if not state.residuals.size <= 10.0 * size or self.search.late:
-                return False
-            size = min(size, state.residuals.size)
-            if size < 1e-3:
-                self._offer(state)
-            if self.search.solved:
-                return True
-        return False
+    def onto(self, point: Point) -> State | None:
+        """The path's point at the k of `point`, by damped Newton steps; None if there is none near."""
+        state = self.equations.state(point)
+        size, system, old = state.residuals.size, None, False
+        for _ in range(FIRST_CORRECTIONS):
+            if size <= self.accuracy * point.k:
+                return state
+            if not np.isfinite(size) or self.search.late:
+                return None
+            old = system is not None
+            if system is None:
+                system = self.factorise(state)
+            step, length = system.solve(_negative(state), 0.0), 1.0
+            trial = self.equations.state(state.point.moved(step))
+            while not trial.residuals.size <= (1.0 - 0.1 * length) * size and not old:
+                length *= 0.5
+                if length < SHORTEST_NEWTON:
+                    return None
+                trial = self.equations.state(state.point.moved(step, length))
+            if not trial.residuals.size <= REUSE * size:
+                system = None
+            if trial.residuals.size < size:
+                state, size = trial, trial.residuals.size
+        return None
 
     def _correct(self, point: Point, tangent: Direction, system: Any) -> tuple[State, int, Any] | None:
         """Newton steps across the tangent back to the curve."""
@@ -240,7 +254,7 @@ def within_reach(followers: Followers) -> bool:
     game = followers.game
     K, T, S, B = game.shape
     columns = T * game.statistics
-    if not game.cyclic and game.kernel_is_fixed and game.statistic == "states":
+    if not game.cyclic and game.kernel_is_fixed and str(game.statistic) == "states":
         return K * T * S <= LARGEST_SPARSE
     cyclic = S <= LARGEST_PERIOD if game.cyclic else True
     return columns <= LARGEST_DENSE and T * S * B * columns <= LARGEST_SWEEP and cyclic

@@ -25,7 +25,6 @@ from stackopt.games.operators import Array
 from stackopt.learning.mean_field.derivatives import Derivatives
 from stackopt.learning.mean_field.followers import Evaluated, Followers
 
-
 #: Of a mass that a step would make negative or nearly so.
 KEPT = 0.1
 
