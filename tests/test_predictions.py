@@ -12,7 +12,7 @@ from stackopt.verification.verify import PREDICTIONS, reproduce, verify
 from tests.strategies import instances
 
 #: Examples by prediction: fewer where one takes a solver.
-EXAMPLES = {"E13": 8, "E14": 8, "E15": 6, "E28": 4, "E29": 4, "E30": 6}
+EXAMPLES = {"E13": 8, "E14": 8, "E15": 6, "E21": 4, "E28": 4, "E29": 4, "E30": 6}
 EVALUATE = {p.tag: p.evaluate for p in PREDICTIONS}
 
 

@@ -55,7 +55,7 @@ class CrowdConstants:
 
     def _sum(self, of: Callable[[Constants], float]) -> float:
         terms = [(w * of(c), t) for w, c, t in zip(self.weights, self.types, self.mixing)]
-        return sum(0.0 if top == 0.0 else top / (1.0 - t) if t < 1.0 else math.inf for top, t in terms)
+        return sum(top / (1.0 - t) if t < 1.0 else math.inf for top, t in terms)  # at t = 1 there may be several laws, whatever moves
 
     def modulus(self, temperature: float) -> float:
         r""":math:`q=\ell_0+\ell_1/\tau`."""
@@ -73,7 +73,7 @@ class CrowdConstants:
         q, slowest = self.modulus(temperature), max(self.mixing, default=0.0)
         assumptions = (
             Assumption("stationary, affine in the distribution of states", not self.why_not, self.why_not),
-            Assumption("every type's rows overlap", slowest < 1.0 or q < 1.0, f"Dobrushin coefficient is {number(slowest)}"),
+            Assumption("every type's rows overlap", slowest < 1.0, f"Dobrushin coefficient is {number(slowest)}"),
             Assumption("modulus < 1", q < 1.0, f"modulus is {number(q, 3)} at temperature {number(temperature)}"),
         )
         lowest = self.critical_temperature
@@ -112,7 +112,7 @@ class CrowdConstants:
         q, slowest = self.modulus(temperature), max(self.mixing, default=0.0)
         assumptions = (
             Assumption("stationary, affine in the distribution of states", not self.why_not, self.why_not),
-            Assumption("every type's rows overlap", math.isfinite(q), f"Dobrushin coefficient is {number(slowest)}"),
+            Assumption("every type's rows overlap", slowest < 1.0, f"Dobrushin coefficient is {number(slowest)}"),
         )
         return Bound(min(2.0, q * distance) if math.isfinite(q) else math.nan, "change of where soft answers settle", "B6.1", assumptions)
 
@@ -137,7 +137,7 @@ class CrowdConstants:
         for w, c, t, f in zip(self.weights, self.types, self.mixing, change):
             carried = c.discount * c.own_sway * float(np.ptp(f)) / (1.0 - c.discount * c.mixing)
             moved = w * c.own_sway * (float(np.ptp(f, axis=-1).max()) + carried) / (2.0 * temperature)
-            total += 0.0 if moved == 0.0 else moved / (1.0 - t) if t < 1.0 else math.inf
+            total += moved / (1.0 - t) if t < 1.0 else math.inf
         value = total / (1.0 - q) if q < 1.0 else math.nan
         return Bound(value, "distance between soft equilibria of two decisions", "B6.3", (*assumptions, both), remedy=remedy)
 

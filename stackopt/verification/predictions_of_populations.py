@@ -15,6 +15,7 @@ from stackopt.bounds import occupancy
 from stackopt.bounds.lipschitz import dobrushin
 from stackopt.certificate import Assumption, Bound, Examination
 from stackopt.exact import Enumeration, Exact
+from stackopt.exact.searched import Concept
 from stackopt.games.mean_field import operators
 from stackopt.games.mean_field.constants import crowd_constants
 from stackopt.games.mean_field.dynamics import exploitability, respond
@@ -127,7 +128,8 @@ def e20(case: Case) -> Iterator[Examination]:
 def e21(case: Case) -> Iterator[Examination]:
     """The program's equilibria are what support patterns give, best, worst and fixed points, and nobody gains by deviating  [D5]."""
     game = tiny_population(case.rng)
-    concept = str(case.rng.choice(["strong", "weak", "fixed_point"]))
+    concepts: tuple[Concept, ...] = ("strong", "weak", "fixed_point")
+    concept = concepts[int(case.rng.integers(3))]
     program, patterns = (solve(game, method(concept=concept)) for method in (Exact, Enumeration))
     ended = Assumption(
         "both routes ended", program.status is not Status.LIMIT and patterns.status is not Status.LIMIT, f"{program.status}, {patterns.status}"

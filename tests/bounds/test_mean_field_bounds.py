@@ -25,19 +25,34 @@ def mixing_game(seed, K=2, S=3, B=2, moved=0.1, coupling=0.3, **rest):
 
 
 def test_constants_of_a_game_worked_out_by_hand():
-    """One state apart from the crowd: two places, where one goes is certain, company pays -1 per head."""
-    kernel = np.zeros((2, 2, 2))
-    kernel[:] = np.eye(2)
-    game = so.MeanFieldStackelbergGame(so.Stationary(0.0), np.zeros((2, 2)), kernel, reward_population=-np.eye(2)[:, None].repeat(2, 1))
-    c = crowd_constants(game, NOTHING)
-    assert c.mixing == (1.0,)  # either place can be reached for sure: rows do not overlap
-    assert c.types[0].own_sway == 1.0
-    assert c.types[0].opponent_sway == 0.0
-    assert c.law_slope == 0.0
-    bound = c.residual(1.0, 0.1)
-    assert c.response_slope == 0.0  # myopic, and the own action does not change the reward: nobody reacts
-    assert bound.value == 0.1
-    assert bound.applies
+    """Two places, an action leads to its place with probability 3/4, company costs 1 per head; followers are myopic.
+
+    Rows differ by 1/2 in total variation, so does what the action moves. What b earns at s is -y_s, whatever b is: myopic followers never
+    react, and those with discount g gain g/2 by moving to the emptier place per unit of difference.
+    """
+    stays, leaves = np.array([0.75, 0.25]), np.array([0.25, 0.75])
+    kernel = np.stack([np.stack([stays, leaves])] * 2)
+    myopic, patient = (
+        so.MeanFieldStackelbergGame(so.Stationary(g), np.zeros((2, 2)), kernel, reward_population=-np.eye(2)[:, None].repeat(2, 1)) for g in (0.0, 0.5)
+    )
+    c = crowd_constants(myopic, NOTHING)
+    assert c.mixing == (0.5,)
+    assert (c.types[0].own_sway, c.types[0].opponent_sway, c.types[0].reward_interaction) == (0.5, 0.0, 0.0)
+    assert (c.law_slope, c.response_slope) == (0.0, 0.0)
+    assert c.residual(1.0, 0.1).value == 0.1
+    c = crowd_constants(patient, NOTHING)
+    # M = 1 (the opponent moves a reward by 1), c = 1/2 * g kappa_b M / (1 - g t) = 1/2 * (1/4) / (3/4)
+    assert c.types[0].slope == pytest.approx(1 / 6)
+    assert c.response_slope == pytest.approx(0.5 * (1 / 6) / 0.5)
+    assert c.critical_temperature == pytest.approx(1 / 6)
+
+
+def test_laws_of_their_own_leave_nothing_to_promise():
+    """Whoever stays where it is has any law: rows do not overlap, although nothing the population does moves anybody."""
+    game = so.MeanFieldStackelbergGame(so.Stationary(0.5), np.zeros((2, 1)), np.eye(2)[:, None])
+    bound = crowd_constants(game, NOTHING).residual(1.0, 0.1)
+    assert not bound.applies
+    assert "overlap" in bound.because
 
 
 def test_two_routes_to_the_constants_of_a_crowd():

@@ -46,7 +46,8 @@ class FinitePopulation:
         Distance of the followers' law to the mean field, 1-norm averaged over types by weight: its mean over runs at the stage
         where that is largest.
     value_error, value_standard_error : array [n]
-        Average reward of a follower minus that of the mean field: per stage (cyclic horizons) or summed over stages (finite ones).
+        Average reward of a follower minus that of the mean field: per stage (cyclic horizons) or summed over stages (finite ones),
+        averaged over types by weight.
     deviation : array [n]
         What one follower gains by its best own-state policy while all others keep theirs, in the same unit, averaged over types and
         starts; NaN where the reduction does not hold.
@@ -226,7 +227,7 @@ class _Model:
             flows = np.moveaxis(acting / counts[:, None, None], 0, 1)  # [K, runs, S, B]: runs stand where stages do
             y = self._statistics(flows, share, t)
             earned = game.rewards(y, self.theta, np.full(runs, t))
-            rewards[:, n] = share @ (flows * earned).sum((-1, -2))
+            rewards[:, n] = game.weights @ (flows * earned).sum((-1, -2))
             if n + 1 < stages:
                 here = self._move(acting, t, y, fixed, rng)
         return errors, rewards

@@ -241,6 +241,7 @@ def test_a_callable_objective_over_several_equilibria_is_a_limit():
         ("mean-field-products", random_game(leader=so.Box([0], [1]), leader_reward_leader=np.eye(3)[:, :2, None]), so.Exact()),
         ("mean-field-size", random_game(S=60, B=40), so.Exact()),
         ("mean-field-size", random_game(S=6, B=3), so.Enumeration()),
+        ("wrong-problem", random_game(), so.Exact(concept="relaxed")),
         ("units", random_game(leader_reward=1e-6 * np.eye(3)[:, :2]), so.Exact()),
     ],
 )  # fmt: skip
