@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from stackopt.bounds.lipschitz import work
@@ -169,6 +172,13 @@ def _notes(game: StackelbergGame, gap: float, profile: Profile) -> tuple[str, ..
     return ()
 
 
+def _beside(v: Mapping[str, Any], profile: Profile) -> str:
+    """What the leader has if nobody commits, and what its commitment gains."""
+    own = {"strong": "strong", "weak": "margin" if "margin" in v else "weak"}.get(profile.concept, "own_follower")
+    players = f"soft players, temperature {100 * v['fixed_point_share']:g} % of their rewards' span" if v["fixed_point_share"] else "best responses to each other"
+    return f"{number(v['fixed_point'])}  by {players} (commitment gains {number(v[own] - v['fixed_point'])})  [A2]"
+
+
 def summarize(game: StackelbergGame, profile: Profile, certificate: Certificate) -> list[tuple[str, str]]:
     """Rows for a printed `Solution`: two leader values, certified first (theory A.2, B7), then regrets and gap."""
     v = certificate.values
@@ -186,6 +196,8 @@ def summarize(game: StackelbergGame, profile: Profile, certificate: Certificate)
         rows.append(("", f"{number(v['own_follower'])}  if the follower gives up {number(v['follower_regret'])} of the {number(profile.margin)} it may"))
     if "margin" in v:
         rows.append(("", f"{number(v['margin'])}  weak, responses within {number(profile.margin)} counted as ties"))
+    if "fixed_point" in v:
+        rows.append(("fixed point", _beside(v, profile)))
     rows.append(("concept", CONCEPTS[profile.concept]))
     for b in certificate.bounds:
         if b.applies and b.reference in UNIQUE:

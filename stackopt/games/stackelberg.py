@@ -307,6 +307,15 @@ class StackelbergGame:
 
         return examinations(self, candidate, best_commitment)
 
+    def without_commitment(self, candidate: Profile) -> dict[str, float]:
+        """What the leader has where nobody commits, for `solve` to put beside the value of a commitment: ``fixed_point``, its value at the fixed
+        point that responses in turn reach from the candidate, and ``fixed_point_share``, see `stackopt.games.uncommitted`. Empty if there is none.
+        """
+        from stackopt.games.uncommitted import reached
+
+        found = None if candidate.concept == "fixed_point" else reached(self, candidate.leader_policy)
+        return {} if found is None else {"fixed_point": found.value, "fixed_point_share": found.share}
+
     def summarize(self, candidate: Profile, certificate: Certificate) -> list[tuple[str, str]]:
         """The rows a `Solution` prints about a candidate of this game."""
         from stackopt.games.certify import summarize
