@@ -47,13 +47,14 @@ def test_the_solution_its_certificate_and_a_multiplier():
     m = model()
     solution = so.solve(so.from_pyomo(m, follower=m.follower))
     prints(solution, """\
-Solution of "toll" by exact: OPTIMAL, certified
+Solution of "toll" by exact: PROVED, certified
   leader value  6.133333
   leader        toll = 0.533333
   follower      flow = 1.86667
   ties          none: the follower has one optimal response here
-  bound         6.13333  [complementarity branching] on the leader's optimal value
+  bound         6.13333  [proof] on the leader's optimal value
   certificate   6 of 6 checks pass
+  proof         verified, optimum = 92/15 exactly (1 node)
   stopped       ...
   more          .certificate  .bound  .stats  .provenance  .require()
 """)

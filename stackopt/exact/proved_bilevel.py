@@ -28,8 +28,10 @@ from stackopt.solution import Run, Status
 
 #: With ``proof="auto"``, programs with at most so many pairs and coefficients get a proof ...
 PAIRS, COEFFICIENTS = 300, 10_000
+#: ... of at most so many cells, and so many for each cell of the search: the same on every machine ...
+CELLS, PER_CELL = 60, 4
 #: ... for which this many seconds, or as long as the search took, are spent at most.
-SECONDS = 0.1
+SECONDS = 1.0
 #: A proved interval this narrow, relative to 1 + the optimum, is an optimum.
 WIDTH = 1e-6
 
@@ -66,7 +68,8 @@ def proved_bilevel(program: BilevelProgram, run: Run[Any], *, proof: bool | str,
         return run
     begun = time.perf_counter()
     limit = max(seconds, SECONDS) if proof == "auto" else max(time_limit - seconds, SECONDS)
-    found = prove(program, run, trace, limit)
+    cells = CELLS + PER_CELL * int(run.stats.get("nodes", 0)) if proof == "auto" else None
+    found = prove(program, run, trace, limit, cells)
     stats = {**run.stats, "proof_seconds": time.perf_counter() - begun}
     if isinstance(found, str):
         return dataclasses.replace(run, stats={**stats, "unproved": found})
@@ -82,8 +85,8 @@ class Proved:
     best: Exactly | None = None
 
 
-def prove(program: BilevelProgram, run: Run[Any], trace: Trace, time_limit: float) -> Proved | str:
-    """A proof that the checker has accepted, or why there is none."""
+def prove(program: BilevelProgram, run: Run[Any], trace: Trace, time_limit: float, cells: int | None = None) -> Proved | str:
+    """A proof that the checker has accepted, or why there is none within a time and a number of cells."""
     begun = time.perf_counter()
     low = lowered(program)
     if isinstance(low, str):
@@ -97,7 +100,7 @@ def prove(program: BilevelProgram, run: Run[Any], trace: Trace, time_limit: floa
             best = exact_point(f, run.candidate.values)
             if best is None:
                 return "no exact point near the optimum was found"
-        search, tree = _searched(f, best, begun + time_limit, trace, low)
+        search, tree = _searched(f, best, begun + time_limit, cells, trace, low)
     except Unproved as why:
         return str(why)
     best = search.best
@@ -110,14 +113,14 @@ def prove(program: BilevelProgram, run: Run[Any], trace: Trace, time_limit: floa
     return Proved(_accepted(low, "optimal", head, body, begun), best)
 
 
-def _searched(f: Floats, best: Exactly | None, deadline: float, trace: Trace, low: Lowered) -> tuple[Certifying, Node]:
+def _searched(f: Floats, best: Exactly | None, deadline: float, cells: int | None, trace: Trace, low: Lowered) -> tuple[Certifying, Node]:
     """The tree, and the search that found it, which may hold a better point."""
     if f.separable:
         search: Certifying = Apart(f, best, deadline, trace.mpec, pair_numbers(low.system, trace.mpec), trace.clauses)
         with contextlib.suppress(NeedsMultipliers):
-            return search, search.tree()
+            return search, search.tree(cells)
     search = Together(f, best, deadline)
-    return search, search.tree()
+    return search, search.tree(cells)
 
 
 def _unbounded(low: Lowered, f: Floats, trace: Trace, begun: float) -> Proved | str:

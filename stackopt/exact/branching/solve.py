@@ -94,7 +94,7 @@ def complementarity_branching(
         return Found(Status.UNBOUNDED, kkt.lift(found.point), -mpec.sign * np.inf, because, REFERENCE, search.stats(), trace)
     point = None if search.incumbent.w is None else kkt.lift(search.incumbent.w)
     bound = mpec.sign * search.bound
-    trace = Trace(mpec, search.clauses if isinstance(search, Decoupled) else None)
+    trace = Trace(mpec, getattr(search, "clauses", None))
     return Found(status, point, bound if status is not Status.INFEASIBLE else np.nan, _because(status, search, mpec.sign), REFERENCE, search.stats(), trace)
 
 

@@ -76,10 +76,11 @@ class Certifying(ABC):
         self.f, self.best, self.deadline, self.block = f, best, deadline, block
         self.out_of_time = False
         self.nodes = 0
+        self.cells: int | None = None
         self.whole = np.array(f.system.ints, np.int64)
 
-    def tree(self) -> Node:
-        """The tree of the whole space.
+    def tree(self, cells: int | None = None) -> Node:
+        """The tree of the whole space; after so many cells, what is left is closed by what bound it has.
 
         Raises
         ------
@@ -87,6 +88,7 @@ class Certifying(ABC):
             If a cell can be closed by no bound at all.
         """
         P = self.f.pairs
+        self.cells = cells
         return self.prove(Part((), np.zeros(P, np.int8), np.full(P, -np.inf)))
 
     @abstractmethod
@@ -176,11 +178,11 @@ class Certifying(ABC):
         if status is Status.INFEASIBLE:
             closed = self.empty(part.cell, block)
         elif self.best is None:
-            raise Unproved("time ran out" if self.out_of_time else "a cell could not be shown to be empty")
+            raise Unproved("its share of time ran out" if self.out_of_time else "a cell could not be shown to be empty")
         else:
             closed = self.bound_of(part.cell, status)
         if closed is None:
-            raise Unproved("time ran out at a cell without a bound" if self.out_of_time else "a cell has no exact bound")
+            raise Unproved("its share of time ran out at a cell without a bound" if self.out_of_time else "a cell has no exact bound")
         return closed
 
     def bound_of(self, cell: tuple[Decision, ...], status: Status) -> Leaf | None:
@@ -191,7 +193,7 @@ class Certifying(ABC):
 
     def stopped(self, part: Part) -> bool:
         """Whether time is up or the part is too deep."""
-        self.out_of_time = self.out_of_time or self.remaining() <= 0
+        self.out_of_time = self.out_of_time or self.remaining() <= 0 or (self.cells is not None and self.nodes >= self.cells)
         return self.out_of_time or len(part.cell) > DEPTH
 
     def remaining(self) -> float:

@@ -36,7 +36,7 @@ def _shared_early(monkeypatch):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("count", [2, 3])
 def test_several_prove_what_one_proves(seed, count):
-    one, several = so.solve(program(seed)), so.solve(program(seed), so.Exact(processes=count))
+    one, several = so.solve(program(seed), so.Exact(proof=False)), so.solve(program(seed), so.Exact(processes=count, proof=False))
     assert several.status == one.status
     if one.certified:
         assert several.certified
@@ -54,7 +54,7 @@ def test_followers_that_see_the_leader_in_their_objective():
     level = base.followers[0]
     form = sparse.csr_array(np.block([[np.zeros((6, 6)), cross], [np.zeros((6, 12))]]))
     mixed = replace(base, followers=(replace(level, objective=replace(level.objective, quadratic=form)),))
-    one, several = so.solve(mixed), so.solve(mixed, so.Exact(processes=2))
+    one, several = so.solve(mixed, so.Exact(proof=False)), so.solve(mixed, so.Exact(processes=2, proof=False))
     assert several.status == one.status
     if one.certified:
         assert several.value == pytest.approx(one.value, rel=1e-6, abs=1e-6)
@@ -65,7 +65,7 @@ def test_a_process_that_dies_leaves_its_part_to_the_first(monkeypatch):
         connection.close()
 
     monkeypatch.setattr(processes, "_work", dies)
-    one, several = so.solve(program(2)), so.solve(program(2), so.Exact(processes=2))
+    one, several = so.solve(program(2), so.Exact(proof=False)), so.solve(program(2), so.Exact(processes=2, proof=False))
     assert several.status == one.status
     if one.certified:
         assert several.value == pytest.approx(one.value, rel=1e-6)
@@ -77,7 +77,7 @@ def test_what_other_processes_leave_open_is_a_limit(monkeypatch):
 
     monkeypatch.setattr(processes, "_work", slow)
     for seed in range(6):
-        one, several = so.solve(program(seed)), so.solve(program(seed), so.Exact(processes=2))
+        one, several = so.solve(program(seed), so.Exact(proof=False)), so.solve(program(seed), so.Exact(processes=2, proof=False))
         if several.status is Status.LIMIT:
             assert several.bound.value <= one.value + 1e-6 * abs(one.value)
             assert "open" in several.because
