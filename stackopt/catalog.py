@@ -215,6 +215,17 @@ def build(name: str, **parameters: Any) -> Any:
     return module.build(**parameters)
 
 
+def module(name: str) -> ModuleType:
+    """The model file itself, for what it offers besides `build`, e.g. ``module("battery").population(types=1000)``.
+
+    Raises
+    ------
+    UnknownModel
+        With the nearest name.
+    """
+    return _load(name)
+
+
 def require(model: str, name: str, value: Any, holds: bool, law: str) -> None:
     """For model files: raise InvalidMethod[model-value] unless the parameter's value `holds` the law."""
     if not holds:
