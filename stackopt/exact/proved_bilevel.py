@@ -18,7 +18,7 @@ from stackopt.exact.found import OPTIMISTIC_VALUE
 from stackopt.exact.proving.apart import Apart, NeedsMultipliers
 from stackopt.exact.proving.leaves import Certifying, Unproved
 from stackopt.exact.proving.together import Together
-from stackopt.proof.check import Decision
+from stackopt.proof.check import Decision, Rejected
 from stackopt.proof.floats import Floats, floats
 from stackopt.proof.lowering import Lowered, lowered, pair_numbers
 from stackopt.proof.point import Exactly, exact_point, half_line
@@ -91,18 +91,25 @@ def prove(program: BilevelProgram, run: Run[Any], trace: Trace, time_limit: floa
     low = lowered(program)
     if isinstance(low, str):
         return low
-    f = floats(low.system)
     try:
-        if run.status is Status.UNBOUNDED:
-            return _unbounded(low, f, trace, begun)
-        best = None
-        if run.status is Status.OPTIMAL and run.candidate is not None:
-            best = exact_point(f, run.candidate.values)
-            if best is None:
-                return "no exact point near the optimum was found"
-        search, tree = _searched(f, best, begun + time_limit, cells, trace, low)
+        return _proved(low, floats(low.system), run, trace, begun, time_limit, cells)
     except Unproved as why:
         return str(why)
+    except Rejected as why:
+        return f"the checker does not accept what was found: {why}"
+    except ValueError as error:  # Python does not write integers of more than some thousand digits
+        return f"a number is too long: {error}"
+
+
+def _proved(low: Lowered, f: Floats, run: Run[Any], trace: Trace, begun: float, time_limit: float, cells: int | None) -> Proved | str:
+    if run.status is Status.UNBOUNDED:
+        return _unbounded(low, f, trace, begun)
+    best = None
+    if run.status is Status.OPTIMAL and run.candidate is not None:
+        best = exact_point(f, run.candidate.values)
+        if best is None:
+            return "no exact point near the optimum was found"
+    search, tree = _searched(f, best, begun + time_limit, cells, trace, low)
     best = search.best
     body = ["tree", *lines(tree), "end"]
     if best is None:

@@ -10,8 +10,7 @@ from fractions import Fraction as Q
 from typing import Any
 
 Row = dict[int, Q]  # a linear function of the columns
-class Rejected(Exception):
-    """The text does not prove what it says; the message says where it fails."""
+class Rejected(Exception): """The text does not prove what it says; the message says where it fails."""
 def need(holds: bool, why: str) -> None:
     """Reject unless `holds`."""
     if not holds: raise Rejected(why)
@@ -20,10 +19,8 @@ def number(s: str) -> Q:
     need(len(s.lower().partition("e")[2]) < 5, "an exponent of four digits or more"); return Q(s)
 def load(text: str) -> Any:
     """The problem in a JSON text."""
-    def once(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        need(len(dict(items)) == len(items), "a key twice in one object"); return dict(items)
+    def once(items: list[tuple[str, Any]]) -> dict[str, Any]: need(len(dict(items)) == len(items), "a key twice in one object"); return dict(items)
     return json.loads(text, parse_float=number, parse_int=number, parse_constant=lambda s: need(False, f"the number {s}"), object_pairs_hook=once)
-
 class System:
     """Minimise const + cost.v + v'quad v / 2 over `lb` <= v <= `ub`, v integer in `ints`, the rows, and pairs of which one member is zero.
 
@@ -40,13 +37,9 @@ class System:
         rows = [[plain(c), equal, str(b)] for c, equal, b in self.rows]; quad = sorted([j, plain(c)] for j, c in self.quad.items())
         told = [*map(str, self.lb)], [*map(str, self.ub)], self.ints, rows, self.pairs, self.sense, plain(self.cost), str(self.const), quad
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-    def add_column(self, low: Q | None, up: Q | None) -> int:
-        """Append a column."""
-        self.lb.append(low); self.ub.append(up); return len(self.lb) - 1
+    def add_column(self, low: Q | None, up: Q | None) -> int: """Append a column."""; self.lb.append(low); self.ub.append(up); return len(self.lb) - 1
 def only(given: Any, keys: str) -> Any:
-    """An object without keys that would be passed over."""
-    need(set(given) <= set(keys.split()), f"a key other than {keys}"); return given
-
+    """An object without keys that would be passed over."""; need(set(given) <= set(keys.split()), f"a key other than {keys}"); return given
 def lower(P: Any) -> System:
     """For each follower its rows and the conditions of its optimum (stationarity, signs, complementarity); then the leader's rows."""
     need(P.get("optimistic", True) is True, "ties are not broken for the leader")
@@ -103,10 +96,7 @@ def convex(quad: dict[int, Row], columns: list[int]) -> None:
         for i in range(k + 1, n) if H[k][k] else ():
             t = H[i][k] / H[k][k]
             for j in range(k, n): H[i][j] -= t * H[k][j]
-
-def dot(c: Row, v: Sequence[Q]) -> Q:
-    """c.v."""
-    return sum((a * v[j] for j, a in c.items()), Q(0))
+def dot(c: Row, v: Sequence[Q]) -> Q: """c.v."""; return sum((a * v[j] for j, a in c.items()), Q(0))
 def slack(S: System, p: int, v: Sequence[Q], b: int = 1) -> Q:
     """The slack of a pair at v; with b = 0 its rate along the direction v."""
     kind, i, _ = S.pairs[p]
@@ -129,7 +119,6 @@ def check_ray(S: System, v: Sequence[Q], d: Sequence[Q]) -> None:
     for i, (c, equal, _) in enumerate(S.rows): need(dot(c, d) == 0 if equal else dot(c, d) >= 0, f"ray: row {i}")
     for p, (_, _, m) in enumerate(S.pairs): need(slack(S, p, v) * d[m] == slack(S, p, d, 0) * v[m] == slack(S, p, d, 0) * d[m] == 0, f"ray: pair {p}")
     need(not any(dot(c, d) for c in S.quad.values()) and dot(tangent(S, {})[0], d) < 0, "ray: the objective does not fall along it")
-
 Decision = tuple[str, int, Q]
 def restrict(S: System, cell: Sequence[Decision]) -> tuple[list[Q | None], list[Q | None], set[int]]:
     """Bounds, and which rows are equations, in the cell that these decisions lead to."""
@@ -160,30 +149,24 @@ def vector(words: Sequence[str], n: int) -> Row:
     for word in words:
         at, x = word.split(":"); i = int(at); need(0 <= i < n and i not in out, "sparse vector"); out[i] = number(x)
     return out
-
 def verify(S: System, proof_text: str) -> dict[str, Any]:
     """What the proof proves of S; an exception of any kind means: nothing."""
     lines = iter([line.split() for line in proof_text.split("\n")]); L = U = None; n = len(S.lb)
-    def field(key: str) -> list[str]:
-        words = next(lines, [""]); need(words[:1] == [key], f"expected {key}"); return words[1:]
-    def dense() -> list[Q]:
-        v = vector(field("point" if status != "ray" else "ray"), n); return [v.get(j, Q(0)) for j in range(n)]
+    def field(key: str) -> list[str]: words = next(lines, [""]); need(words[:1] == [key], f"expected {key}"); return words[1:]
+    def dense(key: str) -> list[Q]: v = vector(field(key), n); return [v.get(j, Q(0)) for j in range(n)]
     need(field("stackopt-proof") == ["1"], "version"); need(field("problem") == [S.digest()], "the proof is of another problem")
     (status,) = field("status"); need(status in ("optimal", "bound", "infeasible", "unbounded"), "status")
     if status == "optimal": (upper,) = field("upper"); U = number(upper)
     if status in ("optimal", "bound"): (low,) = field("lower"); L = number(low)
-    if status == "optimal": need(check_point(S, dense()) == U and L <= U, "point: its value is not the upper, or below the lower bound")  # type: ignore[operator]
-    if status == "unbounded":
-        v = dense(); d = vector(field("ray"), n); check_point(S, v); check_ray(S, v, [d.get(j, Q(0)) for j in range(n)])
-    field("tree"); stack: list[tuple[Decision, ...]] = [()]; leaves = list[tuple[str, Row, Row]](); nodes = 0  # stack: cells still to be covered
-    if status == "unbounded": stack = []
+    if status == "optimal": need(check_point(S, dense("point")) == U and L <= U, "point: its value is not the upper, or below the lower bound")  # type: ignore[operator]
+    if status == "unbounded": v = dense("point"); check_point(S, v); check_ray(S, v, dense("ray"))
+    field("tree"); leaves = list[tuple[str, Row, Row]](); nodes = 0
+    stack: list[tuple[Decision, ...]] = [] if status == "unbounded" else [()]  # cells still to be covered; first the whole space
     for words in lines:
         if words == ["end"]: break
         need(bool(stack and words), "more nodes than cells, or a blank line"); cell, op, arg, nodes = stack.pop(), words[0], words[1:], nodes + 1
-        if op == "b":
-            (p,) = map(int, arg); need(0 <= p < len(S.pairs), "no such pair"); stack += [(*cell, ("M", p, Q(0))), (*cell, ("S", p, Q(0)))]
-        elif op == "i":
-            j, k = map(int, arg); need(j in S.ints, "integer branching on a continuous column"); stack += [(*cell, (">", j, Q(k + 1))), (*cell, ("<", j, Q(k)))]
+        if op == "b": (p,) = map(int, arg); need(0 <= p < len(S.pairs), "no such pair"); stack += [(*cell, ("M", p, Q(0))), (*cell, ("S", p, Q(0)))]
+        elif op == "i": j, k = map(int, arg); need(j in S.ints, "column is not an integer"); stack += [(*cell, (">", j, Q(k + 1))), (*cell, ("<", j, Q(k)))]
         elif op == "e":  # decisions that contradict each other on one column
             (j,) = map(int, arg); need(0 <= j < n, "column"); lb, ub, _ = restrict(S, cell)
             need(lb[j] is not None and ub[j] is not None and lb[j] > ub[j], "column is not empty")  # type: ignore[operator]
@@ -199,8 +182,7 @@ def verify(S: System, proof_text: str) -> dict[str, Any]:
     need(not stack, "cells left uncovered"); need(not any(lines), "text after end")
     return {"status": status, "sense": S.sense, "lower": L, "upper": U, "nodes": nodes}
 def check(problem_text: str, proof_text: str) -> dict[str, Any]:
-    """Verify a proof of the problem in a JSON text."""
-    return verify(lower(load(problem_text)), proof_text)
+    """Verify a proof of the problem in a JSON text."""; return verify(lower(load(problem_text)), proof_text)
 def statement(found: dict[str, Any]) -> str:
     """The theorem, in a sentence."""
     s, L, U, count = found["sense"], found["lower"], found["upper"], f"({found['nodes']} node{'s' * (found['nodes'] != 1)})"
