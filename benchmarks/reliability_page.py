@@ -136,7 +136,10 @@ def _checker(one: dict[str, Any]) -> str:
     text += f"Each condition that the checker needs is deleted, negated, or loses a part or its boundary: {one['mutants']} mutants. The corpus\n"
     text += f"(`data/proofs/corpus.jsonl`, {one['cases']} cases) convicts {one['killed']}: they accept what is no proof, or reject what is one. {len(one['redundant'])} reject the\n"
     text += "same files for another reason, because what the condition refuses is refused again later, or is impossible; the corpus notices the other\n"
-    text += f"reason. {len(one['survive'])} go unnoticed.\n"
+    text += f"reason. {len(one['survive'])} go unnoticed.\n\n"
+    other = one["elsewhere"]
+    text += f"Of {other['mutants']} further mutants, of operators, comparisons and constants outside of conditions, {other['killed']} are noticed. The others concern what no\n"
+    text += "proof can see: values that are overwritten, branches that cannot be reached, and the exit code, which has a test of its own.\n"
     return text
 
 

@@ -7,7 +7,7 @@ A survivor is a condition that no test needs; it gets a case in the corpus.
 from __future__ import annotations
 
 import ast
-import copy
+import contextlib
 import functools
 import sys
 import types
@@ -66,14 +66,28 @@ def verdict(module: Any, problem: str, proof: str) -> tuple[str, str]:
         return "REJECTED", str(error) if type(error).__name__ == "Rejected" else type(error).__name__
 
 
-def mutants(path: str | Path = check.__file__, *, everything: bool = False) -> Iterator[Mutant]:
-    """All mutants of the conditions in calls of ``need``; with `everything`, of every other comparison, operator and constant too."""
-    source = Path(path).read_text()
-    for line, change, tree in _changed(ast.parse(source), everything):
+def mutants(path: str | Path = check.__file__, *, everything: bool = False, first: int = 0, every: int = 1) -> Iterator[Mutant]:
+    """Mutants of the conditions in calls of ``need``; with `everything`, of every other comparison, operator and constant instead.
+
+    Parameters
+    ----------
+    path : path
+        The checker's source.
+    everything : bool
+    first, every : int
+        A sample: the mutants of numbers first, first + every, ...
+    """
+    tree = ast.parse(Path(path).read_text())
+    tree.body = [part for part in tree.body if not isinstance(part, ast.If)]  # what runs only as a command
+    for number, (line, change, impose) in enumerate((_elsewhere_in if everything else _conditions_in)(tree)):
+        if number < first or (number - first) % every:
+            continue
+        with impose():
+            code = compile(ast.fix_missing_locations(tree), "mutated", "exec")
         module = types.ModuleType("mutated")
         sys.modules["mutated"] = module
         try:
-            exec(compile(ast.fix_missing_locations(tree), "mutated", "exec"), module.__dict__)
+            exec(code, module.__dict__)
         finally:
             del sys.modules["mutated"]
         yield Mutant(line, change, functools.partial(verdict, module))
@@ -91,25 +105,46 @@ def killed(mutant: Mutant, cases: Iterable[Case]) -> tuple[Case | None, Case | N
     return None, other
 
 
-def _changed(tree: ast.Module, everything: bool) -> Iterator[tuple[int, str, ast.Module]]:
-    calls = [node for node in ast.walk(tree) if _is_need(node)]
-    for at, node in enumerate(calls):
+Change = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+def _conditions_in(tree: ast.Module) -> Iterator[tuple[int, str, Change]]:
+    """(line, what changes, a context in which it is changed in place)."""
+    for node in [node for node in ast.walk(tree) if _is_need(node)]:
         assert isinstance(node, ast.Call)
-        for change, condition in _weaker(node.args[0], top=True):
-            again = copy.deepcopy(tree)
-            call = [other for other in ast.walk(again) if _is_need(other)][at]
-            assert isinstance(call, ast.Call)
-            call.args[0] = condition
-            yield node.lineno, f"need {ast.unparse(node.args[0])}: {change}", again
-    if not everything:
-        return
-    inside = {id(part) for node in calls for part in ast.walk(node)}
-    places = [(i, node) for i, node in enumerate(ast.walk(tree)) if id(node) not in inside]
-    for i, node in places:
+        before = node.args[0]
+        for change, condition in _weaker(before, top=True):
+            yield node.lineno, f"need {ast.unparse(before)}: {change}", functools.partial(_put, node.args, 0, condition)
+
+
+@contextlib.contextmanager
+def _put(place: list[ast.expr], at: int, instead: ast.expr) -> Iterator[None]:
+    before = place[at]
+    place[at] = instead
+    try:
+        yield
+    finally:
+        place[at] = before
+
+
+def _elsewhere_in(tree: ast.Module) -> Iterator[tuple[int, str, Change]]:
+    inside = {id(part) for node in ast.walk(tree) if _is_need(node) for part in ast.walk(node)}
+    for node in [node for node in ast.walk(tree) if id(node) not in inside]:
         for change, alter in _elsewhere(node):
-            again = copy.deepcopy(tree)
-            alter(next(other for k, other in enumerate(ast.walk(again)) if k == i))
-            yield getattr(node, "lineno", 0), f"{ast.unparse(node)}: {change}", again
+            yield getattr(node, "lineno", 0), f"{ast.unparse(node)}: {change}", functools.partial(_altered, node, alter)
+
+
+@contextlib.contextmanager
+def _altered(node: ast.AST, alter: Callable[[Any], None]) -> Iterator[None]:
+    before = dict(node.__dict__)
+    function = dict(node.func.__dict__) if isinstance(node, ast.Call) else {}
+    try:
+        alter(node)
+        yield
+    finally:
+        node.__dict__.update(before)
+        if isinstance(node, ast.Call):
+            node.func.__dict__.update(function)
 
 
 def _is_need(node: ast.AST) -> bool:

@@ -102,6 +102,10 @@ def refused() -> Iterator[tuple[str, str]]:
             variables=[x, y, {**y, "name": "z"}],
             followers=[{**follower, "objective": {"sense": "min", "linear": {"y": 1, "z": 1}, "quadratic": [["y", "z", 1]]}}],
         ),
+        "a saddle with squares": changed(
+            variables=[x, y, {**y, "name": "z"}],
+            followers=[{**follower, "objective": {"sense": "min", "linear": {"y": 1, "z": 1}, "quadratic": [["y", "y", 1], ["y", "z", 4], ["z", "z", 1]]}}],
+        ),
         "a dual of a name in use": changed(duals=[{"name": "x", "follower": "follower", "constraint": "least"}]),
         "two duals of one name": changed(duals=[{"name": "p", "follower": "follower", "constraint": "least"}] * 2),
     }
@@ -137,7 +141,28 @@ def accepted() -> Iterator[tuple[str, str, str]]:
     yield "an infeasible problem", json.dumps(against), proof(json.dumps(against))
     halves = changed(variables=[{**x, "type": "integer"}, y])
     halves["leader"]["constraints"] = [{"linear": {"x": 2}, "op": "==", "rhs": 3}]
-    yield "no integer between", json.dumps(halves), proof(json.dumps(halves))
+    text_, lines = json.dumps(halves), proof(json.dumps(halves)).split("\n")
+    start = lines.index("tree") + 1
+    (_, column, k), below, above, *rest = lines[start].split(), *lines[start + 1 :]
+    for name, tree in {
+        "no integer between": (f"i {column} {k}", below, above),
+        "an integer bound after a tighter one": (f"i {column} {k}", f"i {column} {int(k) + 5}", below, f"e {column}", above),
+        "an integer bound before a tighter one": (f"i {column} {k}", below, f"i {column} {int(k) - 5}", f"e {column}", above),
+        "an integer left out": (f"i {column} {int(k) - 1}", below, above),
+    }.items():
+        yield name, text_, "\n".join([*lines[:start], *tree, *rest])
+    endless = changed(variables=[{**x, "type": "integer", "lb": None, "ub": None}, y])
+    endless["leader"] = {"objective": {"sense": "min", "linear": {"x": -2, "y": 1}}, "constraints": [{"linear": {"x": 2}, "op": "<=", "rhs": 7}]}
+    yield "an integer without bounds", json.dumps(endless), proof(json.dumps(endless))
+    endless["leader"] = {"objective": {"sense": "min", "linear": {"x": 2, "y": 1}}, "constraints": [{"linear": {"x": 2}, "op": ">=", "rhs": -3}]}
+    endless["followers"][0]["constraints"] = [{"linear": {"x": -1, "y": 1}, "op": ">=", "rhs": 0}]
+    yield "another integer without bounds", json.dumps(endless), proof(json.dumps(endless))
+    under = changed(variables=[x, {**y, "lb": -5, "ub": 0}], leader={"objective": {"sense": "min", "linear": {"x": 1, "y": 1}}})
+    under["followers"][0]["objective"]["sense"] = "max"
+    yield "a bound of zero from above", json.dumps(under), proof(json.dumps(under))
+    fixed = changed(variables=[x, y, {**y, "name": "z", "lb": 2, "ub": 2}])
+    fixed["followers"][0]["constraints"][0]["linear"]["z"] = 0.5
+    yield "a fixed variable of the follower", json.dumps(fixed), proof(json.dumps(fixed))
     two = changed(variables=[x, y, {**y, "name": "z", "owner": "other"}])
     two["followers"].append({"name": "other", "objective": {"sense": "max", "linear": {"z": 1}}, "constraints": [{"linear": {"z": 1, "y": 2}, "op": "<=", "rhs": 6}]})
     yield "two followers, one sees the other", json.dumps(two), proof(json.dumps(two))
@@ -165,6 +190,17 @@ def accepted() -> Iterator[tuple[str, str, str]]:
     point = "status optimal\nupper -1\nlower -1\npoint 0:1 2:1\ntree\n"
     yield "a tangent of a quadratic leader", json.dumps(curved), head + point + "d at 0:1\nend\n"
     yield "a tangent used twice", json.dumps(curved), head + point + "b 0\nd at 0:1\nr 0\nend\n"
+    two = changed(
+        variables=[x, {**x, "name": "w"}, y],
+        leader={"objective": {"sense": "max", "linear": {"x": 2, "w": 2, "y": -1}, "quadratic": [["x", "x", -1], ["w", "w", -1]]}},
+        followers=curved["followers"],
+    )
+    lowest = f"stackopt-proof 1\nproblem {check.lower(check.load(json.dumps(two))).digest()}\nstatus optimal\nupper -2\n"
+    yield "a maximum with a width", json.dumps(two), lowest + "lower -9/4\npoint 0:1 1:1 3:1\ntree\nd 0:0 at 0:1 1:1\nend\n"
+    yield "a tangent at a point that is too far away", json.dumps(two), lowest + "lower -2\npoint 0:1 1:1 3:1\ntree\nd 0:0 at 0:1\nend\n"
+    square = changed(leader={"objective": {"sense": "min", "linear": {"y": 1}, "quadratic": [["x", "x", 1]]}})
+    named = f"stackopt-proof 1\nproblem {check.lower(check.load(json.dumps(square))).digest()}\n"
+    yield "a square without a slope", json.dumps(square), named + "status optimal\nupper 11/4\nlower 11/4\npoint 0:1/2 1:5/2 2:1\ntree\nd 0:1 at 0:1/2\nend\n"
     yield "a bound alone", json.dumps(curved), head + "status bound\nlower -3/2\ntree\nd at 0:1\nend\n"
     yield "an optimum with a width", json.dumps(curved), head + point.replace("lower -1", "lower -5/4") + "d at 0:1\nend\n"
 
