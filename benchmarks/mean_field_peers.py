@@ -222,7 +222,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             own[game.name] = ours(game, chosen.limit)
             print(f"{game.name}: {own[game.name]['best']:.1e}", file=sys.stderr)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    print(f"CPU seconds of one thread, at most {chosen.limit:g} for each run; {machine}")
+    print(f"CPU seconds of one thread, at most {chosen.limit:g} for each run; {machine}, load average {load()} now")
+    kept = sorted({f"{found['machine']}, {found['when']}, load average {found.get('load', 'unknown')}" for found in peers.values()})
+    print("peers measured on " + "; ".join(kept))
     for group in groups:
         games = [one[0] for one in group.games]
         print(table(group.title, compare(games, peers, own, chosen.limit)))
@@ -258,7 +260,13 @@ def measured(folder: str | None, groups: Sequence[Group], kept: Mapping[str, Fou
         except subprocess.CalledProcessError as error:
             sys.exit(f"no environment with the peers could be made: {error.stderr.strip().splitlines()[-1:]}")
         for worker, task in tasks:
-            yield task["name"], theirs(python, worker, task, limit) | {"limit": limit, "machine": platform.machine(), "when": time.strftime("%Y-%m-%d")}
+            found = theirs(python, worker, task, limit)
+            yield task["name"], found | {"limit": limit, "machine": platform.machine(), "when": time.strftime("%Y-%m-%d"), "load": load()}
+
+
+def load() -> float:
+    """Processes that wait for the machine's cores, a minute's average; CPU seconds grow with it, by shared caches and memory."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else math.nan
 
 
 if __name__ == "__main__":
