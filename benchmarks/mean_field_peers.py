@@ -223,8 +223,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{game.name}: {own[game.name]['best']:.1e}", file=sys.stderr)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"CPU seconds of one thread, at most {chosen.limit:g} for each run; {machine}, load average {load()} now")
-    kept = sorted({f"{found['machine']}, {found['when']}, load average {found.get('load', 'unknown')}" for found in peers.values()})
-    print("peers measured on " + "; ".join(kept))
+    if peers:
+        days, loads = sorted({found["when"] for found in peers.values()}), [found["load"] for found in peers.values() if "load" in found]
+        print(f"peers measured from {days[0]} to {days[-1]}" + (f", load average {min(loads)} to {max(loads)}" if loads else ""))
     for group in groups:
         games = [one[0] for one in group.games]
         print(table(group.title, compare(games, peers, own, chosen.limit)))
