@@ -8,7 +8,8 @@ loop and ours evaluate exploitability as they go, and that counts; OpenSpiel's d
 policies.
 
 Both sides' exploitabilities of three random policies are compared (``equal``: largest relative difference), and what we return is
-evaluated once more by `benchmarks.mean_field_environments.exploitability` (``checked``). Peers are slow, so their results are kept in
+evaluated once more by `benchmarks.mean_field_environments.exploitability` (``checked``). ``call`` is all of `solve`, the certificate and
+the search for further equilibria included. Peers are slow, so their results are kept in
 ``--store``; ``--fresh`` measures them again. ``--variants`` adds other seeds, horizons and starts, which nobody was tuned on.
 """
 
@@ -127,15 +128,17 @@ def solved(game: so.MeanFieldStackelbergGame, environment: Environment, limit: f
 
     clock = search.time
     search.time = SimpleNamespace(monotonic=time.thread_time)  # type: ignore[assignment]
+    begun = time.thread_time()
     try:
         solution = so.solve(game, so.MeanFieldEquilibrium(time_limit=limit))
     finally:
         search.time = clock
-    history = solution.history
+    call, history = time.thread_time() - begun, solution.history
     checked = exploitability(environment, solution.candidate.policy) / exploitability(environment, environment.uniform)
     return {
         "trace": list(zip(history["seconds"], history["relative"])),
         "best": solution.stats["relative"],
+        "call": call,
         "checked": checked,
         "status": str(solution.status),
         "found_by": solution.stats["found_by"],
@@ -171,7 +174,7 @@ def compare(environments: Sequence[Environment], peers: Mapping[str, Found], own
             row[f"by {level:.0e}"] = best if peer <= limit else ""
             row[f"ours {level:.0e}"] = shown(seconds, limit, [mine["best"]] if mine else [])
             row[f"ratio {level:.0e}"] = f"{peer / seconds:.3g}" if max(seconds, peer) <= limit else ""
-        row |= {"checked": f"{mine['checked']:.1e}", "found by": mine["found_by"], "status": mine["status"]} if mine else {}
+        row |= {"call": f"{mine['call']:.2f}", "checked": f"{mine['checked']:.1e}", "found by": mine["found_by"], "status": mine["status"]} if mine else {}
         rows.append(row)
     return rows
 
