@@ -49,33 +49,58 @@ def lowered(program: BilevelProgram) -> Lowered | str:
         return "it has no JSON form"
 
 
-def pair_numbers(system: System, mpec: Mpec) -> list[int]:
-    """For each pair of an `Mpec` the number that the checker gives it.
+@dataclass(frozen=True)
+class Places:
+    """Where the rows and multipliers of an `Mpec` are in the checker's system; a side is -1 lower, +1 upper, 0 equation.
 
-    A pair is a side of a follower's row or of the bounds of a follower's variable; both forms hold the same sides, in different orders.
+    Attributes
+    ----------
+    follower_rows, leader_rows : dict of (row, side) to row
+    stationarity : dict of variable to row
+    multipliers : dict of (follower row or -1, variable or -1, side) to column
+    """
+
+    follower_rows: dict[tuple[int, int], int]
+    leader_rows: dict[tuple[int, int], int]
+    stationarity: dict[int, int]
+    multipliers: dict[tuple[int, int, int], int]
+
+
+def places(mpec: Mpec) -> Places:
+    """The checker's order: of each follower its rows, then the bounds of its variables, then stationarity; the leader's rows last.
 
     Parameters
     ----------
-    system : System
     mpec : Mpec
-        Of the same program, in whatever units.
+        In whatever units.
     """
-    place = {(kind, i): p for p, (kind, i, _) in enumerate(system.pairs)}
-    row_of = row_numbers(mpec)
-    found = list[int]()
-    for row, column, side in zip(mpec.pair_row.tolist(), mpec.pair_column.tolist(), mpec.pair_side.tolist()):
-        found.append(place["row", row_of[row, side]] if row >= 0 else place["lb" if side < 0 else "ub", column])
+    found = Places({}, {}, {}, {})
+    row, column = 0, mpec.variables
+    for k in range(max(mpec.follower_of_row.max(initial=-1), mpec.owner.max(initial=-1)) + 1):
+        for i in np.flatnonzero(mpec.follower_of_row == k).tolist():
+            for side in _sides(mpec.follower_lower[i], mpec.follower_upper[i]):
+                found.follower_rows[i, side], found.multipliers[i, -1, side] = row, column
+                row, column = row + 1, column + 1
+        mine = np.flatnonzero(mpec.owner == k).tolist()
+        for j in mine:
+            for side in _sides(mpec.lower[j], mpec.upper[j]):
+                found.multipliers[-1, j, side], column = column, column + 1
+        for j in mine:
+            found.stationarity[j], row = row, row + 1
+    for i, (low, high) in enumerate(zip(mpec.leader_lower.tolist(), mpec.leader_upper.tolist())):
+        for side in _sides(low, high):
+            found.leader_rows[i, side], row = row, row + 1
     return found
 
 
-def row_numbers(mpec: Mpec) -> dict[tuple[int, int], int]:
-    """The checker's number of each side (-1 lower, +1 upper, 0 equation) of each follower row of an `Mpec`."""
-    found, at = dict[tuple[int, int], int](), 0
-    for k in range(int(mpec.owner.max(initial=-1)) + 1 if not len(mpec.follower_of_row) else int(max(mpec.follower_of_row.max(), mpec.owner.max())) + 1):
-        for row in np.flatnonzero(mpec.follower_of_row == k).tolist():
-            low, high = mpec.follower_lower[row], mpec.follower_upper[row]
-            sides = (0,) if low == high else tuple(s for s, b in ((-1, low), (1, high)) if np.isfinite(b))
-            for side in sides:
-                found[row, side], at = at, at + 1
-        at += int((mpec.owner == k).sum())  # stationarity
-    return found
+def pair_numbers(system: System, mpec: Mpec) -> list[int]:
+    """For each pair of an `Mpec` the number that the checker gives it: both forms have the same sides, in different orders."""
+    number = {m: p for p, (_, _, m) in enumerate(system.pairs)}
+    where = places(mpec).multipliers
+    return [number[where[key]] for key in zip(mpec.pair_row.tolist(), mpec.pair_column.tolist(), mpec.pair_side.tolist())]
+
+
+def _sides(low: float, high: float) -> tuple[int, ...]:
+    if low == high:
+        return (0,)
+    return tuple(side for side, b in ((-1, low), (1, high)) if np.isfinite(b))
