@@ -35,4 +35,9 @@ CODES: dict[str, ErrorCode] = {
         "fill gaps in metered data before billing",
         "One missing hour would make a year's bill missing.",
     ),
+    "battery": ErrorCode(
+        "a battery needs {law}",
+        "kwh and kw of the device, levels so fine that an hour moves at least one",
+        "Charge lives on a grid. A battery that cannot move by one step in an hour would never move at all.",
+    ),
 }

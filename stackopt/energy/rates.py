@@ -59,7 +59,7 @@ class Rates:
     Raises
     ------
     InvalidStudy
-        ``units`` for rates that are not credible, ``hours`` for wrong shapes, ``sell-above-buy`` where an hour's export would be
+        ``rate-units`` for rates that are not credible, ``hours`` for wrong shapes, ``sell-above-buy`` where an hour's export would be
         paid more than it costs, so that storing and reselling pays without end.
     """
 

@@ -1,0 +1,1 @@
+"""Wholesale markets: what electricity costs, where and when."""
