@@ -75,6 +75,11 @@ if TYPE_CHECKING:
     from stackopt.learning.from_samples.learned import Learned as Learned
     from stackopt.learning.hypergradient import HypergradientAscent as HypergradientAscent
     from stackopt.learning.mean_field.equilibrium import MeanFieldEquilibrium as MeanFieldEquilibrium
+    from stackopt.learning.mean_field.fictitious_play import FictitiousPlay as FictitiousPlay
+    from stackopt.learning.mean_field.gauss_seidel import GaussSeidel as GaussSeidel
+    from stackopt.learning.mean_field.mirror_descent import MirrorDescent as MirrorDescent
+    from stackopt.learning.mean_field.path_following import PathFollowing as PathFollowing
+    from stackopt.learning.mean_field.quasi_newton import QuasiNewton as QuasiNewton
     from stackopt.learning.naive_ascent import NaiveAscent as NaiveAscent
     from stackopt.learning.oracles import Asked as Asked
     from stackopt.learning.oracles import FollowerOracle as FollowerOracle
@@ -175,6 +180,11 @@ _HOME = {
     "QLearners": "learning.oracles",
     "SoftPopulation": "learning.oracles",
     "learn": "learning.from_samples.learn",
+    "FictitiousPlay": "learning.mean_field.fictitious_play",
+    "GaussSeidel": "learning.mean_field.gauss_seidel",
+    "MirrorDescent": "learning.mean_field.mirror_descent",
+    "PathFollowing": "learning.mean_field.path_following",
+    "QuasiNewton": "learning.mean_field.quasi_newton",
     "MeanFieldEquilibrium": "learning.mean_field.equilibrium",
     "NaiveAscent": "learning.naive_ascent",
     "SoftmaxPolicyIteration": "learning.softmax_policy_iteration",

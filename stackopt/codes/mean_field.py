@@ -87,4 +87,9 @@ CODES: dict[str, ErrorCode] = {
         "so.MeanFieldEquilibrium() chooses what fits, so.MirrorDescent() and so.PathFollowing() solve cyclic games",
         "One stage after the other can only answer what earlier stages have made of the population if there is a first one.",
     ),
+    "path-too-large": ErrorCode(
+        "path following factorises Newton's equations, which are too large here",
+        "so.MeanFieldEquilibrium() chooses what fits; so.MirrorDescent() needs no equations",
+        "Condensed to the statistics the equations are dense, and their size is stages times statistics; sparse ones need a finite horizon.",
+    ),
 }

@@ -9,12 +9,16 @@ from typing import Any, Literal
 import numpy as np
 
 from stackopt.errors import InvalidMethod
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
 from stackopt.games.responses import follower_response, leader_response, leader_value
 from stackopt.games.stackelberg import StackelbergGame
 from stackopt.learning.hypergradient import RUNG_STEPS, RUNG_TOLERANCE, RUNGS, AscentState, HypergradientAscent
 from stackopt.learning.loop import State, advance, iterate
+from stackopt.learning.mean_field.settings import followers_at
+from stackopt.learning.mean_field.settings import refuses as refuses_population
+from stackopt.learning.mean_field.soft_iteration import softmax_policy_iteration
 from stackopt.learning.settings import check_settings, refuses_other_problems
 from stackopt.learning.simplex import distance
 from stackopt.solution import Refusal, Report, Run
@@ -47,6 +51,10 @@ class SoftmaxPolicyIteration:
     ``concept="fixed_point"``: alternating soft best responses :math:`x\leftarrow(1-d)\,\Phi(x)+d\,x`,
     :math:`\Phi=\mathrm{BR}_L\circ\mathrm{BR}_F`, d the damping  [A.3, B11.3]. The leader does not anticipate the response, so
     its value is at most that of the best commitment [A2].
+
+    Of a `MeanFieldStackelbergGame` at one decision (`game.at(theta)`) it is the iteration of the whole population,
+    :math:`y\leftarrow(1-d)\,\mathrm{softmax}(Q_\tau/\tau)+d\,y` with :math:`Q_\tau` of the population that y brings about: its fixed points are
+    the soft equilibria. `MeanFieldEquilibrium` with a temperature finds them also where this iteration cycles.
 
     Parameters
     ----------
@@ -122,16 +130,26 @@ class SoftmaxPolicyIteration:
             words.insert(1, "annealed")
         return " ".join(words)
 
+    def name_for(self, problem: Any) -> str:
+        """How it is called on a given problem: at a given decision of a population's leader the two concepts are one."""
+        return f"softmax policy iteration tau={self.temperature:g}" if isinstance(problem, MeanFieldStackelbergGame) else self.name
+
     def refuses(self, problem: Any) -> Refusal | None:
         """Other problems; and a fixed point when the leader does not see the state."""
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return refuses_population(self, problem)
         refusal = refuses_other_problems(self, problem)
         if refusal is None and self.concept == "fixed_point" and not problem.leader_sees_state:
             classes = int(problem.observations.max()) + 1
             return Refusal("observation-fixed-point", because=f"the leader sees {classes} observations of {problem.shape[0]} states")
         return refusal
 
-    def run(self, problem: StackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Profile]:
+    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
         """Iterate to a true residual; see `stackopt.learning.loop.iterate`."""
+        if isinstance(problem, MeanFieldStackelbergGame):
+            rungs = self.annealing or 0
+            settings = {"damping": self.damping, "tolerance": self.tolerance, "iterations": self.iterations, "rungs": rungs}
+            return softmax_policy_iteration(followers_at(self, problem), self.temperature, **settings, seed=seed, report=report)
         return iterate(self, problem, seed=seed, report=report)
 
     # --- as a learner ------------------------------------------------------------------------------------------------

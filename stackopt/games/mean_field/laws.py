@@ -137,6 +137,8 @@ def _stationary_of(matrix: Array, start: Array) -> tuple[Array, bool]:
     if good:
         mu = np.maximum(mu, 0.0)
         return mu / mu.sum(), False
+    if not np.isfinite(matrix).all() or matrix.min() < -1e-9:  # at statistics that no population has
+        return start, False
     lazy = 0.5 * (np.eye(S) + matrix)  # aperiodic, with the same laws; squaring it runs 2 ** 60 steps
     for _ in range(60):
         lazy = lazy @ lazy

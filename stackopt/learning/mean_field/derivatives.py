@@ -108,7 +108,7 @@ class Derivatives:
     def rewards(self, y: Array) -> Array:
         """dr/dy [K, T, S, B, J], or [K or 1, T or 1, ...] where the game gives it as an array; zeros of the right shape if there is none."""
         game = self.followers.game
-        K, T, S, B = game.shape
+        K, _, S, B = game.shape
         if not callable(game.reward):
             return np.zeros((1, 1, S, B, game.statistics)) if game.reward_population is None else game.reward_population
         return self._perturbed(y, lambda rows, t: game.rewards(rows, self.followers.theta, t), K * S * B)
@@ -170,7 +170,7 @@ class Derivatives:
 
     def _colours(self, y: Array) -> tuple[Any, Array, Array]:
         """Where dr/dy has entries, and columns in groups whose entries never share a row."""
-        K, T, S, B = self.followers.shape
+        _, _, S, B = self.followers.shape
         J = y.shape[1]
         hit = (self.rewards(y) != 0).any((0, 1)).reshape(S * B, J) | (self.rewards(0.5 * y + 0.5 / J) != 0).any((0, 1)).reshape(S * B, J)
         colour = np.full(J, -1)

@@ -10,24 +10,20 @@ from stackopt.games.mean_field.population import Population
 from stackopt.learning.mean_field import multiplicity
 from stackopt.learning.mean_field.gauss_seidel import gauss_seidel, greedy
 from stackopt.learning.mean_field.mirror_descent import STEPS, mirror_descent
-from stackopt.learning.mean_field.path import Path, reward_scale, within_reach
-from stackopt.learning.mean_field.path_equations import Equations
+from stackopt.learning.mean_field.path_following import follow_paths, suspicion, within_reach
 from stackopt.learning.mean_field.search import Search
-from stackopt.learning.mean_field.settings import TIME_LIMIT, check, first_policy, followers_at, refuses
-from stackopt.solution import Refusal, Report, Run
+from stackopt.learning.mean_field.settings import TIME_LIMIT, AtDecision, first_policy, followers_at
+from stackopt.learning.mean_field.soft_verdict import find
+from stackopt.solution import Report, Run
 
 #: Sweeps of Gauss-Seidel.
 SWEEPS = 4
-#: Relative exploitability from which path following begins at the best policy so far.
-WARM = 0.05
-#: Smoothing of a path that begins far away.
-COLD = 0.1
 #: Rounds of mirror descent once nothing else helps.
 LAST_RESORT = 100_000
 
 
 @dataclass(frozen=True)
-class MeanFieldEquilibrium:
+class MeanFieldEquilibrium(AtDecision):
     r"""The equilibrium of a population at a given decision of the leader: one default that switches between methods by itself.
 
     Best responses; stage-wise Gauss-Seidel (finite horizons); mirror descent with a few steps; then complementarity path following,
@@ -70,27 +66,22 @@ class MeanFieldEquilibrium:
     time_limit: float = TIME_LIMIT
     starts: int = 3
 
-    def __post_init__(self) -> None:
-        check(self)
-
     @property
     def name(self) -> str:
         """How it is called in tables."""
         return "mean-field equilibrium" + (f" tau={self.temperature:g}" if self.temperature else "")
 
-    def refuses(self, problem: Any) -> Refusal | None:
-        """Other problems, and a leader's choice that was not told."""
-        return refuses(self, problem)
-
     def run(self, problem: MeanFieldStackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Population]:
         """Switch from method to method until the true exploitability is within the tolerance."""
         followers = followers_at(self, problem)
+        if self.temperature > 0.0:
+            return find(followers, self.temperature, self.tolerance, self.time_limit, seed, report, self.starts)
         search = Search(followers, self.tolerance, self.time_limit, report)
         reason = _solve(search, seed)
         others: tuple[Population, ...] = ()
         if search.solved and self.starts > 1:
             others = multiplicity.others(search, self.starts, seed)
-        return search.run(reason, others)
+        return search.run(reason, others, suspicion(search))
 
 
 def _solve(search: Search, seed: int) -> str:
@@ -115,39 +106,10 @@ def _solve(search: Search, seed: int) -> str:
         return tried[-1]
     if note("mirror descent", mirror_descent(search, STEPS, start=start)):
         return tried[-1]
-    if within_reach(search.followers):
-        _paths(search, note)
+    if within_reach(search.followers.game):
+        follow_paths(search, note)
         if search.over:
             return tried[-1]
     search.stage = "mirror descent"
     note("mirror descent", mirror_descent(search, STEPS, start=search.best, gain=1.0, rounds=LAST_RESORT))
     return "; ".join(tried)
-
-
-def _paths(search: Search, note: Any) -> None:
-    """Path following from the best policy, from afar, and once more with care."""
-    equations = Equations(search.followers, reward_scale(search))
-    if equations.derivatives.jumps:
-        search.stats["jumps"] = equations.derivatives.jumps
-    _, T, _, B = search.followers.shape
-    end = max(1e-12, 0.05 * search.tolerance * equations.scale * max(search.uniform, 0.0) / (T * B))
-    far = search.followers.evaluate(search.followers.game.uniform())
-    folds = turns = factorisations = steps = 0
-    for careful in (False, True):
-        for start in ("warm", "cold"):
-            if start == "warm" and not search.relative(search.best.exploitability) < WARM:
-                continue
-            path = Path(search, equations, careful)
-            search.stage = f"{'careful ' if careful else ''}path following, {start}"
-            if start == "warm":
-                k = min(COLD, max(end, equations.scale * search.best.exploitability / (2.0 * T)))
-                point = equations.around(search.best, k)
-            else:
-                point = equations.centre(far, COLD)
-            followed = path.follow(point, end)
-            folds, turns = folds + followed.folds, turns + followed.turns
-            factorisations, steps = factorisations + followed.factorisations, steps + followed.steps
-            search.stats.update(k=followed.k, folds=folds, turns=turns, factorisations=factorisations, path_steps=steps)
-            why = followed.reason + (f" (the {equations.derivatives.jumps} jumps in the statistics)" if equations.derivatives.jumps else "")
-            if note(search.stage, why):
-                return

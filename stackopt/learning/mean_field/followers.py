@@ -101,6 +101,19 @@ class Followers:
                 mu[:, t + 1] = kernel.push(flows)[:, 0]
         return mu, self.game.aggregate(operators.flow(mu, policy)) if y is None else y
 
+    def frozen_law(self, policy: Array, y: Array, start: Array | None = None) -> Array:
+        """The law [K, T, S] of a policy under the transitions at statistics y [T, J], which need not be those of this law."""
+        K, T, S, _ = self.shape
+        if self.game.cyclic:
+            begun = np.full((K, S), 1.0 / S) if start is None else start[:, 0]
+            return laws.stationary(self.game.kernel(y, self.theta), policy, begun)[0]
+        kernels = self.stage_kernels(y)
+        mu = np.empty((K, T, S))
+        mu[:, 0] = self.game.initial
+        for t in range(T - 1):
+            mu[:, t + 1] = kernels[t].push(operators.flow(mu[:, t : t + 1], policy[:, t : t + 1]))[:, 0]
+        return mu
+
     def respond(self, y: Array, temperature: float = 0.0, start: Array | None = None) -> dynamics.Answer:
         """The best, or max-ent, answer to statistics y [T, J]."""
         if self.game.cyclic:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from stackopt.games.mean_field import operators
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
+from stackopt.games.mean_field.population import Population
 from stackopt.games.operators import Array
 from stackopt.learning.mean_field.followers import Evaluated, Followers
 from stackopt.learning.mean_field.search import Search, Trail
+from stackopt.learning.mean_field.settings import TIME_LIMIT, AtDecision, first_policy, followers_at
+from stackopt.solution import Refusal, Report, Run
 
 #: Changes of masses and values below this, relative to their size, are not carried further.
 CARRIED = 1e-15
@@ -126,6 +133,56 @@ def greedy(search: Search, at: Evaluated, rounds: int = 2) -> None:
     """Best responses to the population as it is: enough where followers hardly matter to each other."""
     search.stage = "best responses"
     for _ in range(rounds):
-        at = search.offer(best_actions(at.q), at.mean_field)
+        at = search.offer(best_actions(at.q))
         if search.over:
             return
+
+
+@dataclass(frozen=True)
+class GaussSeidel(AtDecision):
+    """Stage-wise Gauss-Seidel, for finite horizons: each stage in turn plays its best response to the population as it is now.
+
+    Where the response would undo itself, the stage mixes so that it is indifferent between the two, by bisection. One scalar for each
+    stage: exact where all states of a stage that are undecided tie together, as in epidemics with one susceptible state.
+
+    Parameters
+    ----------
+    theta : array [D], optional
+        The leader's decision; needed where it has a choice.
+    sweeps : int
+        The most sweeps.
+    tolerance : float
+        On the exploitability, relative to that of uniform policies.
+    time_limit : float
+        Seconds; a sweep that has begun is finished.
+
+    Examples
+    --------
+    >>> import stackopt as so
+    >>> so.GaussSeidel(sweeps=4).name
+    'Gauss-Seidel'
+    """
+
+    theta: Any = None
+    sweeps: int = 20
+    tolerance: float = 1e-6
+    time_limit: float = TIME_LIMIT
+
+    @property
+    def name(self) -> str:
+        """How it is called in tables."""
+        return "Gauss-Seidel"
+
+    def refuses(self, problem: Any) -> Refusal | None:
+        """Other problems, a leader's choice that was not told, and cyclic horizons."""
+        refusal = super().refuses(problem)
+        if refusal is None and problem.cyclic:
+            return Refusal("no-last-stage", because=f"horizon: {problem.horizon}")
+        return refusal
+
+    def run(self, problem: MeanFieldStackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Population]:
+        """Sweep until the true exploitability is within the tolerance."""
+        followers = followers_at(self, problem)
+        search = Search(followers, self.tolerance, self.time_limit, report)
+        start = search.best if seed == 0 else search.offer(first_policy(followers, seed))
+        return search.run(gauss_seidel(search, start, self.sweeps, gain=np.inf))

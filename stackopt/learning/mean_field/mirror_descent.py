@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from stackopt.games.mean_field import operators
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
+from stackopt.games.mean_field.population import Population
 from stackopt.games.operators import Array
 from stackopt.learning.mean_field.followers import Evaluated
 from stackopt.learning.mean_field.search import Search
+from stackopt.learning.mean_field.settings import TIME_LIMIT, AtDecision, first_policy, followers_at
+from stackopt.solution import Report, Run
 
 #: Steps that are tried, from a game's scale.
 STEPS = (10.0, 1.0, 100.0)
@@ -38,7 +45,7 @@ class Descent:
         for _ in range(rounds):
             self.total = self.total + self.rate * (self.at.own_q - self.at.own_q.max(-1, keepdims=True))
             self.total -= self.total.max(-1, keepdims=True)
-            self.at = self.search.offer(operators.soft_policy(self.total, 1.0), self.at.mean_field)
+            self.at = self.search.offer(operators.soft_policy(self.total, 1.0))
             self.lowest = min(self.lowest, self.at.exploitability)
             if self.search.over:
                 break
@@ -50,7 +57,9 @@ def span(q: Array) -> float:
     return float((q.max(-1) - q.min(-1)).max(initial=0.0))
 
 
-def mirror_descent(search: Search, steps: tuple[float, ...], *, start: Evaluated, first: int = 15, block: int = 25, gain: float = 0.8, rounds: int = 100_000) -> str:
+def mirror_descent(
+    search: Search, steps: tuple[float, ...], *, start: Evaluated, first: int = 15, block: int = 25, gain: float = 0.8, rounds: int = 100_000
+) -> str:
     """Try some steps for `first` rounds each; go on with the best in blocks while each reduces the exploitability to `gain`."""
     search.stage = "mirror descent"
     tried = []
@@ -70,3 +79,50 @@ def mirror_descent(search: Search, steps: tuple[float, ...], *, start: Evaluated
         if not factor < gain:
             return f"{block} rounds of mirror descent reduce the exploitability only to {factor:.3g} of what it was"
     return f"{rounds} rounds ran out"
+
+
+@dataclass(frozen=True)
+class MirrorDescent(AtDecision):
+    r"""Online mirror descent with entropy: the policy is the softmax of the sum of its own action values so far (Perolat et al. 2022).
+
+    Converges in monotone games at a step that is small enough; elsewhere it may circle.
+
+    Parameters
+    ----------
+    theta : array [D], optional
+        The leader's decision; needed where it has a choice.
+    step : float, optional
+        Weight of each round's action values, in units of 1 over their span at uniform policies. By default 1, 10 and 100 are tried and
+        the best goes on.
+    tolerance : float
+        On the exploitability, relative to that of uniform policies.
+    iterations : int
+        The most rounds.
+    time_limit : float
+        Seconds.
+
+    Examples
+    --------
+    >>> import stackopt as so
+    >>> so.MirrorDescent(step=3).name
+    'mirror descent step=3'
+    """
+
+    theta: Any = None
+    step: float | None = None
+    tolerance: float = 1e-6
+    iterations: int = 10_000
+    time_limit: float = TIME_LIMIT
+
+    @property
+    def name(self) -> str:
+        """How it is called in tables."""
+        return "mirror descent" + ("" if self.step is None else f" step={self.step:g}")
+
+    def run(self, problem: MeanFieldStackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Population]:
+        """Descend until the true exploitability is within the tolerance."""
+        followers = followers_at(self, problem)
+        search = Search(followers, self.tolerance, self.time_limit, report)
+        start = search.best if seed == 0 else search.offer(first_policy(followers, seed))
+        steps = STEPS if self.step is None else (float(self.step),)
+        return search.run(mirror_descent(search, steps, start=start, first=min(15, self.iterations), gain=np.inf, rounds=self.iterations))

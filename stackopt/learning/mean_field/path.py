@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from stackopt.games.operators import Array
-from stackopt.learning.mean_field.followers import Evaluated, Followers
-from stackopt.learning.mean_field.mirror_descent import span
+from stackopt.learning.mean_field.followers import Evaluated
 from stackopt.learning.mean_field.path_condensed import Condensed
 from stackopt.learning.mean_field.path_equations import Direction, Equations, Point, State
 from stackopt.learning.mean_field.path_sparse import SparseBlocks, fits, transitions
@@ -32,11 +31,6 @@ SHORTEST_NEWTON = 1e-3
 #: k is divided to this fraction at a time; where that fails to a larger one, up to the largest that is still worth it.
 DIVIDE = 0.1
 LEAST_DIVISION = 0.7
-#: The largest systems that are tried: unknowns (sparse), statistics over all stages (dense), entries of a sweep, states of a period.
-LARGEST_SPARSE = 20_000
-LARGEST_DENSE = 2_000
-LARGEST_SWEEP = 100_000_000
-LARGEST_PERIOD = 1_500
 #: Statistics, over all stages, up to which the condensed system is used where a sparse one is possible.
 DENSE = 500
 #: Factors are kept for the next correction while each reduces the residual by this.
@@ -241,20 +235,3 @@ class Path:
 def _negative(state: State) -> Any:
     r = state.residuals
     return type(r)(-r.slack, -r.policy, -r.law, -r.statistics)
-
-
-def reward_scale(search: Search) -> float:
-    """1 over the span of action values at uniform policies."""
-    width = max(span(search.first.q), span(search.first.own_q))
-    return 1.0 / width if width > 0 else 1.0
-
-
-def within_reach(followers: Followers) -> bool:
-    """Whether Newton's equations of a game are small enough to be factorised."""
-    game = followers.game
-    K, T, S, B = game.shape
-    columns = T * game.statistics
-    if not game.cyclic and game.kernel_is_fixed and str(game.statistic) == "states":
-        return K * T * S <= LARGEST_SPARSE
-    cyclic = S <= LARGEST_PERIOD if game.cyclic else True
-    return columns <= LARGEST_DENSE and T * S * B * columns <= LARGEST_SWEEP and cyclic

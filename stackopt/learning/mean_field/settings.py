@@ -19,6 +19,19 @@ TIME_LIMIT = 60.0
 _COUNTS = ("iterations", "sweeps", "starts")
 
 
+class AtDecision:
+    """What methods share that solve at a given decision of the leader: settings that are checked, and refusals."""
+
+    theta: Any
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def refuses(self, problem: Any) -> Refusal | None:
+        """Other problems, and a leader's choice that was not told."""
+        return refuses(self, problem)
+
+
 def check(method: Any) -> None:
     """Refuse settings outside their ranges; theta becomes a tuple of floats.
 
@@ -35,7 +48,9 @@ def check(method: Any) -> None:
         if not np.isfinite(theta).all():
             raise InvalidMethod("setting", name="theta", law="finite numbers [D], or None where the leader has no choice", got=repr(method.theta))
         object.__setattr__(method, "theta", theta)
-    for name in ("tolerance", "time_limit"):
+    for name in ("tolerance", "time_limit", "step"):
+        if getattr(method, name, None) is None and name == "step":
+            continue
         value = getattr(method, name)
         if not _is_number(value) or not value > 0:
             raise InvalidMethod("setting", name=name, law="a positive number", got=repr(value))
@@ -44,12 +59,13 @@ def check(method: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise InvalidMethod("setting", name=name, law="a whole number, at least 1", got=repr(value))
     temperature = getattr(method, "temperature", 0.0)
-    if not _is_number(temperature) or not 0.0 <= temperature < np.inf:
+    hard = getattr(method, "may_be_hard", True)
+    if not _is_number(temperature) or not 0.0 <= temperature < np.inf or (temperature == 0.0 and not hard):
         raise InvalidMethod("temperature", got=temperature, where=f"temperature = {temperature!r}")
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool) and value == value
+    return isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool) and not np.isnan(value)
 
 
 def refuses(method: Any, problem: Any) -> Refusal | None:
