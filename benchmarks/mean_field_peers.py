@@ -9,8 +9,8 @@ policies.
 
 Both sides' exploitabilities of three random policies are compared (``equal``: largest relative difference), and what we return is
 evaluated once more by `benchmarks.mean_field_environments.exploitability` (``checked``). ``call`` is all of `solve`, the certificate and
-the search for further equilibria included. Peers are slow, so their results are kept in
-``--store``; ``--fresh`` measures them again. ``--variants`` adds other seeds, horizons and starts, which nobody was tuned on.
+the search for further equilibria included. Peers are slow, so their results are kept in ``--store``; ``--fresh`` measures them again.
+``--variants`` adds other seeds, horizons and starts, which nobody was tuned on.
 """
 
 from __future__ import annotations
