@@ -422,3 +422,47 @@ def test_pigou_by_the_closed_form_and_by_the_bilevel_program():
     program = known("pigou_toll")
     assert (-answers["leader_value"], -answers["leader_value_without_tolls"]) == (program["value"], program["value_without_tolls"])
     assert answers["toll"] == program["toll"]
+
+
+# --- the default against all of them ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in MEAN_FIELD if catalog.build(name).parameters == 0])
+def test_the_default_finds_an_equilibrium(name):
+    game = catalog.build(name)
+    solution = so.solve(game, so.MeanFieldEquilibrium(starts=1))
+    assert solution.status is so.Status.CONVERGED, solution
+    assert solution.certified, solution
+    masses, own, best = recursion(game, solution.candidate.policy[0])
+    assert best - own <= 1.01e-6 * solution.certificate.values["uniform"] + 1e-12
+    if name != "sis_epidemic":  # distributions are unique
+        assert masses == pytest.approx(np.array(known(name)["mean_field"]), abs=2e-3)
+        assert own == pytest.approx(known(name)["equilibrium_value"], abs=5e-3)
+
+
+def test_the_default_lists_both_states_of_the_epidemic():
+    answers = known("sis_subsidy")
+    solution = so.solve(catalog.build("sis_subsidy"), so.MeanFieldEquilibrium(theta=[0.0]))
+    assert solution.status is so.Status.CONVERGED, solution
+    assert solution.certified, solution
+    infected = sorted(float(found.mean_field[0, 0, 1]) for found in (solution.candidate, *solution.candidate.others))
+    assert infected == pytest.approx([answers["disease_free"]["infected"], answers["infected"]], abs=1e-4)
+
+
+@pytest.mark.parametrize("temperature", ["1.0", "0.1"])
+def test_the_default_with_soft_people(temperature):
+    solution = so.solve(catalog.build("sis_subsidy"), so.MeanFieldEquilibrium(theta=[0.0], temperature=float(temperature)))
+    assert solution.status is so.Status.CONVERGED, solution
+    assert solution.certified, solution
+    infected = [float(found.mean_field[0, 0, 1]) for found in (solution.candidate, *solution.candidate.others)]
+    assert min(abs(mu - known("sis_subsidy")["soft_infected"]["entropy"][temperature]) for mu in infected) < 1e-5
+
+
+@pytest.mark.parametrize(("name", "tau"), [("congested_logit", "0.1"), ("congested_logit", "0.01"), ("logit_population", "0.1")])
+def test_the_default_with_soft_buyers(name, tau):
+    answers = known(name)["soft"][tau]
+    solution = so.solve(catalog.build(name), so.MeanFieldEquilibrium(theta=[answers["p"]], temperature=float(tau)))
+    assert solution.status is so.Status.CONVERGED, solution
+    assert solution.certified, solution
+    assert solution.candidate.policy[0, 0, 0, 0] == pytest.approx(answers["demand"], abs=1e-6)
+    assert solution.value == pytest.approx(answers["leader_value"], abs=1e-5)
