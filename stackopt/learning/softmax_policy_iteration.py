@@ -148,8 +148,10 @@ class SoftmaxPolicyIteration:
         """Iterate to a true residual; see `stackopt.learning.loop.iterate`."""
         if isinstance(problem, MeanFieldStackelbergGame):
             rungs = self.annealing or 0
-            settings = {"damping": self.damping, "tolerance": self.tolerance, "iterations": self.iterations, "rungs": rungs}
-            return softmax_policy_iteration(followers_at(self, problem), self.temperature, **settings, seed=seed, report=report)
+            followers = followers_at(self, problem)
+            return softmax_policy_iteration(
+                followers, self.temperature, damping=self.damping, tolerance=self.tolerance, iterations=self.iterations, rungs=rungs, seed=seed, report=report
+            )
         return iterate(self, problem, seed=seed, report=report)
 
     # --- as a learner ------------------------------------------------------------------------------------------------

@@ -168,7 +168,7 @@ class Derivatives:
             self._coloured = None  # a dependence that was not there before
         return [[csr_array((entries[:, k, t], (row, column)), shape=(S * B, y.shape[1])) for t in range(T)] for k in range(K)]
 
-    def _colours(self, y: Array) -> tuple[Any, Array, Array]:
+    def _colours(self, y: Array) -> tuple[Any, Any, Array]:
         """Where dr/dy has entries, and columns in groups whose entries never share a row."""
         _, _, S, B = self.followers.shape
         J = y.shape[1]
@@ -183,7 +183,8 @@ class Derivatives:
             else:
                 colour[j] = len(taken)
                 taken.append(hit[:, j].copy())
-        return np.nonzero(hit), colour, np.random.default_rng(0).uniform(0.5, 1.5, J)
+        probe: Any = np.random.default_rng(0).uniform(0.5, 1.5, J)
+        return np.nonzero(hit), colour, probe
 
 
 def _close(exact: Any, difference: Any) -> bool:

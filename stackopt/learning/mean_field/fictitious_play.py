@@ -81,4 +81,5 @@ def averaged(policy: Array, mu: Array, other: Array, other_mu: Array, weight: fl
     mass = old + new
     empty = mass <= 1e-300
     found: Array = np.where(empty, (1.0 - weight) * policy + weight * other, (old * policy + new * other) / np.where(empty, 1.0, mass))
-    return found / found.sum(-1, keepdims=True)
+    found /= found.sum(-1, keepdims=True)
+    return found

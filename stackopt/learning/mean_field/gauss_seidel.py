@@ -59,7 +59,7 @@ class Current:
             self.mu[:, u + 1] = mass
             if moved <= CARRIED:
                 break
-        stages = np.arange(t, last + 1)
+        stages: Any = np.arange(t, last + 1)
         self.rewards[:, t : last + 1] = game.rewards(self.y[t : last + 1], followers.theta, stages)
         for u in range(last, t - 1, -1):
             self._back(u)
@@ -109,7 +109,8 @@ def _stage(current: Current, t: int) -> None:
 
 def best_actions(q: Array) -> Array:
     """The first best action of every state, as a policy."""
-    return np.eye(q.shape[-1])[q.argmax(-1)]
+    found: Array = np.eye(q.shape[-1])[q.argmax(-1)]
+    return found
 
 
 def gauss_seidel(search: Search, at: Evaluated, sweeps: int, gain: float = GAIN) -> str:

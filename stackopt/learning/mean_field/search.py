@@ -116,7 +116,8 @@ class Search:
         flows = best.mean_field[..., None] * best.policy
         claim = game.leader_value(flows, best.y, theta)
         candidate = Population(theta, best.policy, best.mean_field, tolerance=self.tolerance, claim=claim, others=others)
-        measured = f"exploitability {number(best.exploitability)}, {number(self.relative(best.exploitability), 3)} of uniform policies', found by {self.found_by},"
+        relative = number(self.relative(best.exploitability), 3)
+        measured = f"exploitability {number(best.exploitability)}, {relative} of uniform policies', found by {self.found_by},"
         stats = {
             "exploitability": best.exploitability,
             "relative": self.relative(best.exploitability),

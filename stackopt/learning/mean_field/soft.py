@@ -247,7 +247,9 @@ class SoftSearch:
         n = right.size
         operator = LinearOperator((n, n), matvec=lambda v: (v.reshape(right.shape) - matrix.moved(v.reshape(right.shape))).ravel(), dtype=float)
         solved, _ = gmres(operator, right.ravel(), rtol=1e-4, atol=0.0, restart=60, maxiter=3)
-        return solved.reshape(right.shape)
+        flat: Any = solved
+        shaped: Array = flat.reshape(right.shape)
+        return shaped
 
 
 def _no_answer(followers: Followers, mu: Array) -> Answer:

@@ -67,7 +67,10 @@ class Sweeps:
 
     def moved(self, dy: Array) -> Array:
         r""":math:`\Psi'dy` [T, J]."""
-        return np.sum([self.along(k, dy, NONE)[0][..., 0] for k in range(self.game.shape[0])], axis=0)
+        total = np.zeros_like(dy)
+        for k in range(self.game.shape[0]):
+            total += self.along(k, dy, NONE)[0][..., 0]
+        return total
 
     def along(self, k: int, dy: Array | None, constants: Constants) -> tuple[Array, Array, Array, Array]:
         """One change of the statistics, and constants, through type k; see `sweep`."""
@@ -118,7 +121,8 @@ class Sweeps:
         zeros = np.zeros((S, n))
         if game.cyclic:
             offset = back(zeros).copy()
-            back(np.linalg.solve(np.eye(S) - self._period(k, share, gamma), offset))
+            first: Any = np.linalg.solve(np.eye(S) - self._period(k, share, gamma), offset)
+            back(first)
         else:
             back(zeros)
         policy = ratio * (q.reshape(T, S, B, n) - value[:, :, None]).reshape(T, S * B, n)
@@ -147,7 +151,8 @@ class Sweeps:
             left = offset - u * offset.sum(0)
             if constants.mu is not None:
                 left = left + u * (1.0 - self.mu[k, 0].sum())
-            forth(np.linalg.solve(system, left))
+            begun: Any = np.linalg.solve(system, left)
+            forth(begun)
         else:
             forth(zeros if constants.mu is None else constants.mu[0])
         return dy, value, q, mu
