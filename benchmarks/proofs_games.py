@@ -26,13 +26,14 @@ SIZES = (
     ("randomised", 10, 3, 3, 0.9), ("randomised", 12, 2, 2, 0.9), ("randomised", 16, 2, 2, 0.9),
     ("deterministic", 4, 2, 2, 0.9), ("deterministic", 5, 2, 2, 0.9), ("deterministic", 6, 2, 2, 0.9), ("deterministic", 4, 3, 3, 0.9),
     ("deterministic", 5, 3, 3, 0.9), ("deterministic", 6, 3, 3, 0.9), ("stagewise", 10, 3, 3, 0.9), ("stagewise", 1, 20, 20, 0.0),
+    ("boxes", 2, 2, 2, 0.9), ("boxes", 3, 2, 2, 0.9), ("boxes", 3, 3, 3, 0.9), ("boxes", 4, 2, 2, 0.9), ("boxes", 4, 3, 3, 0.9),
 )  # fmt: skip
 #: Pairs of pure policies at most, for the enumeration.
 PAIRS = 20_000
 
 
 def game(leader: str, S: int, A: int, B: int, discount: float, seed: int) -> so.StackelbergGame:
-    """A random game of the class that `leader` names; the follower of a stagewise one is myopic."""
+    """A random game of the class that `leader` names; the follower of a stagewise one is myopic, the leader of one for boxes randomises and moves the state."""
     rng = np.random.default_rng([seed, S, A, B])
     rewards = rng.integers(0, 11, (2, S, A, B)).astype(float)
     transition = np.zeros((S, A, B, S))
@@ -74,8 +75,7 @@ def measure(leader: str, S: int, A: int, B: int, discount: float, seed: int, sec
     searched = time.perf_counter() - begun
     if found.candidate is None:
         return f"{leader:13} {S:2}x{A}x{B} {discount:4}  {found.status}"
-    answers, picks = found.candidate.follower_policy.argmax(-1), found.candidate.leader_policy.argmax(-1)
-    proof = prove_game(one, over, response=answers, policy=picks, seconds=seconds)
+    proof = prove_game(one, over, response=found.candidate.follower_policy.argmax(-1), policy=found.candidate.leader_policy, seconds=seconds)
     head = f"{leader:13} {S:2}x{A}x{B} {discount:4}  {found.status:8} search {searched:6.2f} s"
     if not isinstance(proof, GameProof):
         return f"{head}  no proof: {proof}"

@@ -24,7 +24,7 @@ TRIPLES = 150
 SECONDS = 0.25
 
 #: Where the lowerings of `check_games` are derived.
-TAGS = {"stagewise": "P1", "randomised": "D3", "deterministic": "D1"}
+TAGS = {"stagewise": "P1", "randomised": "D3", "deterministic": "D1", "boxes": "D8"}
 
 
 def proved(game: StackelbergGame, run: Run[Any], *, leader: Leader, proof: bool | str, seconds: float, time_limit: float) -> Run[Any]:
@@ -55,8 +55,7 @@ def proved(game: StackelbergGame, run: Run[Any], *, leader: Leader, proof: bool 
     begun = time.perf_counter()
     limit = min(max(seconds, SECONDS), time_limit) if proof == "auto" else time_limit
     over = "deterministic" if leader == "deterministic" else "randomised"
-    answers, picks = run.candidate.follower_policy.argmax(-1), run.candidate.leader_policy.argmax(-1)
-    found = prove_game(game, over, response=answers, policy=picks, seconds=limit)
+    found = prove_game(game, over, response=run.candidate.follower_policy.argmax(-1), policy=run.candidate.leader_policy, seconds=limit)
     stats = {**run.stats, "proof_seconds": time.perf_counter() - begun}
     if isinstance(found, str):
         return dataclasses.replace(run, stats={**stats, "unproved": found})

@@ -42,7 +42,7 @@ class GameProof(Texts):
     leader : str
         ``"randomised"`` or ``"deterministic"``: over which policies.
     kind : str
-        How it was proved: also ``"stagewise"``.
+        How it was proved: also ``"stagewise"``, ``"boxes"``.
     nodes : int
     policy : tuple [S] of tuples [A] of Fraction
         The leader's policy that attains `lower`; where it is never needed, its first action.
@@ -103,8 +103,8 @@ def prove_game(
         ``"randomised"`` or ``"deterministic"``.
     response : int array [S], optional
         The follower's actions at a policy that is believed to be best: saves the search for it.
-    policy : int array [S], optional
-        The leader's actions there, for ``"deterministic"``.
+    policy : array [S, A], optional
+        The leader's policy there. Needed if it is randomised and moves the state: the proof is then by boxes, see `prove_boxes`.
     seconds : float
         For search and emission; checking comes on top.
     kind : str, optional
@@ -120,6 +120,10 @@ def prove_game(
     problem = problem or game_text(game)
     exact = check_games.read(problem)
     kind = kind or proof_kind(exact, leader)
+    if not kind and policy is not None:
+        from stackopt.proof.games_boxes import prove_boxes
+
+        return prove_boxes(game, policy, seconds=seconds, problem=problem)
     if not kind:
         return "the leader's action moves the state, and the follower's response depends on what comes later"
     pure = kind == "deterministic"
@@ -167,7 +171,7 @@ def _cell(exact: check_games.Game, kind: str, response: Any, policy: Any) -> Cel
     first, cell = len(exact.triples), Cell()
     if kind == "deterministic":
         for s, o in enumerate(exact.classes):
-            cell.update({first + o * A + a: int(a == policy[s]) for a in range(A)})
+            cell.update({first + o * A + a: int(a == policy[s].argmax()) for a in range(A)})
     first += classes * A
     cell.update({first + s * B + b: int(b == response[s]) for s in range(S) for b in range(B)})
     return cell

@@ -12,7 +12,7 @@ from typing import Any
 
 from stackopt.errors import InvalidOutput, InvalidProgram
 from stackopt.proof import check as checker
-from stackopt.proof import check_games
+from stackopt.proof import check_boxes, check_games
 
 
 class Texts:
@@ -120,7 +120,9 @@ def checked(problem: str, text: str, seconds: dict[str, float] | None = None) ->
     Exception
         Of any kind, if it does not: `Rejected` with the reason, or what a malformed line leads to.
     """
-    if text.startswith("stackopt-game-proof"):
+    if text.startswith("stackopt-box-proof"):
+        found, statement = check_boxes.check(problem, text), check_games.statement
+    elif text.startswith("stackopt-game-proof"):
         found, statement = check_games.check(problem, text), check_games.statement
     else:
         found, statement = checker.check(problem, text), checker.statement
