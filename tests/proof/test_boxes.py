@@ -121,7 +121,7 @@ MUTATIONS = {
     "leaves without multipliers": lambda p: "\n".join("d" if line.startswith("d ") else line for line in p.text.split("\n")),
     "an empty range claimed": lambda p: p.text.replace("\nd ", "\ne 0 ", 1),
     "leaves called empty": lambda p: p.text.replace("\nd ", "\nf ", 1),
-    "another response": lambda p: p.text.replace("\nresponse 0", "\nresponse 1") if "\nresponse 0" in p.text else p.text.replace("\nresponse 1", "\nresponse 0"),
+    "another response": lambda p: p.text.replace(*(("\nresponse 0", "\nresponse 1")[:: 1 if "\nresponse 0" in p.text else -1])),
     "a better leader value": lambda p: p.text.replace("\nleader-value ", "\nleader-value 100 "),
     "no end": lambda p: p.text.replace("\nend\n", "\n"),
     "cut in half": lambda p: p.text[: len(p.text) // 2],
