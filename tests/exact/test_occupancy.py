@@ -175,3 +175,15 @@ def test_polishing_improves_and_keeps_the_response():
     assert commitment(game, better).strong == pytest.approx(2.629033942, abs=1e-6)
     other = polished(choices, start, np.array([1, 1]))
     assert other is None or local(choices, other, np.array([1, 1])).loss.max() <= 0
+
+
+def test_the_interval_of_the_weak_value_shrinks_with_the_margin():
+    """What a margin costs is about the margin times what the leader gains per unit of the follower's loss, 2.8 here."""
+    rng = np.random.default_rng([6, 3, 2, 2])
+    rewards = rng.normal(size=(2, 3, 2, 2))
+    game = so.StackelbergGame(rewards[0], rewards[1], rng.dirichlet(np.ones(3), (3, 2, 2)), discount=0.8)
+    for margin in (1e-2, 1e-4):
+        solution = so.solve(game, so.Exact(concept="weak", margin=margin))
+        assert solution.certificate.certified
+        assert 0.0 <= solution.bound.value - solution.value <= 4.0 * margin
+        assert commitment(game, solution.candidate.leader_policy, margin).weak == pytest.approx(solution.value, abs=1e-9)
