@@ -45,3 +45,14 @@ def random_game(seed=0, K=2, T=1, S=3, B=2, horizon=None, coupling=1.0, **rest):
 
 def random_policy(game, seed=0):
     return np.random.default_rng(seed).dirichlet(np.ones(game.shape[-1]), size=game.shape[:-1])
+
+
+def branching(payoff, name):
+    """Stage 0 picks a place, stage 1 pays by the masses there: the shape of left-right and rock-paper-scissors."""
+    n = len(payoff)
+    kernel = np.zeros((2, n + 1, n, n + 1))
+    kernel[0, :] = np.eye(n + 1)[1:]
+    kernel[1, :] = np.eye(n + 1)[:, None]
+    slopes = np.zeros((2, n + 1, n, n + 1))
+    slopes[1, 1:, :, 1:] = np.asarray(payoff)[:, None, :]
+    return so.MeanFieldStackelbergGame(so.Finite(2, np.eye(n + 1)[0]), np.zeros((n + 1, n)), kernel, reward_population=slopes, name=name)

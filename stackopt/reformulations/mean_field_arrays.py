@@ -13,6 +13,7 @@ from stackopt.games.mean_field.dynamics import answer
 from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.mean_field.kernels import Dense
 from stackopt.games.mean_field.leaders import Box, LeaderSet, Menu, Policies
+from stackopt.games.mean_field.terms import LogCrowding
 from stackopt.games.operators import Array
 from stackopt.solution import Refusal
 
@@ -36,6 +37,8 @@ class AffineFollowers:
     transition : array [K, T, S, B, S]
     leader_reward, leader_reward_leader : array [K, T, S, B], [K, T, S, B, D]
         In the leader's own units.
+    unit : float
+        One unit of the rewards here, in the game's own.
     """
 
     game: MeanFieldStackelbergGame
@@ -47,6 +50,7 @@ class AffineFollowers:
     transition: Array
     leader_reward: Array
     leader_reward_leader: Array
+    unit: float = 1.0
 
     @property
     def parameters(self) -> int:
@@ -76,14 +80,15 @@ class AffineFollowers:
 
 
 def affine_followers(game: MeanFieldStackelbergGame, theta: Array | None = None) -> AffineFollowers:
-    """The arrays of a game that `refuses_affine` does not refuse."""
+    """The arrays of a game that `refuses_affine` does not refuse; of a `LogCrowding` game, those of its base."""
     K, T, S, B = game.shape
     J, D = game.statistics, game.parameters
 
     def full(array: Array | None, tail: tuple[int, ...]) -> Array:
         return np.zeros((K, T, *tail)) if array is None else np.broadcast_to(array, (K, T, *tail))
 
-    reward, leader = full(game.reward, (S, B)), full(game.leader_reward, (S, B))
+    base = game.reward.base if isinstance(game.reward, LogCrowding) else game.reward
+    reward, leader = full(base, (S, B)), full(game.leader_reward, (S, B))
     moved, paid = full(game.reward_leader, (S, B, D)), full(game.leader_reward_leader, (S, B, D))
     theta = np.zeros(0) if D == 0 else theta
     at = np.zeros(D) if theta is None else theta
@@ -95,7 +100,7 @@ def affine_followers(game: MeanFieldStackelbergGame, theta: Array | None = None)
     low, high = (float(r) for r in (raw.reward_range()[0].min(), raw.reward_range()[1].max()))
     unit = (high - low) or 1.0
     return AffineFollowers(
-        game, theta, (reward - low) / unit, raw.reward_population / unit, moved / unit, raw.statistic, kernel, leader, paid
+        game, theta, (reward - low) / unit, raw.reward_population / unit, moved / unit, raw.statistic, kernel, leader, paid, unit
     )  # fmt: skip
 
 

@@ -19,12 +19,15 @@ from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.mean_field.multiplicity import spread
+from stackopt.exact.mean_field.potential import run_potential, why_no_potential
 from stackopt.exact.mean_field.value import EquilibriumValue
 from stackopt.exact.searched import units_refusal
 from stackopt.games.mean_field import operators
 from stackopt.games.mean_field.game import MeanFieldStackelbergGame
+from stackopt.games.mean_field.horizon import Finite
 from stackopt.games.mean_field.leaders import Menu
 from stackopt.games.mean_field.population import Population
+from stackopt.games.mean_field.terms import LogCrowding
 from stackopt.games.operators import Array
 from stackopt.reformulations.mean_field_arrays import affine_followers, decision_range, refuses_affine
 from stackopt.reformulations.mean_field_equilibrium import bilinear, equilibrium_program
@@ -49,6 +52,9 @@ def refuses_mean_field(game: MeanFieldStackelbergGame, concept: str) -> Refusal 
     if concept == "relaxed":
         law = {"method": "Exact(concept='relaxed')", "problem": type(game).__name__}
         return Refusal("wrong-problem", remedy='concept="strong", "weak" or "fixed_point"', law=law)
+    if isinstance(game.reward, LogCrowding):
+        why_not = why_no_potential(game)
+        return Refusal("mean-field-arrays", because=f"LogCrowding: {why_not}") if why_not else None
     if concept != "strong" and not menu:
         return Refusal("mean-field-menu", because=f"the leader's set is {game.leader}", law={"concept": concept})
     if found := refuses_affine(game, at=menu):
@@ -59,7 +65,7 @@ def refuses_mean_field(game: MeanFieldStackelbergGame, concept: str) -> Refusal 
         return Refusal("mean-field-arrays", because="`objective` is a callable")
     K, T, S, B = game.shape
     nonzeros = 2 * K * T * S * B * (S + game.statistics + game.parameters + 4) + K * T * S * B * (S + game.statistics)
-    if nonzeros > NONZEROS:
+    if nonzeros > NONZEROS and why_no_potential(game):
         return Refusal("mean-field-size", because=f"K, T, S, B = {K}, {T}, {S}, {B} need about {nonzeros:.2g} non-zeros; the limit is {NONZEROS:.2g}")
     followers = affine_followers(game)
     if where := bilinear(followers):
@@ -79,12 +85,18 @@ def run_mean_field(
     game: MeanFieldStackelbergGame, *, concept: str = "strong", time_limit: float = 60.0, confirm: bool = True, seed: int = 0,
     report: Report | None = None,
 ) -> Run[Population]:
-    """Search; see `Exact` for what each status means.
+    """Search; see `Exact` for what each status means. Finite horizons with a concave potential are convex programs instead.
 
     The population's ``others`` are further equilibria under the same decision, found by programs that push its statistics apart, for
     as long as the search itself took. Where these end, ``further_bounds`` says how far statistics of equilibria lie apart at most.
     """
     search = _Search(game, concept, time.perf_counter() + time_limit, confirm, seed, report)
+    if isinstance(game.horizon, Finite) and not why_no_potential(game):
+        convex = run_potential(game, concept, OF[concept], time_limit, report)
+        if convex is not None:
+            return convex
+        if callable(game.reward):
+            return Run(Status.FAILED, None, None, {"formulation": "concave potential"}, "the game does not confirm the potential's maximum")
     run = search.points() if _one_by_one(game, concept) else search.together()
     return search.with_others(run)
 

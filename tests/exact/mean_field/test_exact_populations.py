@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from populations import random_game, sis
+from populations import branching, random_game, sis
 
 import stackopt as so
 from stackopt.exact.mean_field.patterns import equilibria
@@ -19,17 +19,6 @@ def routes(rewards, on_own, **rest):
         so.Stationary(0.0), np.array([rewards], float), np.ones((1, B, 1)), statistic="state-actions",
         reward_population=np.diag(np.asarray(on_own, float))[None], **rest,
     )  # fmt: skip
-
-
-def branching(payoff, name):
-    """Stage 0 picks a place, stage 1 pays by the masses there: the shape of left-right and rock-paper-scissors."""
-    n = len(payoff)
-    kernel = np.zeros((2, n + 1, n, n + 1))
-    kernel[0, :] = np.eye(n + 1)[1:]
-    kernel[1, :] = np.eye(n + 1)[:, None]
-    slopes = np.zeros((2, n + 1, n, n + 1))
-    slopes[1, 1:, :, 1:] = np.asarray(payoff)[:, None, :]
-    return so.MeanFieldStackelbergGame(so.Finite(2, np.eye(n + 1)[0]), np.zeros((n + 1, n)), kernel, reward_population=slopes, name=name)
 
 
 def menu_game(seed, shape, horizon, sharp=False):
