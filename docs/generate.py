@@ -36,7 +36,7 @@ def models() -> str:
     """One row per model of the catalogue."""
     rows = []
     for model in catalog.models().values():
-        value = model.known.get("strong", model.known.get("value"))
+        value = next((model.known[key] for key in ("strong", "value", "leader_value") if key in model.known), None)
         known = "-" if value is None else f"{value:.6g}"
         source = " ".join(str(model.source).split()).replace("|", "/")
         rows.append(f"| `{model.name}` | {model.title} | {model.kind} | {known} | {source} |")
