@@ -13,8 +13,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from stackopt.proof import check_games
-from stackopt.proof.check import Rejected, check_point
-from stackopt.proof.games_search import Cell, Relaxation, best_cell, cover, find_point
+from stackopt.proof.check import Rejected
+from stackopt.proof.games_search import Cell, close
 from stackopt.proof.games_values import bellman_vectors
 from stackopt.proof.proof import Texts
 
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from stackopt.games.stackelberg import StackelbergGame
-
-#: Why there is no proof when time ran out.
-LATE = "the time for it ran out"
-#: How often the search starts again when it meets something better than its incumbent.
-RESTARTS = 5
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,10 @@ def prove_game(
     """
     begun = time.perf_counter()
     problem = problem or game_text(game)
-    exact = check_games.read(problem)
+    try:
+        exact = check_games.read(problem)
+    except Rejected as why:
+        return f"the checker does not read the game: {why}"
     kind = kind or proof_kind(exact, leader)
     if not kind and policy is not None:
         from stackopt.proof.games_boxes import prove_boxes
@@ -129,38 +127,22 @@ def prove_game(
     pure = kind == "deterministic"
     values = {} if kind == "stagewise" else bellman_vectors(game, exact, pure=pure)
     system = check_games.lower_game(exact, kind, values)
-    relaxation, deadline = Relaxation(system), begun + seconds
     cell = None if response is None or (pure and policy is None) else _cell(exact, kind, response, policy)
-    cell = best_cell(relaxation, deadline) if cell is None else cell  # a given one is believed until the tree meets a better one
-    searched = time.perf_counter()
-    for _ in range(RESTARTS):
-        point = None if cell is None else find_point(relaxation, cell)
-        if point is None:
-            return LATE if time.perf_counter() > deadline else "no exact point near the optimum was found"
-        upper = check_point(system, point)
-        tree = cover(relaxation, upper, deadline)
-        if tree.finished:
-            break
-        if tree.better is None:
-            return LATE if time.perf_counter() > deadline else "a cell could not be certified"
-        cell = best_cell(relaxation, deadline, tree.better)
-    else:
-        return "the search met better points again and again"
-    emitted = time.perf_counter()
+    closed = close(system, begun + seconds, cell)
+    if isinstance(closed, str):
+        return closed
+    checking = time.perf_counter()
     head = [f"stackopt-game-proof 1 {kind}", *(f"{key} {' '.join(map(str, v))}" for key, v in values.items())]
-    body = [
-        "stackopt-proof 1", f"problem {system.digest()}", "status optimal", f"upper {upper}", f"lower {tree.lower}",
-        " ".join(["point", *(f"{j}:{v}" for j, v in enumerate(point) if v)]), "tree", *tree.lines, "end",
-    ]  # fmt: skip
-    text = "\n".join([*head, *body]) + "\n"
+    text = "\n".join([*head, *closed.body(system)]) + "\n"
     try:
         found = check_games.check(problem, text)
     except Rejected as why:
         return f"the checker rejects it: {why}"
-    took = {"search": searched - begun, "emit": emitted - searched, "check": time.perf_counter() - emitted}
+    took = {"search": closed.searched, "emit": closed.emitted, "check": time.perf_counter() - checking}
     return GameProof(
-        problem, text, check_games.statement(found), -found["upper"], -found["lower"], found["over"], kind, found["nodes"], _policy(exact, kind, point), took
-    )
+        problem, text, check_games.statement(found), -found["upper"], -found["lower"], found["over"], kind, found["nodes"],
+        _policy(exact, kind, closed.point), took,
+    )  # fmt: skip
 
 
 def _cell(exact: check_games.Game, kind: str, response: Any, policy: Any) -> Cell:

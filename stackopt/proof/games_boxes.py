@@ -17,9 +17,9 @@ from stackopt.games.rational import Process, Row, simplest
 from stackopt.games.responses import commitment
 from stackopt.proof import check_boxes, check_games
 from stackopt.proof.check import Rejected, leaf_bound
-from stackopt.proof.games import LATE, GameProof, game_text
+from stackopt.proof.games import GameProof, game_text
 from stackopt.proof.games_elimination import dual
-from stackopt.proof.games_search import CLOSE, DENOMINATORS, Relaxation, rounded
+from stackopt.proof.games_search import CLOSE, DENOMINATORS, LATE, Relaxation, rounded
 from stackopt.solution import Status
 
 if TYPE_CHECKING:

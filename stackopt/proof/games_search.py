@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stackopt.proof.check import Rejected, leaf_bound
+from stackopt.proof.check import Rejected, check_point, leaf_bound
 from stackopt.proof.games_elimination import Basis, dual, vertex
 from stackopt.solution import Status
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 Row = dict[int, Fraction]
 Cell = dict[int, int]
+#: Why there is no proof when time ran out.
+LATE = "the time for it ran out"
+#: How often the search starts again when it meets something better than its incumbent.
+RESTARTS = 5
 #: Multipliers are rounded to multiples of one over these, in turn; a common denominator keeps sums short.
 DENOMINATORS = (12, 240, 10**4, 10**6, 10**9)
 #: Float bounds this close to the target, relative, call for an exact dual solution.
@@ -175,6 +179,56 @@ def best_cell(relaxation: Relaxation, deadline: float, start: Cell | None = None
         near = round(float(point[j]))
         stack += [{**cell, j: 1 - near}, {**cell, j: near}]
     return where
+
+
+@dataclass(frozen=True)
+class Closed:
+    """An exact point, a tree that bounds all others, and how long either took in seconds."""
+
+    point: list[Fraction]
+    upper: Fraction
+    tree: Tree
+    searched: float
+    emitted: float
+
+    def body(self, S: System) -> list[str]:
+        """The lines of a proof about the system, as `check.verify` reads them."""
+        point = " ".join(["point", *(f"{j}:{v}" for j, v in enumerate(self.point) if v)])
+        head = ["stackopt-proof 1", f"problem {S.digest()}", "status optimal", f"upper {self.upper}", f"lower {self.tree.lower}", point]
+        return [*head, "tree", *self.tree.lines, "end"]
+
+
+def close(S: System, deadline: float, cell: Cell | None = None) -> Closed | str:
+    """The least cost of a system with a tree that proves it, or in words why there is none.
+
+    Parameters
+    ----------
+    S : System
+        All columns bounded, no pairs; integer columns are 0 or 1.
+    deadline : float
+        Of `time.perf_counter`.
+    cell : dict, optional
+        Integer columns that are believed to be best: until the tree meets something better.
+    """
+    begun = time.perf_counter()
+    relaxation = Relaxation(S)
+    cell = best_cell(relaxation, deadline) if cell is None else cell
+    searched = time.perf_counter() - begun
+    for _ in range(RESTARTS):
+        point = None if cell is None else find_point(relaxation, cell)
+        if point is None:
+            return LATE if time.perf_counter() > deadline else "no exact point near the optimum was found"
+        try:
+            upper = check_point(S, point)
+        except Rejected as why:
+            return f"no exact point near the optimum was found: {why}"
+        tree = cover(relaxation, upper, deadline)
+        if tree.finished:
+            return Closed(point, upper, tree, searched, time.perf_counter() - begun - searched)
+        if tree.better is None:
+            return LATE if time.perf_counter() > deadline else "a cell could not be certified"
+        cell = best_cell(relaxation, deadline, tree.better)
+    return "the search met better points again and again"
 
 
 def cover(relaxation: Relaxation, target: Fraction, deadline: float) -> Tree:
