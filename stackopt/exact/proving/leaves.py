@@ -187,7 +187,7 @@ class Certifying(ABC):
 
     def bound_of(self, cell: tuple[Decision, ...], status: Status) -> Leaf | None:
         """A leaf with whatever bound the program just solved has."""
-        return leaf(self.f, cell, 1, self.block.y, None) if status is Status.OPTIMAL else None
+        return leaf(self.f, cell, 1, self.block.y, self.target) if status is Status.OPTIMAL else None
 
     # --- figures ---------------------------------------------------------------------------------------------------
 

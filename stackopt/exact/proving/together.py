@@ -19,8 +19,8 @@ from stackopt.solution import Status
 
 #: Slacks and multipliers below this count as zero when a pair is chosen.
 ZEROISH = 1e-9
-#: A tangent at the incumbent is tried where the relaxation's optimum is this close, relative to its size.
-CLOSE = 1e-2
+#: A tangent at the incumbent is tried where the relaxation's value is this close to it, relative to 1 + its size.
+CLOSE = 1e-5
 #: How far out along a ray pairs are looked at, relative to a point.
 FAR = 1e3
 
@@ -97,8 +97,8 @@ class Together(Certifying):
                 raise Unproved(f"a quadratic relaxation is {found.status}")
             return Status.FAILED, self.block.x if self.block.lp.value < np.inf else np.zeros(len(f.cost))
         if found.value >= self.cutoff - 1e-7 * (1.0 + abs(self.cutoff)):
-            closed = self.by_tangent(part.cell, found.x, found.row_dual, self.target)
-            if closed is not None:
+            closed = self.by_tangent(part.cell, found.x, found.row_dual)
+            if closed is not None and self.accepted(closed):
                 return closed, np.zeros(0)
         return Status.OPTIMAL, found.x
 
@@ -109,25 +109,30 @@ class Together(Certifying):
             return super().bound_of(cell, status)
         lower, upper, high = f.cell(cell)
         found = minimise(f.cost, f.matrix, f.rhs, high, lower, upper, hessian=f.hessian, constant=f.constant, time_limit=1.0)
-        return None if found.x is None or found.row_dual is None else self.by_tangent(cell, found.x, found.row_dual, None)
+        return None if found.x is None or found.row_dual is None else self.by_tangent(cell, found.x, found.row_dual)
 
-    def by_tangent(self, cell: tuple[Decision, ...], x: Array, y: Array, target: Fraction | None) -> Leaf | None:
-        """The best leaf of several tangents; one that reaches the target, or is near it."""
-        best = None
+    def by_tangent(self, cell: tuple[Decision, ...], x: Array, y: Array) -> Leaf | None:
+        """The best leaf of several tangents, or the first that reaches the target."""
+        best, target = None, self.target
         for u in self.tangents(x):
             found = leaf(self.f, cell, 1, y, target, u)
             if found is not None and found.bound is not None and (best is None or best.bound is None or found.bound > best.bound):
                 best = found
                 if target is not None and found.bound >= target:
                     break
-        return best if best is None or target is None or self.accepted(best) else None
+        return best
 
     def tangents(self, x: Array) -> list[Row]:
-        """Where to put a tangent near x [n]: at the incumbent, and at x rounded."""
+        """Where to put a tangent for a relaxation with optimum x [n]: at the incumbent if that is as good, and at x rounded.
+
+        The gradient of a convex function is the same on all of its optima, so the incumbent need not be near x.
+        """
         f, found = self.f, list[Row]()
         curved = sorted(f.system.quad)
         true = x * f.column
-        if self.best is not None and all(abs(float(self.best.v[j]) - true[j]) <= CLOSE * (1.0 + abs(true[j])) for j in curved):
+        assert f.hessian is not None
+        level = self.f.constant + float(f.cost @ x) + 0.5 * float(x @ (f.hessian @ x))
+        if self.best is not None and abs(level - float(self.best.value) * f.unit) <= CLOSE * (1.0 + abs(level)):
             found.append({j: self.best.v[j] for j in curved})
         found += [{j: Fraction(float(true[j])).limit_denominator(most) for j in curved} for most in (10, 1000, 10**6, 10**10)]
         return found
