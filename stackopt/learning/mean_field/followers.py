@@ -11,6 +11,10 @@ import numpy as np
 from stackopt.games.mean_field import dynamics, laws, operators
 from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.operators import Array
+from stackopt.learning.mean_field.kernel_rows import rows
+
+#: A stationary law is solved to this 1-norm, optimal values to this residual relative to their size, or the exploitability is not known.
+LAW_SOLVED, VALUES_SOLVED = 1e-9, 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,8 @@ class Followers:
         self.evaluations = 0
         _, T, _, _ = game.shape
         self.ticks = [np.array([t]) for t in range(T)]
+        self._warm: Array | None = None
+        self._matrices: list[list[tuple[Any, Any]]] | None = None
         self._fixed: list[Any] | None = None
         if game.kernel_is_fixed:
             kernel = game.kernel(np.empty((T, 0)), theta)
@@ -124,10 +130,7 @@ class Followers:
         """The population that `policy` [K, T, S, B] brings about and its exploitability there; nothing but the policy is trusted."""
         self.evaluations += 1
         if self.game.cyclic:
-            found = dynamics.exploitability(self.game, policy, self.theta, start)
-            kernel, rewards = self.game.kernel(found.law.y, self.theta), self.game.rewards(found.law.y, self.theta)
-            own_q = operators.q_values(rewards, kernel.expect(np.roll(found.value, -1, axis=1)), self.game.discount)
-            return Evaluated(policy, found.law.mean_field, found.law.y, found.answer.q, found.answer.value, own_q, _known(found))
+            return self._evaluate_cyclic(policy, start)
         K, T, S, B = self.shape
         mu, y = self.law(policy)
         rewards, kernels = self.game.rewards(y, self.theta), self.stage_kernels(y)
@@ -144,6 +147,39 @@ class Followers:
 
 
 
+    def _evaluate_cyclic(self, policy: Array, start: Array | None) -> Evaluated:
+        """As `dynamics.exploitability`; policy iteration begins at the last optimal values, which are often near."""
+        game = self.game
+        induced = laws.law(game, policy, self.theta, start)
+        rewards, kernel = game.rewards(induced.y, self.theta), game.kernel(induced.y, self.theta)
+        best = dynamics.answer(rewards, kernel, game.discount, cyclic=True, start=self._warm)
+        self._warm = best.value
+        own = dynamics.policy_value(operators.policy_average(policy, rewards), kernel, policy, game.discount, cyclic=True, start=best.value)
+        own_q = operators.q_values(rewards, kernel.expect(np.roll(own, -1, axis=1)), game.discount)
+        by_type = (1.0 - game.discount) * (induced.mean_field * (best.value - own)).sum(-1).mean(-1)
+        solved = induced.residual <= LAW_SOLVED and best.residual <= VALUES_SOLVED * (1.0 + float(np.abs(best.value).max()))
+        gain = float(game.weights @ by_type) if solved else math.nan  # nothing unsolved is called an equilibrium
+        return Evaluated(policy, induced.mean_field, induced.y, best.q, best.value, own_q, gain)
+
+    def matrices(self, kernels: list[Any]) -> list[list[tuple[Any, Any]]]:
+        """Transitions [S B, S] of every type and stage, and their transposes."""
+        if self._matrices is not None:
+            return self._matrices
+        known: dict[tuple[int, int], tuple[Any, Any]] = {}
+
+        def of(k: int, kernel: Any) -> tuple[Any, Any]:
+            key = (k if kernel.shape[0] > 1 else 0, id(kernel))
+            if key not in known:
+                matrix = rows(kernel, k)
+                known[key] = (matrix, matrix.T if isinstance(matrix, np.ndarray) else matrix.T.tocsr())
+            return known[key]
+
+        found = [[of(k, kernel) for kernel in kernels] for k in range(self.shape[0])]
+        if self._fixed is not None:
+            self._matrices = found
+        return found
+
+
 class _Stages:
     """A list of kernels, one for each stage, read as one kernel by backward induction."""
 
@@ -152,9 +188,3 @@ class _Stages:
 
     def stages(self, t: Array) -> Any:
         return self._kernels[int(t[0])]
-
-
-def _known(found: dynamics.Exploited) -> float:
-    """The exploitability; NaN where the law or the best response was not solved, so that nothing is called an equilibrium."""
-    solved = found.law.residual <= 1e-9 and found.answer.residual <= 1e-8 * (1.0 + float(np.abs(found.answer.value).max()))
-    return found.total if solved else math.nan

@@ -117,7 +117,7 @@ class Search:
         claim = game.leader_value(flows, best.y, theta)
         candidate = Population(theta, best.policy, best.mean_field, tolerance=self.tolerance, claim=claim, others=others)
         relative = number(self.relative(best.exploitability), 3)
-        measured = f"exploitability {number(best.exploitability)}, {relative} of uniform policies', found by {self.found_by},"
+        measured = f"exploitability {number(best.exploitability)}, {relative} of uniform policies'"
         stats = {
             "exploitability": best.exploitability,
             "relative": self.relative(best.exploitability),
@@ -128,10 +128,10 @@ class Search:
             **self.stats,
         }
         if self.solved:
-            return Run(Status.CONVERGED, candidate, stats=stats, because=f"{measured} <= {number(self.tolerance)}", history=self.history)
+            return Run(Status.CONVERGED, candidate, stats=stats, because=f"{measured} <= {number(self.tolerance)}, by {self.found_by}", history=self.history)
         late = f"the time limit of {number(self.time_limit)} s" if self.late else reason
         status = Status.LIMIT if np.isfinite(best.exploitability) else Status.FAILED
-        return Run(status, candidate, stats=stats, because=f"{measured} > {number(self.tolerance)}: {late}", history=self.history)
+        return Run(status, candidate, stats=stats, because=f"{measured} > {number(self.tolerance)}, best by {self.found_by}: {late}", history=self.history)
 
 
 class Trail:

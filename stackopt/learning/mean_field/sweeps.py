@@ -10,7 +10,6 @@ import numpy as np
 from stackopt.games.operators import Array
 from stackopt.learning.mean_field.derivatives import Derivatives
 from stackopt.learning.mean_field.followers import Followers
-from stackopt.learning.mean_field.kernel_rows import rows
 
 
 class Sweeps:
@@ -46,10 +45,9 @@ class Sweeps:
         scale: float = 1.0,
     ) -> None:
         game = followers.game
-        K, T, _, _ = game.shape
         self.game, self.policy, self.ratio, self.mu = game, policy, ratio, mu
         self.total = ratio.sum(-1)
-        self.rows = [[rows(kernels[t], k) for t in range(T)] for k in range(K)]
+        self.rows = followers.matrices(kernels)
         self.on_q: Array = scale * derivatives.rewards(y)  # [K or 1, T or 1, S, B, J]
         self.on_mass: Array | None = None
         if derivatives.moving_kernel:
@@ -109,7 +107,7 @@ class Sweeps:
 
         def back(following: Array) -> Array:
             for t in range(T - 1, -1, -1):
-                q[t] = gamma * (self.rows[k][t] @ following)
+                q[t] = gamma * (self.rows[k][t][0] @ following)
                 if on_q is not None:
                     _add(q[t], on_q(t))
                 value[t] = (share[t] * q[t]).reshape(S, B, n).sum(1)
@@ -136,7 +134,7 @@ class Sweeps:
                 mu[t] = here
                 flow = np.repeat(here, B, axis=0) * own[t] + mass[t] * policy[t]
                 dy[t] = weight * self._measure(k, t, flow)
-                here = self.rows[k][t].T @ flow
+                here = self.rows[k][t][1] @ flow
                 if on_mass is not None:
                     _add(here, on_mass(t))
                 if constants.mu is not None:
@@ -162,7 +160,7 @@ class Sweeps:
         _, T, S, B = self.game.shape
         total = np.eye(S)
         for t in range(T - 1, -1, -1):
-            total = gamma * (share[t] * (self.rows[k][t] @ total)).reshape(S, B, S).sum(1)
+            total = gamma * (share[t] * (self.rows[k][t][0] @ total)).reshape(S, B, S).sum(1)
         return total
 
     def _measure(self, k: int, t: int, flow: Array) -> Array:
