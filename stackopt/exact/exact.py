@@ -22,6 +22,7 @@ from stackopt.exact.mean_field.solve import reformulate_mean_field, refuses_mean
 from stackopt.exact.occupancy import refuses_occupancy, run_occupancy
 from stackopt.exact.proved import proved
 from stackopt.exact.proved_bilevel import proved_bilevel
+from stackopt.exact.proved_population import proved_population
 from stackopt.exact.relaxed import run_relaxed
 from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched, stagewise
 from stackopt.exact.shaped import run_shaped
@@ -76,8 +77,7 @@ class Exact:
         For complementarity branching: so many share the open cells, on systems that can fork.
     proof : bool or ``"auto"``
         Whether to accompany the answer by a proof in rational arithmetic, `Solution.proof`. Auto: small problems, for as long as the search
-        took. True: within the time limit. Games: strong values over deterministic policies, and over randomised ones that do not move the
-        state or whose follower is myopic or cannot move it.
+        took. True: within the time limit. Games: strong values; mean-field games: the best equilibrium over a menu or a box.
 
     Notes
     -----
@@ -194,17 +194,17 @@ class Exact:
             return run_static(
                 problem, concept=self.concept, margin=self.margin, time_limit=self.time_limit, confirm=self.confirm, seed=seed, report=report
             )
-        begun = time.perf_counter()
-        run = self._commitment(problem, seed, report)
-        if self.concept != "strong":
-            return run
-        return proved(problem, run, leader=self.leader, proof=self.proof, seconds=time.perf_counter() - begun, time_limit=self.time_limit)
+        return self._commitment(problem, seed, report)
 
     def prove(self, problem: Any, run: Run[Any], seconds: float) -> Run[Any]:
-        """`run`, of `seconds`, with a proof in the user's units if there is one; games get theirs in `run` itself."""
-        if not isinstance(problem, BilevelProgram):
-            return run
-        return proved_bilevel(problem, run, proof=self.proof, seconds=seconds, time_limit=self.time_limit)
+        """`run`, of `seconds`, with a proof in the user's units if there is one."""
+        if isinstance(problem, BilevelProgram):
+            return proved_bilevel(problem, run, proof=self.proof, seconds=seconds, time_limit=self.time_limit)
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return proved_population(problem, run, concept=self.concept, proof=self.proof, seconds=seconds, time_limit=self.time_limit)
+        if isinstance(problem, StackelbergGame) and self.concept == "strong":
+            return proved(problem, run, leader=self.leader, proof=self.proof, seconds=seconds, time_limit=self.time_limit)
+        return run
 
     def _commitment(self, problem: StackelbergGame, seed: int, report: Report | None) -> Run[Profile]:
         if self._strong_over_all and (run := run_shaped(problem)) is not None:

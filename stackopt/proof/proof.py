@@ -12,7 +12,7 @@ from typing import Any
 
 from stackopt.errors import InvalidOutput, InvalidProgram
 from stackopt.proof import check as checker
-from stackopt.proof import check_boxes, check_games
+from stackopt.proof import check_boxes, check_games, check_mean_field
 
 
 class Texts:
@@ -122,6 +122,8 @@ def checked(problem: str, text: str, seconds: dict[str, float] | None = None) ->
     """
     if text.startswith("stackopt-box-proof"):
         found, statement = check_boxes.check(problem, text), check_games.statement
+    elif text.startswith("stackopt-mean-field-proof"):
+        found, statement = check_mean_field.check(problem, text), check_mean_field.statement
     elif text.startswith("stackopt-game-proof"):
         found, statement = check_games.check(problem, text), check_games.statement
     else:
@@ -136,7 +138,7 @@ def check(problem: Any, proof: Any) -> Proof:
 
     Parameters
     ----------
-    problem : BilevelProgram, StackelbergGame or path
+    problem : BilevelProgram, StackelbergGame, MeanFieldStackelbergGame or path
         A program is checked as `stackopt.write` writes it to JSON; a path is read as it is.
     proof : Proof or path
 
@@ -181,6 +183,10 @@ def problem_text(problem: Any) -> str:
         from stackopt.bilevel.json_file import text, to_record
 
         return text(to_record(problem))
+    if hasattr(problem, "horizon"):
+        from stackopt.proof.mean_field import mean_field_text
+
+        return mean_field_text(problem)
     from stackopt.proof.games import game_text
 
     return game_text(problem)
