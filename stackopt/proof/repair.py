@@ -20,7 +20,7 @@ from stackopt.proof.floats import Array, Floats
 from stackopt.proof.tree import Leaf
 
 #: Denominators of the first attempts.
-DENOMINATORS = (1, 12, 1000, 10**6)
+DENOMINATORS = (1, 12, 720, 10**4, 10**6)
 #: Reduced costs and multipliers below this, relative to the largest of the summed terms, are taken for zero.
 ZERO = 1e-8
 
@@ -50,8 +50,8 @@ def leaf(f: Floats, cell: Sequence[Decision], t: int, y: Array, target: Fraction
         return None
     S, best = f.system, None
     sides = restrict(S, cell)
-    cost, _ = tangent(S, at or {}) if t else ({}, Fraction(0))
-    for w in _attempts(f, sides, t, y, cost):
+    cost, const = tangent(S, at or {}) if t else ({}, Fraction(0))
+    for w in _attempts(f, sides, t, y, cost, float(const), target):
         found = exact(S, cell, sides, t, w, target, at)
         if found is None:
             continue
@@ -147,24 +147,33 @@ def crossing(f: Floats, cell: Sequence[Decision]) -> Leaf | None:
     return None
 
 
-def _attempts(f: Floats, sides: Sides, t: int, y: Array, cost: Row) -> Iterator[Row]:
+def _attempts(f: Floats, sides: Sides, t: int, y: Array, cost: Row, const: float, target: Fraction | None) -> Iterator[Row]:
     """Rational multipliers, from short ones to exact basic ones."""
     S, (lb, ub, _) = f.system, sides
     unit = np.abs(y).max(initial=0.0)
-    small = np.abs(y) <= ZERO * 1e-2 * unit
-    true = np.where(small, 0.0, y) * f.row / (f.unit if t else 1.0)  # multipliers of the rows as they are written
+    scale = f.row / (f.unit if t else 1.0)  # multipliers of the rows as they are written
+    true = np.where(np.abs(y) <= ZERO * 1e-2 * unit, 0.0, y) * scale
     support = np.flatnonzero(true)
     if t == 0 and len(support):  # a ray has no length of its own: with the smallest entry 1 it is often whole
         true = true / np.abs(true[support]).min()
     guess = {int(i): float(true[i]) for i in support}
-    for most in DENOMINATORS:
-        yield {i: Fraction(x).limit_denominator(most) for i, x in guess.items()}
-    terms = abs(f.matrix).T @ np.abs(y) + (np.abs(f.cost) if t else 0.0)
+    low, up = np.array([b is None for b in lb]), np.array([b is None for b in ub])
     linear = np.array([float(cost.get(j, 0)) for j in range(len(lb))]) * f.column * f.unit if t else np.zeros(len(lb))
     reduced = linear - f.matrix.T @ y
-    zero = np.abs(reduced) <= ZERO * (1e-3 + terms)
-    low, up = np.array([b is None for b in lb]), np.array([b is None for b in ub])
+    zero = np.abs(reduced) <= ZERO * (1e-3 + abs(f.matrix).T @ np.abs(y) + np.abs(linear))
     hard = (low & up) | (up & (zero | (reduced < 0))) | (low & (zero | (reduced > 0)))
+    bounds = np.array([0.0 if b is None else float(b) for b in lb]), np.array([0.0 if b is None else float(b) for b in ub])
+    rhs = f.rhs / f.row
+    wanted = 0.0 if target is None else float(target)
+    for most in DENOMINATORS:  # one denominator for all: short, and quick to add up
+        whole = np.round(true * most)
+        r = linear / f.column / f.unit - (f.matrix.T @ (whole / most / f.row)) / f.column
+        value = const * t + float(rhs @ whole) / most + float(np.where(r > 0, r * bounds[0], r * bounds[1]).sum())
+        if t == 0 or target is None or value >= wanted - 1e-9 * (1.0 + abs(wanted)):
+            yield {int(i): Fraction(int(whole[i]), most) for i in support.tolist()}
+    if hard.any():
+        for most in (12, 1000, 10**6):  # each its own: what is a short fraction is met exactly
+            yield {i: Fraction(x).limit_denominator(most) for i, x in guess.items()}
     everything = {i: float(true[i]) for i in range(len(true))}
     for columns, digits in ((hard, 4), (hard, 8), (hard, 12), (hard | zero, 12), (hard | zero, 20)):
         equations = _equations(S, np.flatnonzero(columns).tolist(), cost)
