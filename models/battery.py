@@ -29,7 +29,6 @@ Source: constructed for this package from public figures (data/energy); not the 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ import numpy as np
 from stackopt import MeanFieldStackelbergGame
 from stackopt.catalog import data_file, require
 from stackopt.games.mean_field import Box
-from stackopt.games.mean_field.priced import PricedPopulation, Prices
+from stackopt.games.mean_field.priced import PricedPopulation, Prices, Supplier
 
 #: Steps of the battery relative to its power: full, two thirds, a third, a sixth, a twelfth, idle.
 STEPS = (-1.0, -2 / 3, -1 / 3, -1 / 6, -1 / 12, 0.0, 1 / 12, 1 / 6, 1 / 3, 2 / 3, 1.0)
@@ -73,22 +72,6 @@ KNOWN: dict[str, object] = {
     "tolerance": 1e-8,
     "reference": "price equilibrium of the structured layer, and a Newton-Krylov solution of the general game's fixed point; they differ by 7e-13",
 }
-
-
-@dataclass(frozen=True)
-class Utility:
-    """The leader's value of purchases y [T, 2] (imports, minus exports) under a tariff [T]; accepts complex numbers."""
-
-    prices: Prices
-    intercept: float
-    slope: float
-    bill_weight: float
-
-    def __call__(self, y: Any, theta: Any) -> Any:
-        """A number: the day's value per household."""
-        bill = (self.prices.at(y, theta) * y).sum()
-        net = y.sum(-1)
-        return (1.0 - self.bill_weight) * bill - (self.intercept * net + 0.5 * self.slope * net**2).sum()
 
 
 def population(
@@ -184,10 +167,10 @@ def prices(*, intercept: float = 0.018, slope: float = 0.045, share: float = 0.9
     )
 
 
-def utility(*, intercept: float = 0.018, slope: float = 0.045, share: float = 0.9, bill_weight: float = 0.9) -> Utility:
+def utility(*, intercept: float = 0.018, slope: float = 0.045, share: float = 0.9, bill_weight: float = 0.9) -> Supplier:
     """The leader's objective; `bill_weight` in (0, 1) is how much it cares for the customers' bills."""
     require("battery", "bill_weight", bill_weight, 0 < bill_weight < 1, "in (0, 1)")
-    return Utility(prices(intercept=intercept, slope=slope, share=share), intercept, slope, bill_weight)
+    return Supplier(prices(intercept=intercept, slope=slope, share=share), intercept, slope, bill_weight)
 
 
 def build(

@@ -34,7 +34,7 @@ ONLY = {
 #: Imported inside the function that needs them, never at the top of a file.
 LATE = {"highspy", "pandas", "matplotlib", "jinja2", "typer", "rich", "pyomo", "cvxpy", "networkx", "pyarrow", "scipy", "numba", "pyscipopt", "clarabel"}
 #: The exceptions: the CLI is loaded only to be run, the progress bar only when there is a terminal, compiled loops only when they are asked for.
-MAY_IMPORT_EARLY = {"cli.py", "__main__.py", "chunked_numba.py"}
+MAY_IMPORT_EARLY = {"cli.py", "__main__.py", "chunked_numba.py", "compiling.py"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

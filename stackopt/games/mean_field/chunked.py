@@ -24,9 +24,9 @@ import numpy as np
 
 from stackopt.errors import InvalidMethod, MissingPackage
 from stackopt.games import validation
-from stackopt.games.mean_field import memory
+from stackopt.games.mean_field import chunked_numpy, memory
 from stackopt.games.mean_field.chunked_numpy import NumpySweeps, Sweeps
-from stackopt.games.mean_field.chunked_settling import settle
+from stackopt.games.mean_field.chunked_settling import Settled, settle
 from stackopt.games.mean_field.priced import PricedPopulation
 from stackopt.games.operators import Array
 from stackopt.solution import Progress, Report
@@ -56,7 +56,7 @@ class Response:
     residual : float
         The larger of the estimated distances of values (in temperatures, up to a constant) and of laws (1-norm) to the fixed point.
     converged : bool
-        Whether it is below the tolerance for every type.
+        Whether it is below the tolerance for every type, or as small as rounding allows.
     """
 
     prices: Array
@@ -135,7 +135,7 @@ class PeriodicResponse:
         elif self.compiled and not compiled_available():
             raise MissingPackage("package", feature="compiled sweeps", package="stackopt[fast]")
         memory.require(self.bytes_needed(), f"the response of {self.population.shape[0]} types", limit=self.memory_limit)
-        object.__setattr__(self, "_lanes", self._sweeps().lanes)
+        object.__setattr__(self, "_lanes", self._lanes_for(len(self.population.weights)))
 
     def bytes_needed(self) -> int:
         """An estimate of the peak memory of `solve` and `gradient` beyond the population itself."""
@@ -146,15 +146,24 @@ class PeriodicResponse:
 
     # --- chunks --------------------------------------------------------------------------------------------------
 
-    def _sweeps(self) -> Sweeps:
-        """A workspace: an idle one, or a new one."""
-        if self._idle:
-            return self._idle.pop()
+    def _sweeps(self, lanes: int) -> Sweeps:
+        """A workspace for at least so many types at a time, where there are so many: an idle one, or a new one."""
+        for n, sweeps in enumerate(self._idle):
+            if self.compiled or sweeps.lanes == lanes:
+                return self._idle.pop(n)
         if self.compiled:
             from stackopt.games.mean_field.chunked_compiled import CompiledSweeps
 
             return CompiledSweeps(self.population)
-        return NumpySweeps(self.population)
+        return NumpySweeps(self.population, lanes)
+
+    def _lanes_for(self, count: int) -> int:
+        """How many of `count` types are done at a time."""
+        if self.compiled:
+            from stackopt.games.mean_field.chunked_compiled import CompiledSweeps
+
+            return CompiledSweeps.lanes
+        return min(chunked_numpy.LANES, count)
 
     @property
     def chunks(self) -> int:
@@ -163,18 +172,20 @@ class PeriodicResponse:
 
     def _types(self, n: int) -> Array:
         """The types of chunk n [lanes]; the last chunk is filled up with its last type, whose copies count for nothing."""
-        return np.minimum(np.arange(n * self._lanes, (n + 1) * self._lanes), len(self.population.weights) - 1)
+        return _filled(n, self._lanes, len(self.population.weights))
 
     def by_type(self, chunked: Array) -> Array:
         """[K, ...] of an array [N, ..., lanes]."""
         rows = np.moveaxis(chunked, -1, 1)
         return rows.reshape(-1, *rows.shape[2:])[: len(self.population.weights)]
 
-    def _each(self, work: Callable[[int, Sweeps], Any], stage: str, report: Report | None) -> list[Any]:
-        """work(n, workspace) of every chunk, on `threads` threads; results in the order of chunks."""
+    def _each(self, work: Callable[[int, Sweeps], Any], count: int, stage: str, report: Report | None) -> list[Any]:
+        """work(n, workspace) of every chunk of `count` types, on `threads` threads; results in the order of chunks."""
+        lanes = self._lanes_for(count)
+        chunks = -(-count // lanes)
 
         def one(n: int) -> Any:
-            sweeps = self._sweeps()
+            sweeps = self._sweeps(lanes)
             try:
                 return work(n, sweeps)
             finally:
@@ -182,17 +193,17 @@ class PeriodicResponse:
 
         found = []
         if self.threads == 1:
-            for n in range(self.chunks):
+            for n in range(chunks):
                 found.append(one(n))
                 if report is not None:
-                    report(Progress(stage, n + 1, self.chunks))
+                    report(Progress(stage, n + 1, chunks))
             return found
         with ThreadPoolExecutor(self.threads) as pool:
             try:
-                for n, result in enumerate(pool.map(one, range(self.chunks))):
+                for n, result in enumerate(pool.map(one, range(chunks))):
                     found.append(result)
                     if report is not None:
-                        report(Progress(stage, n + 1, self.chunks))
+                        report(Progress(stage, n + 1, chunks))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -237,12 +248,12 @@ class PeriodicResponse:
 
         def work(n: int, sweeps: Sweeps) -> _ChunkAnswer:
             sweeps.begin(self._types(n), prices, self.temperature)
-            back, first = self._settle_values(sweeps, values[n])
-            forward, second = self._settle_mass(sweeps, mass[n])
-            residual = max(first, second)
-            return _ChunkAnswer(sweeps.purchases(), (back, forward), residual, residual <= self.tolerance)
+            back = self._settle_values(sweeps, values[n])
+            forward = self._settle_mass(sweeps, mass[n])
+            counts = (back.sweeps, forward.sweeps + 1)
+            return _ChunkAnswer(sweeps.purchases(), counts, max(back.distance, forward.distance), back.done and forward.done)
 
-        found = self._each(work, "response", report)
+        found = self._each(work, len(self.population.weights), "response", report)
         return self._collected(prices, values, mass, found)
 
     def iterate(self, prices: Any, values: Array, mass: Array) -> Array:
@@ -258,7 +269,7 @@ class PeriodicResponse:
             sweeps.forward(mass[n], measure=True)
             return sweeps.purchases()
 
-        total: Array = np.tensordot(self.population.weights, self._by_type(self._each(work, "iteration", None)), 1)
+        total: Array = np.tensordot(self.population.weights, self._by_type(self._each(work, len(self.population.weights), "iteration", None)), 1)
         return total
 
     def _by_type(self, parts: list[Array]) -> Array:
@@ -272,8 +283,8 @@ class PeriodicResponse:
         residual = max(f.residual for f in found)
         return Response(prices, total, by_type, values, mass, sweeps, residual, all(f.converged for f in found))
 
-    def _settle_values(self, sweeps: Sweeps, v: Array) -> tuple[int, float]:
-        """Sweep backward until values stand still up to a constant, which is then added; sweeps made, and the residual.
+    def _settle_values(self, sweeps: Sweeps, v: Array) -> Settled:
+        """Sweep backward until values stand still up to a constant, which is then added.
 
         A sweep contracts differences of values by :math:`\\rho=\\gamma^T`, so after one that changed them by a span d they are within
         :math:`d\\rho/(1-\\rho)` of the fixed point; the midpoint of the change gives the constant (MacQueen).
@@ -281,15 +292,20 @@ class PeriodicResponse:
         rho = self._contraction
         settled = settle(sweeps.back, v, tolerance=self.tolerance, limit=self.max_sweeps, up_to_a_constant=True, contraction=rho)
         v += 0.5 * (settled.change.max((0, 1)) + settled.change.min((0, 1))) * rho / (1.0 - rho)
-        return settled.sweeps, settled.distance
+        return settled
 
-    def _settle_mass(self, sweeps: Sweeps, mass: Array) -> tuple[int, float]:
-        """Sweep forward until the law of stage 0 stands still; sweeps made, and the estimated distance. The last sweep measures."""
-        settled = settle(sweeps.forward, mass, tolerance=self.tolerance, limit=self.max_sweeps, up_to_a_constant=False)
+    def _settle_mass(self, sweeps: Sweeps, mass: Array) -> Settled:
+        """Sweep forward until the law of stage 0 stands still; one more sweep measures."""
+
+        def sweep(mass: Array) -> None:
+            sweeps.forward(mass)
+            mass /= mass.sum((0, 1))  # at low temperatures rounding of large values makes rows sum to 1 only nearly
+
+        settled = settle(sweep, mass, tolerance=self.tolerance, limit=self.max_sweeps, up_to_a_constant=False)
         np.maximum(mass, 0.0, out=mass)  # extrapolation may leave negative rounding
         mass /= mass.sum((0, 1))
         sweeps.forward(mass, keep=True, measure=True)
-        return settled.sweeps + 1, settled.distance
+        return settled
 
     @property
     def _contraction(self) -> float:
@@ -310,41 +326,53 @@ class PeriodicResponse:
         ----------
         response : Response
             At the prices to differentiate at; it should have converged.
-        payoff : array [T, L]
+        payoff : array [T, L] or [M, T, L]
+            One payoff, or M of them, each with its own derivative [M, T, L].
         scale : float, optional
             Size of the payoffs that the tolerance is relative to; by default that of `payoff`.
         """
-        payoff = self.require_prices(payoff)
+        payoffs = np.asarray(payoff, dtype=float)
+        payoffs = np.stack([self.require_prices(row) for row in payoffs]) if payoffs.ndim == 3 else self.require_prices(payoff)[None]
+        size = max(float(np.abs(payoffs).max()) if scale is None else scale, 1e-300)
+        K, M = len(self.population.weights), len(payoffs)
+        largest = float(np.abs(self.population.net).max()) * size
+
         def work(n: int, sweeps: Sweeps) -> Array:
-            sweeps.begin(self._types(n), response.prices, self.temperature)
-            v, mass = response.values[n].copy(), response.mass[n].copy()
+            pairs = _filled(n, sweeps.lanes, K * M)  # types and payoffs side by side
+            types, which = pairs // M, pairs % M
+            sweeps.begin(types, response.prices, self.temperature)
+            v, mass = (np.moveaxis(a[types // self._lanes, :, :, types % self._lanes], 0, -1).copy() for a in (response.values, response.mass))
             sweeps.back(v)
             sweeps.forward(mass, keep=True)
-            pay = sweeps.payoff(payoff)
-            psi = np.zeros_like(v)
-            most = float(np.abs(pay).max())
-            size = max(most if scale is None else most * scale / max(float(np.abs(payoff).max()), 1e-300), 1e-300)
+            return self._derivative(sweeps, sweeps.payoff(payoffs[which]), np.zeros_like(v), largest)
 
-            def back(psi: Array) -> None:
-                sweeps.back_linear(psi, pay)
-                psi -= psi[:1, :1].copy()
+        parts = np.concatenate(self._each(work, K * M, "gradient", report))[: K * M].reshape(K, M, *payoffs.shape[1:])
+        slopes: Array = np.tensordot(self.population.weights, parts, 1)
+        return slopes if np.ndim(payoff) == 3 else slopes[0]
 
-            settle(back, psi, tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=True)
-            source = sweeps.deviations(pay)
-            parts = sweeps.purchases()
-            carried = np.zeros_like(v)
+    def _derivative(self, sweeps: Sweeps, pay: Array, zero: Array, size: float) -> Array:
+        """Of each pair of a type and a payoff, [lanes, T, L]."""
 
-            def forward(carried: Array) -> None:
-                sweeps.forward(carried, decay=self.population.discount, source=source)
+        def back(psi: Array) -> None:
+            sweeps.back_linear(psi, pay)
+            psi -= psi[:1, :1].copy()
 
-            settle(forward, carried, tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=False, contraction=self._contraction)
-            sweeps.forward(carried, decay=self.population.discount, source=source, measure=True)
-            total: Array = (parts + sweeps.purchases()) / -self.temperature
-            return total
+        settle(back, zero.copy(), tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=True)
+        source = sweeps.deviations(pay)
+        parts = sweeps.purchases()
 
-        parts = self._by_type(self._each(work, "gradient", report))
-        slope: Array = np.tensordot(self.population.weights, parts, 1)
-        return slope
+        def forward(carried: Array) -> None:
+            sweeps.forward(carried, decay=self.population.discount, source=source)
+
+        settle(forward, zero, tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=False, contraction=self._contraction)
+        sweeps.forward(zero, decay=self.population.discount, source=source, measure=True)
+        total: Array = (parts + sweeps.purchases()) / -self.temperature
+        return total
+
+
+def _filled(n: int, lanes: int, count: int) -> Array:
+    """The indices of chunk n [lanes] out of `count`, filled up with the last."""
+    return np.minimum(np.arange(n * lanes, (n + 1) * lanes), count - 1)
 
 
 def _long_run(signal: Array) -> Array:

@@ -34,7 +34,7 @@ class CompiledSweeps:
         _, self._origin = _lists(move, here, C, 0)
         self._by_first, self._by_origin = _lists(entry, here, entries, C)
         _, self._by_target = _lists(entry, move, entries, 0)
-        self._signal = np.ascontiguousarray(population.signal)
+        self._signal = np.array(population.signal, order="C")  # writable, as all arrays here: Numba compiles anew for what is not
         self._same = (population.signal == np.eye(R)).all((-1, -2))
         self._tilted = population.steps is not None
         self._steps = np.zeros(entries) if population.steps is None else population.steps

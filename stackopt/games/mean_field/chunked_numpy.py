@@ -41,7 +41,7 @@ class Sweeps(Protocol):
         """What each type buys [lanes, T, L], from `flows`."""
 
     def payoff(self, payoff: Array) -> Array:
-        """What each reward entry earns where purchases [T, L] are worth `payoff`: [T, R, I, lanes], or padded; for the next two."""
+        """What each reward entry earns where purchases are worth `payoff` [lanes, T, L]: [T, R, I, lanes], or padded; for the next two."""
 
     def back(self, v: Array) -> None:
         """One day backward in place: values [R, C, lanes], in temperatures, after the last stage become those of stage 0."""
@@ -91,7 +91,7 @@ def runs(move: Array, entry: Array) -> list[Run]:
 class NumpySweeps:
     """`Sweeps` in NumPy: each stage of the chunk is a few operations on arrays [R, C, lanes]."""
 
-    def __init__(self, population: PricedPopulation, lanes: int = LANES) -> None:
+    def __init__(self, population: PricedPopulation, lanes: int) -> None:
         self._population, self.lanes = population, lanes
         _, T, R, C, _, entries, _ = population.sizes
         self._steps, self._runs = population.steps, runs(population.move, population.entry)
@@ -115,7 +115,7 @@ class NumpySweeps:
 
     def payoff(self, payoff: Array) -> Array:
         """What each reward entry earns."""
-        return np.ascontiguousarray(np.moveaxis((self._net @ payoff[:, None, :, None])[..., 0], 0, -1))
+        return np.ascontiguousarray(np.moveaxis((self._net * payoff[:, :, None, None]).sum(-1), 0, -1))
 
     def back(self, v: Array) -> None:
         """One day backward in place."""

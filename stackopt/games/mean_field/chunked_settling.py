@@ -2,7 +2,8 @@ r"""Sweeping until nothing moves, for many types at once, with extrapolation.
 
 A sweep x -> Mx + c (or nearly so) is repeated; after every `CYCLE` sweeps each type jumps to the combination :math:`\sum_i\gamma_ix_i`,
 :math:`\sum_i\gamma_i=1`, whose residual :math:`\sum_i\gamma_i(x_{i+1}-x_i)` is smallest (reduced rank extrapolation): the few slow modes, weather that lasts
-for days among them, go at once. A jump that does not pay is taken back. Where sweeping stops, the residual is that of a plain sweep.
+for days among them, go at once. A jump that does not pay is taken back; a law then goes on from the mean of its last sweeps, which also ends
+the cycles of a chain that returns to each state only every few days. Where sweeping stops, the residual is that of a plain sweep.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from stackopt.games.operators import Array
 
 #: Sweeps between two extrapolations.
 CYCLE = 5
-#: Changes below this times the size of x are rounding.
-ROUNDING = 16 * np.finfo(float).eps
+#: Changes below this times the size of x are rounding: of values (their span), and of laws (their 1-norm).
+ROUNDING_OF_VALUES, ROUNDING_OF_LAWS = 16 * np.finfo(float).eps, 64 * np.finfo(float).eps
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +33,14 @@ class Settled:
         To the fixed point, of the worst type, at most (known contraction) or as estimated from the changes seen.
     change : array [R, C, lanes]
         Of the last sweep.
+    done : bool
+        Whether the distance is below the tolerance, or the change is rounding.
     """
 
     sweeps: int
     distance: float
     change: Array
+    done: bool
 
 
 def settle(sweep: Callable[[Array], None], x: Array, *, tolerance: float, limit: int, up_to_a_constant: bool, contraction: float | None = None) -> Settled:
@@ -55,6 +59,7 @@ def settle(sweep: Callable[[Array], None], x: Array, *, tolerance: float, limit:
     kept: tuple[Array, Array] | None = None  # where the last jump started from, and its change there
     rates: list[float] = []
     last: Any = None
+    mean: Any = None
     swept, distance = 0, np.inf
     change = np.full_like(x, np.inf)
     while swept < limit:
@@ -66,7 +71,7 @@ def settle(sweep: Callable[[Array], None], x: Array, *, tolerance: float, limit:
             start, worse = kept[0], size > kept[1]
             kept = None
             if worse.any():
-                x[..., worse] = start[..., worse]
+                x[..., worse] = (start if up_to_a_constant else mean)[..., worse]
                 before, last = [x.copy()], None
                 continue
         if last is not None:
@@ -74,17 +79,17 @@ def settle(sweep: Callable[[Array], None], x: Array, *, tolerance: float, limit:
             rates = [*rates[1 - 2 * CYCLE :], float((size[moving] / last[moving]).max(initial=0.0))]
         rate = contraction if contraction is not None else max(rates, default=1.0)
         distance = float(size.max()) * (rate / (1.0 - rate) if rate < 1.0 else np.inf)
-        floor = ROUNDING * float(np.abs(x).max()) if up_to_a_constant else ROUNDING
-        if not (distance > tolerance and float(size.max()) > floor):
-            distance = min(distance, float(size.max())) if not float(size.max()) > floor else distance
-            break
+        if float(size.max()) <= (ROUNDING_OF_VALUES * float(np.abs(x).max()) if up_to_a_constant else ROUNDING_OF_LAWS):
+            return Settled(swept, min(distance, float(size.max())), change, True)
+        if distance <= tolerance:
+            return Settled(swept, distance, change, True)
         before.append(x.copy())
         last = size
         if len(before) > CYCLE and swept < limit:
-            kept = (before[-1], size)
+            kept, mean = (before[-1], size), sum(before[1:]) / CYCLE
             x[:] = _extrapolated(before, up_to_a_constant)
             before, last = [x.copy()], None
-    return Settled(swept, distance, change)
+    return Settled(swept, distance, change, False)
 
 
 def _size(change: Array, up_to_a_constant: bool) -> Array:

@@ -59,13 +59,7 @@ class Factored:
         if any(len({n for n in sizes if n > 1}) > 1 for sizes in zip(*parts)):
             raise InvalidGame("kernel-axes", array="move", axes="[K, T, ...] with the types and stages of `signal`", got=parts)
         if self.checked:
-            C = move.shape[2]
-            if isinstance(move, np.ndarray):
-                whole = np.issubdtype(move.dtype, np.integer)
-                bad = ~((move >= 0) & (move < C)) if whole else np.ones(move.shape, bool)
-                if bad.any():
-                    first = tuple(int(i) for i in np.argwhere(bad)[0])
-                    raise InvalidGame("kernel-move", last=C - 1, where=f"(k, t, c, b) = {first[:4]} is {move[first]}")
+            _require_targets(move)
             signal = distributions("signal", signal, "k t r")
             probability = None if probability is None else distributions("probability", probability, "k t c b")
         object.__setattr__(self, "move", move)
@@ -148,6 +142,20 @@ class Factored:
         xp = namespace(self.signal)
         columns = [self.expect(xp.broadcast_to(xp.astype(xp.arange(S) == s, self.signal.dtype), (K, T, S))) for s in range(S)]
         return xp.stack(columns, axis=-1)
+
+
+def _require_targets(move: Any) -> None:
+    """Refuse targets that are no whole numbers from 0 to C - 1, naming the first where the library lets itself be searched."""
+    xp, last = namespace(move), move.shape[2] - 1
+    whole = np.issubdtype(move.dtype, np.integer) if xp is np else xp.isdtype(move.dtype, "integral")
+    if whole and bool(xp.all((move >= 0) & (move <= last))):
+        return
+    where = ""
+    if xp is np:
+        bad = ~((move >= 0) & (move <= last)) if whole else np.ones(move.shape, bool)
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = f"(k, t, c, b) = {first[:4]} is {move[first]}"
+    raise InvalidGame("kernel-move", last=last, where=where)
 
 
 def _collect(mass: np.ndarray, targets: np.ndarray, C: int) -> np.ndarray:

@@ -39,7 +39,7 @@ def swapped(array: Any) -> Any:
 def take(array: Any, index: Any, axis: int) -> Any:
     """Entries along an axis, by a slice or an integer array."""
     if isinstance(index, slice):
-        return array[(slice(None),) * axis + (index,)]
+        return array[(slice(None),) * axis + (index, ...)]
     xp = namespace(array)
     return xp.take(array, xp.asarray(index), axis=axis)
 

@@ -78,6 +78,33 @@ class Prices:
 
 
 @dataclass(frozen=True, eq=False)
+class Supplier:
+    r"""A leader's value as a callable: a share of what followers pay, less the cost of what they take at a rising supply price.
+
+    .. math:: (1-\text{bill weight})\sum_{tl}p_{tl}y_{tl}-\sum_t\big(c_0N_t+\tfrac12c_1N_t^2\big),\qquad N_t=\sum_ly_{tl}.
+
+    Parameters
+    ----------
+    prices : Prices
+    intercept, slope : float
+        :math:`c_0` and :math:`c_1`.
+    bill_weight : float
+        How much the leader cares for what followers pay.
+    """
+
+    prices: Prices
+    intercept: float
+    slope: float
+    bill_weight: float
+
+    def __call__(self, y: Any, theta: Any) -> Any:
+        """A number, of purchases y [T, L] and theta [D]; complex arguments are fine."""
+        net = y.sum(-1)
+        paid = (self.prices.at(y, theta) * y).sum()
+        return (1.0 - self.bill_weight) * paid - (self.intercept * net + 0.5 * self.slope * net**2).sum()
+
+
+@dataclass(frozen=True, eq=False)
 class PricedPopulation:
     """The followers of a priced game, see the head of this file.
 

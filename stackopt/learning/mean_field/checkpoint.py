@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
@@ -33,7 +34,8 @@ def save(path: Path, fingerprint: str, state: dict[str, Array]) -> None:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise InvalidStore("checkpoint", path=path, why="cannot be written", where=error.strerror or str(error)) from error
     except BaseException:  # an interrupt too must leave nothing half-written
         temporary.unlink(missing_ok=True)
@@ -51,7 +53,7 @@ def load(path: Path, fingerprint: str) -> dict[str, Array] | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             state = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidStore("checkpoint", path=path, why="cannot be read", where=str(error)) from error

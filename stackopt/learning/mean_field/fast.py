@@ -161,7 +161,8 @@ def price_equilibrium(
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise InvalidMethod("setting", name=name, law=law, got=repr(value))
     theta = _require_theta(population, prices, theta)
-    whole = PeriodicResponse(population, temperature, compiled=compiled, threads=threads, tolerance=min(1e-10, 1e-2 * tolerance / temperature))
+    whole = PeriodicResponse(population, temperature, compiled=compiled, threads=threads)
+    whole = replace(whole, tolerance=min(whole.tolerance, 1e-2 * tolerance / temperature))
     path = None if checkpoint is None else Path(checkpoint)
     fingerprint = _fingerprint(population, prices, theta, temperature, tolerance, bool(whole.compiled)) if path is not None else ""
     state = None if path is None else files.load(path, fingerprint)
@@ -273,13 +274,18 @@ def sample(population: PricedPopulation) -> PricedPopulation:
 def feedback(response: PeriodicResponse, at: Response, prices: Prices) -> Array:
     r""":math:`My'(p)` [T * L, T * L], by as many adjoints as M has rank: one for each stage where all channels follow one price."""
     T, L, _ = prices.shape
-    found = np.zeros((T, L, T * L))
+    payoffs, back = [], []
     for t in range(T):
         left, sizes, right = np.linalg.svd(prices.slope[t])
         for which in np.flatnonzero(sizes > 1e-14 * max(float(sizes[0]), 1e-300)):
             payoff = np.zeros((T, L))
             payoff[t] = right[which]
-            found[t] += np.outer(left[:, which] * sizes[which], response.gradient(at, payoff).ravel())
+            payoffs.append(payoff)
+            back.append((t, left[:, which] * sizes[which]))
+    found = np.zeros((T, L, T * L))
+    if payoffs:
+        for (t, share), slope in zip(back, response.gradient(at, np.stack(payoffs)), strict=True):
+            found[t] += np.outer(share, slope.ravel())
     return found.reshape(T * L, T * L)
 
 
