@@ -39,6 +39,8 @@ class AffineFollowers:
         In the leader's own units.
     unit : float
         One unit of the rewards here, in the game's own.
+    moved_population, moved_leader : array [K, T, J, S, B, S], [K, T, D, S, B, S] or None
+        How statistics and the decision change the transitions, where they do; `transition` then is the constant part alone.
     """
 
     game: MeanFieldStackelbergGame
@@ -51,11 +53,27 @@ class AffineFollowers:
     leader_reward: Array
     leader_reward_leader: Array
     unit: float = 1.0
+    moved_population: Array | None = None
+    moved_leader: Array | None = None
 
     @property
     def parameters(self) -> int:
         """D, or 0 where the decision is fixed."""
         return int(self.reward_leader.shape[-1])
+
+    @property
+    def moved(self) -> bool:
+        """Whether the population or a decision that is not fixed moves the transitions."""
+        return self.moved_population is not None or self.moved_leader is not None
+
+    def kernel(self, y: Array, theta: Array) -> Array:
+        """Transitions [K, T, S, B, S] at statistics y [T, J] and, where it is not fixed, a decision [D]."""
+        found = self.transition
+        if self.moved_population is not None:
+            found = found + (self.moved_population * y[None, :, :, None, None, None]).sum(2)
+        if self.moved_leader is not None:
+            found = found + (self.moved_leader * theta[None, None, :, None, None, None]).sum(2)
+        return found
 
     def statistic_range(self) -> tuple[Array, Array]:
         """Least and largest statistics of any population, [T, J] each."""
@@ -72,15 +90,21 @@ class AffineFollowers:
         r"""Ranges of the followers' optimal values over all populations and decisions, [K, T, S] each.
 
         The optimal value is monotone in the rewards, so that of the least and of the largest rewards enclose it; theory D5 has the same
-        with one pair of rewards for all states, which is wider.
+        with one pair of rewards for all states, which is wider, and is what is left where transitions are moved.
         """
         game = self.game
+        if self.moved:
+            K, T, S, _ = game.shape
+            left = np.full(T, 1.0 / (1.0 - game.discount)) if game.cyclic else np.cumsum(np.power(game.discount, np.arange(T)))[::-1]
+            least, most = (float(r) for r in (self.reward_range()[0].min(), self.reward_range()[1].max()))
+            crude = np.broadcast_to(left[None, :, None], (K, T, S))
+            return least * crude - WIDENING * (1.0 + crude), most * crude + WIDENING * (1.0 + crude)
         low, high = (answer(r, Dense(self.transition, checked=False), game.discount, cyclic=game.cyclic).value for r in self.reward_range())
         return low - WIDENING * (1.0 + np.abs(low)), high + WIDENING * (1.0 + np.abs(high))
 
 
 def affine_followers(game: MeanFieldStackelbergGame, theta: Array | None = None) -> AffineFollowers:
-    """The arrays of a game that `refuses_affine` does not refuse; of a `LogCrowding` game, those of its base."""
+    """The arrays of a game whose rewards and transitions are arrays; of a `LogCrowding` game, those of its base."""
     K, T, S, B = game.shape
     J, D = game.statistics, game.parameters
 
@@ -95,12 +119,14 @@ def affine_followers(game: MeanFieldStackelbergGame, theta: Array | None = None)
     if theta is not None:
         reward, leader = reward + moved @ theta, leader + paid @ theta
         moved, paid = np.zeros((K, T, S, B, 0)), np.zeros((K, T, S, B, 0))
-    kernel = np.broadcast_to(game.kernel(np.full((T, J), np.nan), at).dense(), (K, T, S, B, S))
+    by_population = None if game.transition_population is None else np.broadcast_to(game.transition_population, (K, T, J, S, B, S))
+    by_leader = None if game.transition_leader is None or theta is not None else np.broadcast_to(game.transition_leader, (K, T, D, S, B, S))
+    kernel = np.broadcast_to(game.kernel(np.zeros((T, J)), at).dense(), (K, T, S, B, S))
     raw = AffineFollowers(game, theta, reward, full(game.reward_population, (S, B, J)), moved, _statistic(game), kernel, leader, paid)
     low, high = (float(r) for r in (raw.reward_range()[0].min(), raw.reward_range()[1].max()))
     unit = (high - low) or 1.0
     return AffineFollowers(
-        game, theta, (reward - low) / unit, raw.reward_population / unit, moved / unit, raw.statistic, kernel, leader, paid, unit
+        game, theta, (reward - low) / unit, raw.reward_population / unit, moved / unit, raw.statistic, kernel, leader, paid, unit, by_population, by_leader
     )  # fmt: skip
 
 

@@ -65,7 +65,9 @@ class EquilibriumProgram:
     theta : int array [D] or None
         Columns of the decision, where it is not fixed.
     slack : int array [K, T, S, B]
-        Rows "V is at least what the action earns".
+        Rows "V is at least what the action earns"; each is followed by the one that makes it tight where the action is played.
+    flow : int array [K, T, S]
+        Rows that carry masses to the state from the stage before; -1 where there is none.
     sign : float
         -1 where the leader's value is minimised.
     tag : str
@@ -79,6 +81,7 @@ class EquilibriumProgram:
     statistics: Ints
     theta: Ints | None
     slack: Ints
+    flow: Ints
     sign: float = 1.0
     tag: str = "D5"
 
@@ -124,7 +127,7 @@ def equilibrium_program(followers: AffineFollowers, *, sign: float = 1.0, fixed_
     """
     game = followers.game
     m = MilpBuilder(f'equilibria of "{game.name}"')
-    mass, value, y = _behaviour(m, followers)
+    mass, value, y, flow = _behaviour(m, followers)
     played, slack, theta = _optimality(m, followers, mass, value, y)
     pays = sign * game.weights[:, None, None, None] * followers.leader_reward
     objective: list[tuple[Ints, Array]] = [(mass.ravel(), pays.ravel())]
@@ -138,11 +141,11 @@ def equilibrium_program(followers: AffineFollowers, *, sign: float = 1.0, fixed_
     total = np.zeros(len(milp.columns))
     for columns, coefficients in objective:
         np.add.at(total, columns, coefficients)
-    return EquilibriumProgram(replace(milp, objective=total), followers, mass, played, value, y, theta, slack, sign)
+    return EquilibriumProgram(replace(milp, objective=total), followers, mass, played, value, y, theta, slack, flow, sign)
 
 
-def _behaviour(m: MilpBuilder, followers: AffineFollowers) -> tuple[Ints, Ints, Ints]:
-    """Masses that keep their law, and their statistics: columns m, V, y."""
+def _behaviour(m: MilpBuilder, followers: AffineFollowers) -> tuple[Ints, Ints, Ints, Ints]:
+    """Masses that keep their law, and their statistics: columns m, V, y, and the rows of the law."""
     game, P, H = followers.game, followers.transition, followers.statistic
     K, T, S, B = game.shape
     mass = m.columns("m", (K, T, S, B), 0.0, 1.0)
@@ -150,6 +153,7 @@ def _behaviour(m: MilpBuilder, followers: AffineFollowers) -> tuple[Ints, Ints, 
     value = m.columns("V", (K, T, S), low, high)
     least, most = followers.statistic_range()
     y = m.columns("y", least.shape, least, most)
+    flow = np.full((K, T, S), -1)
     for k, t in np.ndindex(K, T):
         if game.cyclic or t == 0:
             m.row(f"mass_{k}_{t}", mass[k, t], 1.0, 1.0, 1.0)
@@ -159,11 +163,11 @@ def _behaviour(m: MilpBuilder, followers: AffineFollowers) -> tuple[Ints, Ints, 
             elif game.cyclic or t > 0:
                 before = (t - 1) % T
                 columns = np.concatenate([mass[k, t, s], mass[k, before].ravel()])
-                m.row(f"flow_{k}_{t}_{s}", columns, np.concatenate([np.ones(B), -P[k, before, :, :, s].ravel()]), 0.0, 0.0)
+                flow[k, t, s] = m.row(f"flow_{k}_{t}_{s}", columns, np.concatenate([np.ones(B), -P[k, before, :, :, s].ravel()]), 0.0, 0.0)
     for t, j in np.ndindex(*y.shape):
         measured = game.weights[:, None, None] * H[:, t, :, :, j]
         m.row(f"statistic_{t}_{j}", [y[t, j], *mass[:, t].ravel()], [-1.0, *measured.ravel()], 0.0, 0.0)
-    return mass, value, y
+    return mass, value, y, flow
 
 
 def _optimality(m: MilpBuilder, followers: AffineFollowers, mass: Ints, value: Ints, y: Ints) -> tuple[Ints, Ints, Ints | None]:
@@ -183,7 +187,10 @@ def _optimality(m: MilpBuilder, followers: AffineFollowers, mass: Ints, value: I
             columns, coefficients = [int(value[k, t, s])], [1.0]
             if t != last:
                 columns, coefficients = [*columns, *value[k, after].tolist()], [*coefficients, *(-game.discount * followers.transition[k, t, s, b])]
-            M = _largest(columns, coefficients, value, low, high) - least[k, t, s, b]
+            if followers.moved:
+                M = float(high[k, t, s] - least[k, t, s, b] - (game.discount * low[k, after].min() if t != last else 0.0))
+            else:
+                M = _largest(columns, coefficients, value, low, high) - least[k, t, s, b]
             columns, coefficients = [*columns, *y[t].tolist()], [*coefficients, *(-followers.reward_population[k, t, s, b])]
             if theta is not None:
                 columns, coefficients = [*columns, *theta.tolist()], [*coefficients, *(-followers.reward_leader[k, t, s, b])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from stackopt.games.mean_field import operators
@@ -18,6 +20,8 @@ from stackopt.reformulations.mean_field_equilibrium import Masses
 TOLERANCE = 1e-7
 #: A state or action with less mass counts as not reached or not played.
 EMPTY = 1e-9
+#: Steps of Newton's method, where transitions are moved.
+NEWTON = 6
 #: Systems with more unknowns are not solved again for the last digits.
 UNKNOWNS = 1500
 
@@ -40,8 +44,14 @@ def refined(followers: AffineFollowers, masses: Masses) -> Masses:
     """The nearest masses that meet every equation of the support to rounding: a solver's tolerances are a thousand times coarser.
 
     Unknowns are the masses on the support, all values and, where it is continuous, the decision; equations are the law, and that what
-    is played earns the value. The correction is the shortest one.
+    is played earns the value. The correction is the shortest one; where transitions are moved, Newton's method takes several.
     """
+    for _ in range(NEWTON if followers.moved else 1):
+        masses = _step(followers, masses)
+    return masses
+
+
+def _step(followers: AffineFollowers, masses: Masses) -> Masses:
     game = followers.game
     K, T, S, B = game.shape
     support = np.argwhere(masses.flow > EMPTY)
@@ -58,9 +68,13 @@ def refined(followers: AffineFollowers, masses: Masses) -> Masses:
         right.append(value)
         return rows[-1]
 
+    y, own = _statistics(followers, masses), masses.theta[: followers.parameters]
+    kernel, values = followers.kernel(y, own), _values(followers, masses, y)
     law_row: dict[tuple[int, int, int], Array] = {}
+    law_right: dict[tuple[int, int, int], int] = {}
     for k, t, s in np.ndindex(K, T, S):
         begins = not game.cyclic and t == 0
+        law_right[k, t, s] = len(right)
         law_row[k, t, s] = row(float(game.initial[k, s]) if begins else 0.0)
     total = {(k, t): row(1.0) for k, t in np.ndindex(K, T) if game.cyclic}
     for i, (k, t, s, b) in enumerate(support):
@@ -68,22 +82,34 @@ def refined(followers: AffineFollowers, masses: Masses) -> Masses:
         if game.cyclic:
             total[k, t][i] = 1.0
         if game.cyclic or t + 1 < T:
-            for after in np.flatnonzero(followers.transition[k, t, s, b]):
-                law_row[k, (t + 1) % T, int(after)][i] -= followers.transition[k, t, s, b, after]
+            for after in np.flatnonzero(kernel[k, t, s, b]):
+                law_row[k, (t + 1) % T, int(after)][i] -= kernel[k, t, s, b, after]
     measured = game.weights[support[:, 0], None] * followers.statistic[tuple(support.T)]  # [n, J]
-    values = _values(followers, masses)
+    changes = _Changes(followers, masses, values, y)
+    for (k, t, s), equation in law_row.items():
+        if game.cyclic or t > 0:
+            by_y, by_theta = changes.of_law(k, (t - 1) % T, s)
+            here = support[:, 1] == (t - 1) % T
+            equation[:n][here] -= measured[here] @ by_y
+            right[law_right[k, t, s]] -= float(by_y @ y[(t - 1) % T])
+            if free:
+                equation[n + states :] -= by_theta
+                right[law_right[k, t, s]] -= float(by_theta @ own)
     tied = {tuple(int(v) for v in index) for index in support}
     for k, t, s in np.argwhere(masses.flow.sum(-1) <= EMPTY):  # where nobody is, one best action defines the value
         tied.add((int(k), int(t), int(s), int(values.q[k, t, s].argmax())))
     for k, t, s, b in sorted(tied):
-        equation = row(float(followers.reward[k, t, s, b] + (0.0 if free else followers.reward_leader[k, t, s, b] @ _own(followers, masses.theta))))
+        by_y, by_theta = changes.of_value(k, t, s, b)
+        fixed = 0.0 if free else followers.reward_leader[k, t, s, b] @ own
+        carried = by_y @ y[t] + (by_theta @ own if free else 0.0)
+        equation = row(float(followers.reward[k, t, s, b] + fixed - carried))
         equation[V[k, t, s]] += 1.0
         if game.cyclic or t + 1 < T:
-            equation[V[k, (t + 1) % T]] -= game.discount * followers.transition[k, t, s, b]
+            equation[V[k, (t + 1) % T]] -= game.discount * kernel[k, t, s, b]
         here = support[:, 1] == t
-        equation[:n][here] -= measured[here] @ followers.reward_population[k, t, s, b]
+        equation[:n][here] -= measured[here] @ (followers.reward_population[k, t, s, b] + by_y)
         if free:
-            equation[n + states :] -= followers.reward_leader[k, t, s, b]
+            equation[n + states :] -= followers.reward_leader[k, t, s, b] + by_theta
     if free and isinstance(game.leader, Policies):
         for d in np.arange(free).reshape(game.leader.states, game.leader.actions):
             row(1.0)[n + states + d] = 1.0
@@ -97,15 +123,40 @@ def refined(followers: AffineFollowers, masses: Masses) -> Masses:
     return Masses(theta, flow, masses.played)
 
 
-def _own(followers: AffineFollowers, theta: Array) -> Array:
-    """The part of theta that is not in the arrays yet."""
-    return theta[: followers.parameters]
+@dataclass(frozen=True, eq=False)
+class _Changes:
+    """How moved transitions change the law and what is earned, at given masses and values: slopes in y [J] and in the decision [D]."""
+
+    followers: AffineFollowers
+    masses: Masses
+    values: Answer
+    y: Array
+
+    def of_law(self, k: int, t: int, s: int) -> tuple[Array, Array]:
+        """Of the mass that stage t sends to state s of the next."""
+        f, flow = self.followers, self.masses.flow[k, t]
+        by_y = np.zeros(self.y.shape[1]) if f.moved_population is None else (f.moved_population[k, t, :, :, :, s] * flow).sum((1, 2))
+        by_theta = np.zeros(f.parameters) if f.moved_leader is None else (f.moved_leader[k, t, :, :, :, s] * flow).sum((1, 2))
+        return by_y, by_theta
+
+    def of_value(self, k: int, t: int, s: int, b: int) -> tuple[Array, Array]:
+        """Of what an action earns beyond its reward."""
+        f, T = self.followers, self.y.shape[0]
+        by_y, by_theta = np.zeros(self.y.shape[1]), np.zeros(f.parameters)
+        if f.game.cyclic or t + 1 < T:
+            later = f.game.discount * self.values.value[k, (t + 1) % T]
+            by_y = by_y if f.moved_population is None else f.moved_population[k, t, :, s, b] @ later
+            by_theta = by_theta if f.moved_leader is None else f.moved_leader[k, t, :, s, b] @ later
+        return by_y, by_theta
 
 
-def _values(followers: AffineFollowers, masses: Masses) -> Answer:
+def _statistics(followers: AffineFollowers, masses: Masses) -> Array:
+    y: Array = (followers.game.weights[:, None, None, None, None] * masses.flow[..., None] * followers.statistic).sum((0, 2, 3))
+    return y
+
+
+def _values(followers: AffineFollowers, masses: Masses, y: Array) -> Answer:
     """Optimal values against the masses, in the units of the program."""
-    game = followers.game
-    y = (game.weights[:, None, None, None, None] * masses.flow[..., None] * followers.statistic).sum((0, 2, 3))
-    reward = followers.reward + (followers.reward_population * y[None, :, None, None, :]).sum(-1)
-    reward = reward + followers.reward_leader @ _own(followers, masses.theta)
-    return answer(reward, Dense(followers.transition, checked=False), game.discount, cyclic=game.cyclic)
+    game, own = followers.game, masses.theta[: followers.parameters]
+    reward = followers.reward + (followers.reward_population * y[None, :, None, None, :]).sum(-1) + followers.reward_leader @ own
+    return answer(reward, Dense(followers.kernel(y, own), checked=False), game.discount, cyclic=game.cyclic)

@@ -134,7 +134,7 @@ def e21(case: Case) -> Iterator[Examination]:
     ended = Assumption(
         "both routes ended", program.status is not Status.LIMIT and patterns.status is not Status.LIMIT, f"{program.status}, {patterns.status}"
     )
-    same = 0.0 if program.status is patterns.status else 1.0
+    same = 0.0 if program.status.success == patterns.status.success else 1.0  # PROVED or OPTIMAL
     yield Examination(same, Bound(0.0, "disagreement about whether there is one", "D5", (ended,)))
     both = Assumption("both routes found one", program.candidate is not None and patterns.candidate is not None, f"{program.status}, {patterns.status}")
     if not both.holds:

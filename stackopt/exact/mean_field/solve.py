@@ -18,6 +18,7 @@ from stackopt.backends.highs import solve_milp
 from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.exact.guarded import Outcome, guarded_search
+from stackopt.exact.mean_field.bilinear import needs_products, refuses_bilinear, run_bilinear
 from stackopt.exact.mean_field.multiplicity import spread
 from stackopt.exact.mean_field.potential import run_potential, why_no_potential
 from stackopt.exact.mean_field.value import EquilibriumValue
@@ -55,6 +56,8 @@ def refuses_mean_field(game: MeanFieldStackelbergGame, concept: str) -> Refusal 
     if isinstance(game.reward, LogCrowding):
         why_not = why_no_potential(game)
         return Refusal("mean-field-arrays", because=f"LogCrowding: {why_not}") if why_not else None
+    if where := needs_products(game, concept):
+        return refuses_bilinear(game, concept, where)
     if concept != "strong" and not menu:
         return Refusal("mean-field-menu", because=f"the leader's set is {game.leader}", law={"concept": concept})
     if found := refuses_affine(game, at=menu):
@@ -90,6 +93,8 @@ def run_mean_field(
     The population's ``others`` are further equilibria under the same decision, found by programs that push its statistics apart, for
     as long as the search itself took. Where these end, ``further_bounds`` says how far statistics of equilibria lie apart at most.
     """
+    if needs_products(game, concept):
+        return run_bilinear(game, concept, OF[concept], time_limit=time_limit, seed=seed, report=report)
     search = _Search(game, concept, time.perf_counter() + time_limit, confirm, seed, report)
     if isinstance(game.horizon, Finite) and not why_no_potential(game):
         convex = run_potential(game, concept, OF[concept], time_limit, report)

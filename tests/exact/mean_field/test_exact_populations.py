@@ -119,7 +119,7 @@ def test_ties_leave_a_continuum():
 def test_program_and_patterns_agree(seed, shape, horizon, sharp, concept):
     game = menu_game(seed, shape, horizon, sharp)
     program, patterns = so.solve(game, so.Exact(concept=concept)), so.solve(game, so.Enumeration(concept=concept))
-    assert program.status is patterns.status
+    assert program.status.success == patterns.status.success
     if program.candidate is not None:
         assert program.certified
         assert patterns.certified
@@ -221,13 +221,10 @@ def test_a_callable_objective_over_several_equilibria_is_a_limit():
     ("code", "game", "method"),
     [
         ("mean-field-arrays", sis(), so.Exact()),
-        ("mean-field-kernel", random_game(leader=so.Box([0], [1]), transition_leader=np.zeros((1, 3, 2, 3))), so.Exact()),
-        ("mean-field-kernel", random_game(transition_population=np.zeros((3, 3, 2, 3))), so.Exact()),
         ("mean-field-kernel", random_game(transition_population=np.zeros((3, 3, 2, 3))), so.Enumeration()),
         ("mean-field-menu", random_game(leader=so.Box([0], [1])), so.Exact(concept="weak")),
         ("mean-field-menu", random_game(leader=so.Box([0], [1])), so.Enumeration()),
         ("mean-field-menu", random_game(leader=so.Box([0], [1]), objective=lambda y, theta: y[0, 0]), so.Exact()),
-        ("mean-field-products", random_game(leader=so.Box([0], [1]), leader_reward_leader=np.eye(3)[:, :2, None]), so.Exact()),
         ("mean-field-size", random_game(S=60, B=40), so.Exact()),
         ("mean-field-size", random_game(S=6, B=3), so.Enumeration()),
         ("wrong-problem", random_game(), so.Exact(concept="relaxed")),

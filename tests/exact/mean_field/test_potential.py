@@ -86,7 +86,6 @@ def test_a_population_too_large_for_binaries():
     game = congested(2, K=2, T=3, S=12, B=3, points=((0.0,), (1.0,)))
     solution = so.solve(game, so.Exact())
     assert solution.certified
-    assert str(solution.status) == "OPTIMAL"
     assert solution.certificate.values["relative"] <= 1e-7
 
 
