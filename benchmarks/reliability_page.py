@@ -54,24 +54,19 @@ def _summary(figures: dict[str, Any]) -> str:
         rows.append(("signals, full disk, little memory, no time", f"{runs} runs", f"{_faults(one['wrong'])} half files or wrong words"))
     if one := figures.get("bytes"):
         rows.append(("one bit of every byte turned", f"{count(sum(one['outcomes'].values()))} files", f"{_faults(one['wrong'])} false claims accepted"))
-    asked = sum(len_of(figures.get(name, {})) for name in ("fuzz", "mutants", "second"))
-    if asked:
-        differ = [one for name in ("fuzz", "mutants") for one in figures.get(name, {}).get("second checker", {}).get("differ", [])]
-        rows.append(("second checker, in Perl", f"{count(asked)} proofs and mutants", f"{_faults(differ + figures.get('second', {}).get('differ', []))} disagreements"))
+    seconds = [figures[name].get("second checker", figures[name]) for name in ("library", "random", "fuzz", "mutants", "second") if name in figures]
+    if seconds:
+        asked, differ = sum(one.get("proofs", one.get("cases", 0)) for one in seconds), [case for one in seconds for case in one["differ"]]
+        rows.append(("second checker, in Perl", f"{count(asked)} proofs and mutants", f"{_faults(differ)} disagreements"))
     if one := figures.get("same"):
-        rows.append(("the same proof again, hashes salted differently", f"{one['proofs']} proofs, {one['runs']} processes", f"{_faults(one['wrong'])} differences"))
+        tried = f"{one['proofs']} proofs, {one['runs']} processes"
+        rows.append(("the same proof again, hashes salted differently", tried, f"{_faults(one['wrong'])} differences"))
     return table(("what", "tried", "found"), rows)
-
-
-def len_of(part: dict[str, Any]) -> int:
-    """How many cases of a part the second checker saw."""
-    second = part.get("second checker", part)
-    return int(second.get("proofs", second.get("cases", 0)))
 
 
 def _library(one: dict[str, Any]) -> str:
     text = "## Recorded cases\n\n"
-    text += f"{one['cases']} cases in `data/bilevel`, {one['in scope']} that a proof covers; of these {one['proved']} are proved, {one['exact']} with width 0: the\n"
+    text += f"{one['cases']} cases in `data/bilevel`, {one['in scope']} that a proof covers; {one['proved']} are proved, {one['exact']} with width 0: the\n"
     text += "optimum is an exact rational, or the program is proved infeasible or unbounded. Optima recorded by an independent solve are contradicted by "
     text += f"{_faults(one['wrong'])}.\n\n"
     if one["wide"]:
@@ -100,10 +95,10 @@ def _random(one: dict[str, Any]) -> str:
     text += f"{one['instances']} instances with 10 to 20 variables on each side and as many rows; {one['proved']} proved, {one['exact']} with width 0.\n\n"
     if one["without"]:
         text += "No proof: " + "; ".join(f"{name} ({why})" for name, why in one["without"].items()) + ".\n\n"
+    forms = {"overhead": ".1f", "check": ".2g", "bytes": ".0f", "nodes": ".0f"}
     rows = [
-        (n, *(f"{costs[key]['median']:{form}} / {costs[key]['worst']:{form}}" for key, form in (("overhead", ".1f"), ("check", ".2g"), ("bytes", ".0f"), ("nodes", ".0f"))))
-        for n, costs in one["by size"].items() if costs
-    ]  # fmt: skip
+        (n, *(f"{costs[key]['median']:{form}} / {costs[key]['worst']:{form}}" for key, form in forms.items())) for n, costs in one["by size"].items() if costs
+    ]
     return text + table(("variables each", "overhead, median / worst", "seconds to check", "bytes", "lines"), rows)
 
 
@@ -111,7 +106,8 @@ def _fuzz(one: dict[str, Any]) -> str:
     text = "## Fuzz against enumeration\n\n"
     text += "1-3 leader variables, 1-2 followers with 1-3 variables in all; `stackopt.verification.proof_enumeration` tries every pattern of active rows in\n"
     text += "floating point and shares no lowering with the checker. At the point of each proof the value is recomputed exactly, and every follower is\n"
-    text += f"solved again without multipliers. {count(one['instances'])} instances, {_faults(one['disagreements'])} disagreements, {one['width 0']} optima with width 0.\n\n"
+    text += f"solved again without multipliers. {count(one['instances'])} instances, {_faults(one['disagreements'])} disagreements,\n"
+    text += f"{one['width 0']} optima with width 0.\n\n"
     text += table(("enumeration: proof", "instances"), [(what, count(n)) for what, n in one["outcomes"].items()])
     text += "\n" + table(("instances with", "number"), [(what, count(n)) for what, n in one["with"].items()])
     if one["without proof because"]:
@@ -125,8 +121,8 @@ def _mutants(one: dict[str, Any]) -> str:
     unknown = sum(row.get("undecided", 0) for row in one["by kind"].values())
     text = "## Corrupted proofs\n\n"
     text += f"{count(one['mutants'])} mutants of {one['kinds']} kinds: {count(rejected)} rejected, {count(true)} still prove something true (of the changed\n"
-    text += f"problem, solved afresh by enumeration), {unknown} where enumeration did not decide, {_faults(one['wrong'])} false claims accepted. `tamper_*` and\n"
-    text += "`bound_cuts_off_the_point` change the problem and put the hash right, so that only the mathematics can notice.\n\n"
+    text += f"problem, solved afresh by enumeration), {unknown} where enumeration did not decide, {_faults(one['wrong'])} false claims accepted.\n"
+    text += "`tamper_*` and `bound_cuts_off_the_point` change the problem and put the hash right, so that only the mathematics can notice.\n\n"
     rows = [(f"`{kind}`", sum(row.values()), row.get("rejected", 0), row.get("still true", 0)) for kind, row in one["by kind"].items()]
     return text + table(("kind", "tried", "rejected", "still true"), rows)
 
@@ -134,12 +130,14 @@ def _mutants(one: dict[str, Any]) -> str:
 def _checker(one: dict[str, Any]) -> str:
     text = "## Mutants of the checker\n\n"
     text += f"Each condition that the checker needs is deleted, negated, or loses a part or its boundary: {one['mutants']} mutants. The corpus\n"
-    text += f"(`data/proofs/corpus.jsonl`, {one['cases']} cases) convicts {one['killed']}: they accept what is no proof, or reject what is one. {len(one['redundant'])} reject the\n"
-    text += "same files for another reason, because what the condition refuses is refused again later, or is impossible; the corpus notices the other\n"
+    text += f"(`data/proofs/corpus.jsonl`, {one['cases']} cases) convicts {one['killed']}: they accept what is no proof, or reject what is one.\n"
+    text += f"{len(one['redundant'])} reject the same files for another reason, because what the condition refuses is\n"
+    text += "refused again later, or is impossible; the corpus notices the other\n"
     text += f"reason. {len(one['survive'])} go unnoticed.\n\n"
     other = one["elsewhere"]
-    text += f"Of {other['mutants']} further mutants, of operators, comparisons and constants outside of conditions, {other['killed']} are noticed. The others concern what no\n"
-    text += "proof can see: values that are overwritten, branches that cannot be reached, and the exit code, which has a test of its own.\n"
+    text += f"Of {other['mutants']} further mutants, of operators, comparisons and constants outside of conditions, {other['killed']} are noticed.\n"
+    text += "The others concern what no proof can see: values that are overwritten, branches that cannot be reached,\n"
+    text += "and the exit code, which has a test of its own.\n"
     return text
 
 
@@ -153,7 +151,8 @@ def _liar(one: dict[str, Any]) -> str:
 
 def _fault(one: dict[str, Any]) -> str:
     text = "## Faults\n\nA process solves, proves and saves, or saves over and over, while something goes wrong. What is on the disk afterwards is checked.\n\n"
-    return text + table(("fault", "how it ended, what was left", "runs"), [(fault, what, n) for fault, row in one["by fault"].items() for what, n in sorted(row.items())])
+    rows = [(fault, what, n) for fault, row in one["by fault"].items() for what, n in sorted(row.items())]
+    return text + table(("fault", "how it ended, what was left", "runs"), rows)
 
 
 def _bytes(one: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from stackopt.games.responses import commitment, follower_response, leader_value
 from stackopt.games.stackelberg import StackelbergGame, stay
 from stackopt.learning.hypergradient import HypergradientAscent, commitment_gradient
 from stackopt.learning.naive_ascent import NaiveAscent
-from stackopt.solution import STRONG_VALUE, Solution, Status
+from stackopt.solution import STRONG_VALUE, Solution
 from stackopt.solving import solve
 from stackopt.verification.instances import adversarial_game, random_policy, random_temperature
 from stackopt.verification.predictions import ROUNDING, Case, at_least

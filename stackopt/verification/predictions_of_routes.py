@@ -15,7 +15,7 @@ from stackopt.games.operators import action_values, joint_mdp
 from stackopt.games.relaxations import upper_bounds
 from stackopt.games.responses import commitment
 from stackopt.games.stackelberg import StackelbergGame
-from stackopt.solution import Run, Status
+from stackopt.solution import Run
 from stackopt.solving import solve
 from stackopt.verification.instances import adversarial_game, random_policy
 from stackopt.verification.predictions import Case, at_least

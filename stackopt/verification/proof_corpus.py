@@ -31,7 +31,10 @@ BASE: dict[str, Any] = {
         {"name": "y", "owner": "follower", "lb": 0, "ub": 5, "type": "continuous"},
     ],
     "leader": {"objective": {"sense": "min", "constant": 0, "linear": {"x": -1, "y": -2}}, "constraints": [{"linear": {"x": 1}, "op": "<=", "rhs": 3.5}]},
-    "followers": [{"name": "follower", "objective": {"sense": "min", "linear": {"y": 1}}, "constraints": [{"name": "least", "linear": {"x": 1, "y": 1}, "op": ">=", "rhs": 3}]}],
+    "followers": [
+        {"name": "follower", "objective": {"sense": "min", "linear": {"y": 1}},
+         "constraints": [{"name": "least", "linear": {"x": 1, "y": 1}, "op": ">=", "rhs": 3}]},
+    ],
 }  # fmt: skip
 
 
@@ -42,7 +45,7 @@ def corpus() -> list[Case]:
 
 def changed(**parts: Any) -> dict[str, Any]:
     """`BASE` with other top-level parts."""
-    return json.loads(json.dumps(BASE)) | parts
+    return {**json.loads(json.dumps(BASE)), **parts}
 
 
 def permissive() -> Any:
@@ -144,13 +147,13 @@ def accepted() -> Iterator[tuple[str, str, str]]:
     text_, lines = json.dumps(halves), proof(json.dumps(halves)).split("\n")
     start = lines.index("tree") + 1
     (_, column, k), below, above, *rest = lines[start].split(), *lines[start + 1 :]
-    for name, tree in {
+    for name, cover in {
         "no integer between": (f"i {column} {k}", below, above),
         "an integer bound after a tighter one": (f"i {column} {k}", f"i {column} {int(k) + 5}", below, f"e {column}", above),
         "an integer bound before a tighter one": (f"i {column} {k}", below, f"i {column} {int(k) - 5}", f"e {column}", above),
         "an integer left out": (f"i {column} {int(k) - 1}", below, above),
     }.items():
-        yield name, text_, "\n".join([*lines[:start], *tree, *rest])
+        yield name, text_, "\n".join([*lines[:start], *cover, *rest])
     endless = changed(variables=[{**x, "type": "integer", "lb": None, "ub": None}, y])
     endless["leader"] = {"objective": {"sense": "min", "linear": {"x": -2, "y": 1}}, "constraints": [{"linear": {"x": 2}, "op": "<=", "rhs": 7}]}
     yield "an integer without bounds", json.dumps(endless), proof(json.dumps(endless))
@@ -164,11 +167,13 @@ def accepted() -> Iterator[tuple[str, str, str]]:
     fixed["followers"][0]["constraints"][0]["linear"]["z"] = 0.5
     yield "a fixed variable of the follower", json.dumps(fixed), proof(json.dumps(fixed))
     two = changed(variables=[x, y, {**y, "name": "z", "owner": "other"}])
-    two["followers"].append({"name": "other", "objective": {"sense": "max", "linear": {"z": 1}}, "constraints": [{"linear": {"z": 1, "y": 2}, "op": "<=", "rhs": 6}]})
+    limit = {"linear": {"z": 1, "y": 2}, "op": "<=", "rhs": 6}
+    two["followers"].append({"name": "other", "objective": {"sense": "max", "linear": {"z": 1}}, "constraints": [limit]})
     yield "two followers, one sees the other", json.dumps(two), proof(json.dumps(two))
     singular = changed(
         variables=[x, y, {**y, "name": "z"}],
-        followers=[{"name": "follower", "objective": {"sense": "max", "linear": {"y": -2, "z": -2}, "quadratic": [["y", "y", -1], ["y", "z", -2], ["z", "z", -1]]},
+        followers=[{"name": "follower",
+                    "objective": {"sense": "max", "linear": {"y": -2, "z": -2}, "quadratic": [["y", "y", -1], ["y", "z", -2], ["z", "z", -1]]},
                     "constraints": [{"linear": {"x": 1, "y": 1}, "lower": 3, "upper": 8}, {"linear": {"z": 1, "x": 1}, "op": "==", "rhs": 4}]}],
     )  # fmt: skip
     yield "a singular Hessian, a range, an equation", json.dumps(singular), proof(json.dumps(singular))
@@ -184,7 +189,7 @@ def accepted() -> Iterator[tuple[str, str, str]]:
     # min x^2 - 2x + y, y = max(0, x - 1): the tangent at x = 1 is y - 1, so one leaf shows -1
     curved = changed(
         leader={"objective": {"sense": "min", "constant": 0, "linear": {"x": -2, "y": 1}, "quadratic": [["x", "x", 1]]}},
-        followers=[{"name": "follower", "objective": {"sense": "min", "linear": {"y": 1}}, "constraints": [{"linear": {"y": 1, "x": -1}, "op": ">=", "rhs": -1}]}],
+        followers=[{**BASE["followers"][0], "constraints": [{"linear": {"y": 1, "x": -1}, "op": ">=", "rhs": -1}]}],
     )
     head = f"stackopt-proof 1\nproblem {check.lower(check.load(json.dumps(curved))).digest()}\n"
     point = "status optimal\nupper -1\nlower -1\npoint 0:1 2:1\ntree\n"
@@ -239,7 +244,8 @@ def unbounded() -> Iterator[tuple[str, str, str]]:
     yield "a half-line beside a bounded variable", *text(both, "0:3 1:1 3:1", "0:1 1:1")
     yield "a half-line that reaches a bound", *text(both, "0:3 1:1 3:1", "0:1 1:1 2:1")
     # a follower's row and bound whose multipliers move along
-    lively = {**free, "followers": [{"name": "follower", "objective": {"sense": "min", "linear": {"y": 1}, "quadratic": [["y", "y", 1]]}, "constraints": free["followers"][0]["constraints"]}]}
+    goal = {"sense": "min", "linear": {"y": 1}, "quadratic": [["y", "y", 1]]}
+    lively = {**free, "followers": [{**free["followers"][0], "objective": goal}]}
     yield "a half-line along which a multiplier grows", *text(lively, "0:3 1:1 2:3", "0:1 1:1 2:2")
     yield "a half-line along which a multiplier should grow", *text(lively, "0:3 1:1 2:3", "0:1 1:1")
     slack = {"linear": {"x": -1, "y": 1}, "op": ">=", "rhs": -3}
@@ -259,7 +265,8 @@ def built(instances: int = 120, seed: int = 0) -> list[Case]:
         try:
             found.append((f"refuse: {name}", problem, proof(problem, checker=reader)))
         except NoProof:
-            found.append((f"refuse: {name}", problem, f"stackopt-proof 1\nproblem {reader.lower(reader.load(problem)).digest()}\nstatus infeasible\ntree\nend\n"))
+            digest = reader.lower(reader.load(problem)).digest()
+            found.append((f"refuse: {name}", problem, f"stackopt-proof 1\nproblem {digest}\nstatus infeasible\ntree\nend\n"))
     proved = [*accepted(), *unbounded()]
     for index in range(instances):
         problem = instance(seed, index)

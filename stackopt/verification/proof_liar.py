@@ -96,20 +96,27 @@ def lying(lie: str, rng: Random, share: float = 0.3) -> Iterator[Counter[str]]:
     def quiet_(highspy: Any) -> Any:
         solver = quiet(highspy)
         if lie == "rays at random":
-            ray = solver.getDualRay
-            solver.getDualRay = lambda: (lambda a, b, c: (a, b, rng.standard_normal(len(c))) if dishonest() else (a, b, c))(*ray())
+            true = solver.getDualRay
+
+            def ray() -> Any:
+                status, has, values = true()
+                return status, has, rng.standard_normal(len(values)) if dishonest() else values
+
+            solver.getDualRay = ray
         return solver
 
     replaced = {"solve": solve_, **{name: field(name) for name in ("value", "x", "row_dual", "col_dual")}}
     try:
         for name, instead in replaced.items():
             setattr(warm.WarmLp, name, instead)
-        matrix._solved, warm.quiet = solved_, quiet_
+        setattr(matrix, "_solved", solved_)  # noqa: B010
+        warm.quiet = quiet_
         yield told
     finally:
         for name, before in honest.items():
             setattr(warm.WarmLp, name, before)
-        matrix._solved, warm.quiet = solved, quiet
+        setattr(matrix, "_solved", solved)  # noqa: B010
+        warm.quiet = quiet
 
 
 def under_lies(text: str, truth: Optimum, lie: str, rng: Random, time_limit: float = 5.0) -> tuple[str, str]:
