@@ -2,9 +2,7 @@
 
 Needs Python's standard library alone and believes nothing that a solver said. docs/proofs.md has the format and why a yes is a theorem.
 """
-import hashlib
-import json
-import sys
+import hashlib, json, math, sys
 from collections.abc import Sequence
 from fractions import Fraction as Q
 from typing import Any
@@ -87,7 +85,10 @@ def lower(P: Any) -> System:
     for d in P.get("duals") or []:
         need(d["name"] not in symbol, "a symbol twice"); symbol[d["name"]] = marginal[d["follower"], d["constraint"]]
     for c in only(P["leader"], "name objective constraints").get("constraints", []): add(c)
+    S.rows = [({j: short(a) for j, a in coef.items()}, equal, short(b)) for coef, equal, b in S.rows]
     S.sense, S.cost, S.const, S.quad = objective(P["leader"]["objective"]); convex(S.quad, sorted(S.quad)); return S
+def short(a: Any) -> Any:
+    """The same number, as an integer if it is one: integers are added faster."""; return a.numerator if a.denominator == 1 else a
 def convex(quad: dict[int, Row], columns: list[int]) -> None:
     """Exact symmetric elimination: a negative pivot, or a zero pivot with a nonzero row, refutes convexity."""
     H, n = [[quad.get(i, {}).get(j, Q(0)) for j in columns] for i in columns], len(columns)
@@ -135,14 +136,14 @@ def restrict(S: System, cell: Sequence[Decision]) -> tuple[list[Q | None], list[
     return lb, ub, eq
 def leaf_bound(S: System, cell: Sequence[Decision], t: int, w: Row, u: Row | None = None) -> Q:
     """Weak duality: on the cell, t * objective >= the number returned. With t = 0 and a positive number the cell is empty."""
-    lb, ub, eq = restrict(S, cell); cost, const = tangent(S, u or {}); r, beta = {j: t * a for j, a in cost.items()}, t * const
+    lb, ub, eq = restrict(S, cell); cost, const = tangent(S, u or {}); D = math.lcm(*(x.denominator for x in w.values()))  # everything times D
+    r, beta = {j: short(t * D * a) for j, a in cost.items()}, t * D * const
     for i, x in w.items():
-        c, equal, b = S.rows[i]; need(equal or i in eq or x >= 0, f"leaf: multiplier of row {i} has the wrong sign"); beta += x * b
-        for j, a in c.items(): r[j] = r.get(j, Q(0)) - x * a
-    for j, x in r.items():
-        if not x: continue
+        c, equal, b = S.rows[i]; need(equal or i in eq or x >= 0, f"leaf: multiplier of row {i} has the wrong sign"); y = short(x * D); beta += y * b
+        for j, a in c.items(): r[j] = r.get(j, 0) - y * a
+    for j, x in ((j, x) for j, x in r.items() if x):
         side = lb[j] if x > 0 else ub[j]; need(side is not None, f"leaf: column {j} has no bound on the side of its reduced cost"); beta += x * (side or 0)
-    return beta
+    return Q(beta) / D
 def vector(words: Sequence[str], n: int) -> Row:
     """A sparse vector i:value ... with indices below n."""
     out: Row = {}
@@ -196,5 +197,4 @@ def main(arguments: Sequence[str]) -> int:
     try: problem, proof = (open(path, encoding="utf-8").read() for path in arguments); found = check(problem, proof)
     except Exception as error: print("REJECTED:", type(error).__name__, error); return 1
     print(statement(found)); return 0
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__": sys.exit(main(sys.argv[1:]))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stackopt.proof.check import Decision, System, restrict
+from stackopt.proof.check import Decision, System
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -88,12 +88,22 @@ class Floats:
         return found
 
     def cell(self, decisions: Iterable[Decision]) -> tuple[Array, Array, Array]:
-        """(lower [n], upper [n], upper sides of rows [m]) in a cell."""
-        lb, ub, eq = restrict(self.system, tuple(decisions))
-        high = np.where(self.equal, self.rhs, np.inf)
-        tight = sorted(eq)
-        high[tight] = self.rhs[tight]
-        return _bounds(lb, -np.inf) / self.column, _bounds(ub, np.inf) / self.column, high
+        """(lower [n], upper [n], upper sides of rows [m]) in a cell; what `check.restrict` says exactly."""
+        lower, upper, high = self.lower.copy(), self.upper.copy(), np.where(self.equal, self.rhs, np.inf)
+        for kind, a, b in decisions:
+            if kind == "M":
+                upper[self.multiplier[a]] = 0.0
+            elif kind == "<":
+                upper[a] = min(upper[a], float(b))
+            elif kind == ">":
+                lower[a] = max(lower[a], float(b))
+            elif (row := self.slack_row[a]) >= 0:
+                high[row] = self.rhs[row]
+            elif self.side[a] > 0:
+                upper[self.slack_column[a]] = self.lower[self.slack_column[a]]
+            else:
+                lower[self.slack_column[a]] = self.upper[self.slack_column[a]]
+        return lower, upper, high
 
 
 def floats(system: System) -> Floats:

@@ -51,7 +51,7 @@ def leaf(f: Floats, cell: Sequence[Decision], t: int, y: Array, target: Fraction
     S, best = f.system, None
     sides = restrict(S, cell)
     cost, const = tangent(S, at or {}) if t else ({}, Fraction(0))
-    for w in _attempts(f, sides, t, y, cost, float(const), target):
+    for w in _attempts(f, f.cell(cell), t, y, cost, float(const), target):
         found = exact(S, cell, sides, t, w, target, at)
         if found is None:
             continue
@@ -147,9 +147,11 @@ def crossing(f: Floats, cell: Sequence[Decision]) -> Leaf | None:
     return None
 
 
-def _attempts(f: Floats, sides: Sides, t: int, y: Array, cost: Row, const: float, target: Fraction | None) -> Iterator[Row]:
+def _attempts(
+    f: Floats, sides: tuple[Array, Array, Array], t: int, y: Array, cost: Row, const: float, target: Fraction | None
+) -> Iterator[Row]:
     """Rational multipliers, from short ones to exact basic ones."""
-    S, (lb, ub, _) = f.system, sides
+    S, lower, upper = f.system, sides[0], sides[1]
     unit = np.abs(y).max(initial=0.0)
     scale = f.row / (f.unit if t else 1.0)  # multipliers of the rows as they are written
     true = np.where(np.abs(y) <= ZERO * 1e-2 * unit, 0.0, y) * scale
@@ -157,12 +159,15 @@ def _attempts(f: Floats, sides: Sides, t: int, y: Array, cost: Row, const: float
     if t == 0 and len(support):  # a ray has no length of its own: with the smallest entry 1 it is often whole
         true = true / np.abs(true[support]).min()
     guess = {int(i): float(true[i]) for i in support}
-    low, up = np.array([b is None for b in lb]), np.array([b is None for b in ub])
-    linear = np.array([float(cost.get(j, 0)) for j in range(len(lb))]) * f.column * f.unit if t else np.zeros(len(lb))
+    low, up = np.isinf(lower), np.isinf(upper)
+    linear = np.zeros(len(lower))
+    for j, a in cost.items():
+        linear[j] = float(a)
+    linear *= f.column * f.unit
     reduced = linear - f.matrix.T @ y
     zero = np.abs(reduced) <= ZERO * (1e-3 + abs(f.matrix).T @ np.abs(y) + np.abs(linear))
     hard = (low & up) | (up & (zero | (reduced < 0))) | (low & (zero | (reduced > 0)))
-    bounds = np.array([0.0 if b is None else float(b) for b in lb]), np.array([0.0 if b is None else float(b) for b in ub])
+    bounds = np.where(low, 0.0, lower * f.column), np.where(up, 0.0, upper * f.column)
     rhs = f.rhs / f.row
     wanted = 0.0 if target is None else float(target)
     for most in DENOMINATORS:  # one denominator for all: short, and quick to add up
