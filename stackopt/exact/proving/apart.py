@@ -63,11 +63,8 @@ class Apart(Certifying):
         self.clauses = Clauses(mpec, Multipliers(mpec)) if clauses is None else clauses
         self.lines = self._lines()
 
-    def prove(self, part: Part) -> Node:
+    def searched(self, part: Part) -> Node:
         """The tree of a part, by the inference of the decoupled search."""
-        if self.stopped(part):
-            return self.give_up(part)
-        self.nodes += 1
         if part.seen is None:
             closed = self.relaxed(part)
             if closed is not None:

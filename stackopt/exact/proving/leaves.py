@@ -77,6 +77,7 @@ class Certifying(ABC):
         self.out_of_time = False
         self.nodes = 0
         self.cells: int | None = None
+        self.known: dict[Decision, list[Leaf]] = {}
         self.whole = np.array(f.system.ints, np.int64)
 
     def tree(self, cells: int | None = None) -> Node:
@@ -91,9 +92,28 @@ class Certifying(ABC):
         self.cells = cells
         return self.prove(Part((), np.zeros(P, np.int8), np.full(P, -np.inf)))
 
-    @abstractmethod
     def prove(self, part: Part) -> Node:
         """The tree of a part."""
+        self.out_of_time = self.out_of_time or self.remaining() <= 0 or (self.cells is not None and self.nodes >= self.cells)
+        if self.out_of_time or len(part.cell) > DEPTH:
+            return self.give_up(part)
+        found: Node | None = self.recalled(part.cell)
+        if found is None:
+            self.nodes += 1
+            found = self.searched(part)
+            if isinstance(found, Leaf):
+                for decision in found.uses:
+                    self.known.setdefault(decision, []).append(found)
+        return found
+
+    @abstractmethod
+    def searched(self, part: Part) -> Node:
+        """The tree of a part that nothing known closes."""
+
+    def recalled(self, cell: tuple[Decision, ...]) -> Leaf | None:
+        """A leaf of another cell that uses no decision which this one lacks; the cell around this one had none, so it uses the last."""
+        here = set(cell)
+        return next((one for one in self.known.get(cell[-1], ()) if one.uses <= here), None) if cell else None
 
     @property
     def cutoff(self) -> float:
@@ -190,11 +210,6 @@ class Certifying(ABC):
         return leaf(self.f, cell, 1, self.block.y, self.target) if status is Status.OPTIMAL else None
 
     # --- figures ---------------------------------------------------------------------------------------------------
-
-    def stopped(self, part: Part) -> bool:
-        """Whether time is up or the part is too deep."""
-        self.out_of_time = self.out_of_time or self.remaining() <= 0 or (self.cells is not None and self.nodes >= self.cells)
-        return self.out_of_time or len(part.cell) > DEPTH
 
     def remaining(self) -> float:
         """Seconds left."""

@@ -31,11 +31,8 @@ class Together(Certifying):
     def __init__(self, f: Floats, best: Exactly | None, deadline: float) -> None:
         super().__init__(f, best, deadline, Block(f, np.arange(len(f.cost)), np.arange(len(f.rhs)), cost=best is not None))
 
-    def prove(self, part: Part) -> Node:
+    def searched(self, part: Part) -> Node:
         """The tree of a part, by the linear program over all columns."""
-        if self.stopped(part):
-            return self.give_up(part)
-        self.nodes += 1
         f = self.f
         lower, upper, high = f.cell(part.cell)
         if (lower > upper).any():
@@ -68,9 +65,7 @@ class Together(Certifying):
         status = block.solve(self.remaining())
         if status is Status.INFEASIBLE:
             found = self.empty(part.cell, block)
-            if found is None:
-                raise Unproved("an empty cell has no exact certificate")
-            return found, np.zeros(0)
+            return (status if found is None else found), np.zeros(len(f.cost))  # called empty, but no multipliers show it: smaller parts may be easier
         if f.hessian is not None and self.best is not None:
             return self.curved(part, lower, upper, high)
         if status is not Status.OPTIMAL:
