@@ -1,7 +1,7 @@
 """check_boxes.py GAME.json PROOF.txt: an interval for the strong value of a game whose randomised leader moves the state.
 
 Needs Python's standard library, check.py and check_games.py beside it. A cell is a box of leader policies, the responses that may be played, and
-a range of the follower's optimal values there; its system is written anew for every leaf. Soundness: docs/proofs.md.
+a range of the follower's optimal values there; its system is written anew for every leaf. Soundness: docs/proofs-games.md.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """check_games.py GAME.json PROOF.txt: verifies the proof of a strong Stackelberg value in exact rational arithmetic.
 
-Needs nothing but Python's standard library and check.py beside it; believes nothing that a solver said. Soundness: docs/proofs.md.
+Needs nothing but Python's standard library and check.py beside it; believes nothing that a solver said. Soundness: docs/proofs-games.md.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """check_mean_field.py GAME.json PROOF.txt: verifies what a leader earns at best (or at worst) over all mean-field equilibria.
 
 Needs Python's standard library, check.py and check_games.py beside it. Followers have fixed kernels and rewards that are affine in statistics of
-the population and in the leader's decision, which is one of a menu, or of a box. Soundness: docs/proofs.md.
+the population and in the leader's decision, which is one of a menu, or of a box. Soundness: docs/proofs-games.md.
 """
 
 import itertools

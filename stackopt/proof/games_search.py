@@ -136,7 +136,7 @@ def bounds_of(S: System, cell: Cell) -> tuple[list[Fraction], list[Fraction]]:
 
 def rounded(relaxation: Relaxation, multipliers: Array, denominator: int) -> tuple[Row, Array]:
     """Multipliers as multiples of a fraction, exactly and in floats; those of inequalities are at least 0."""
-    whole = np.rint(multipliers * denominator)
+    whole = np.rint(np.nan_to_num(multipliers, posinf=0.0, neginf=0.0) * denominator)
     whole[~relaxation.equations & (whole < 0)] = 0.0
     return {int(i): Fraction(int(whole[i]), denominator) for i in np.flatnonzero(whole)}, whole / denominator
 
