@@ -13,7 +13,7 @@ from stackopt.learning.mean_field.search import Search
 #: Statistics of different equilibria differ by more than this times the tolerance.
 APART = 100.0
 #: Stages times states and actions up to which sweeps from other starts are cheap.
-CHEAP = 2_000
+CHEAP = 500
 #: Best responses from each start.
 ROUNDS = 4
 

@@ -20,6 +20,8 @@ from stackopt.learning.mean_field.search import Search
 
 #: A corrected point's residual, relative to k.
 ACCURACY = 1.0
+#: The same where the curve is followed by arclength.
+ALONG = 0.1
 #: The same, and the smallest cosine between tangents, of a careful second attempt.
 CAREFUL = 1e-3
 CAREFUL_TURN = 0.9
@@ -35,12 +37,16 @@ LEAST_DIVISION = 0.7
 DENSE = 500
 #: Factors are kept for the next correction while each reduces the residual by this.
 REUSE = 0.5
+#: The same where the curve is followed by arclength.
+REUSE_ALONG = 0.2
 #: Factors serve for at most this many steps along the path.
-OLD = 2
+OLD = 1
 #: log k falls by at most this in one step.
 LONGEST = 3.0
 #: A step shorter than this is a failure.
 SHORTEST = 1e-6
+#: The path is turned around where k has grown by this.
+BACK = 10.0
 #: More turning points than this are a fold storm: following them is hopeless.
 STORM = 200
 
@@ -93,15 +99,17 @@ class Path:
         """Down the path from near `start` until solved, until k < end_k, or until nothing works."""
         followed = self.followed
         followed.k = start.k
-        state = self.descend(start, end_k)
-        if state is None:
-            followed.reason = "time" if self.search.late else "no point of the path was found near its start"
-        elif self.search.over:
+        reached = self.descend(start, end_k)
+        if self.search.over:
             followed.reason = "solved" if self.search.solved else "time"
-        elif state.point.k <= end_k:
-            followed.reason = f"the end of the path, k = {state.point.k:.1e}"
-        else:
-            followed.reason = self._along(state, end_k, steps)
+        elif not reached:
+            followed.reason = "no point of the path was found near its start"
+        elif reached[-1].k <= end_k:
+            followed.reason = f"the end of the path, k = {reached[-1].k:.1e}"
+        else:  # steps down stop behind a turning point: back to where the path surely is
+            exact = (self.onto(point, ALONG * CAREFUL) for point in reversed(reached))
+            state = next((found for found in exact if found is not None), None)
+            followed.reason = "no point of the path was found" if state is None else self._along(state, end_k, steps)
         return followed
 
     def _along(self, state: State, end_k: float, steps: int) -> str:
@@ -110,11 +118,18 @@ class Path:
         system = self.factorise(state)
         tangent = self._tangent(system, None)
         length, age = 0.1, 0
+        begun: tuple[State, Any, Direction] | None = (state, system, tangent)
+        back = BACK * state.point.k
         for _ in range(steps):
             if self.search.over:
                 return "solved" if self.search.solved else "time"
             if state.point.k < end_k:
                 return f"the end of the path, k = {state.point.k:.1e}"
+            if state.point.k > back:  # behind a turning point the way to smaller k may lead back to where the path came from
+                if begun is None:
+                    return f"both ways lead back to k > {back:.1e}"
+                state, system, tangent = begun
+                tangent, begun, length, age = tangent.times(-1.0), None, 0.1, 0
             length = min(length, LONGEST / max(abs(tangent.log_k), 1e-12))
             found = self._correct(state.point.moved(tangent, length), tangent, system)
             if found is not None:
@@ -146,35 +161,37 @@ class Path:
                 return f"a fold storm: more than {STORM} turning points, k = {state.point.k:.1e}"
         return f"{steps} steps ran out at k = {state.point.k:.1e}"
 
-    def descend(self, start: Point, end_k: float) -> State | None:
+    def descend(self, start: Point, end_k: float) -> list[Point]:
         """Divide k again and again, each time with damped Newton steps at fixed k; cheap where it works, as in monotone games.
 
         Returns
         -------
-        State or None
-            The last point of the path that was reached, from which the curve can be followed; None if not even the first was.
+        list of Point
+            Those near the path that were reached, in this order; none if not even the first was.
         """
-        state = self.onto(start)
+        state, reached = self.onto(start, self.accuracy), []
         ratio = DIVIDE
         while state is not None:
-            self._offer(state)
+            if not reached or reached[-1] is not state.point:
+                reached.append(state.point)
+                self._offer(state)
             k = self.followed.k = state.point.k
             if self.search.over or k <= end_k or ratio > LEAST_DIVISION:
-                return state
+                break
             enough = 0.5 * k * self.search.tolerance / max(self.search.relative(self.search.best.exploitability), 1e-300)
-            found = self.onto(self.equations.at_k(state.point, max(ratio * k, min(enough, LEAST_DIVISION * k), end_k)))
+            found = self.onto(self.equations.at_k(state.point, max(ratio * k, min(enough, LEAST_DIVISION * k), end_k)), self.accuracy)
             if found is None:
                 ratio = math.sqrt(ratio)
             else:
                 state, self.followed.steps = found, self.followed.steps + 1
-        return None
+        return reached
 
-    def onto(self, point: Point) -> State | None:
+    def onto(self, point: Point, accuracy: float) -> State | None:
         """The path's point at the k of `point`, by damped Newton steps; None if there is none near."""
         state = self.equations.state(point)
         size, system, old = state.residuals.size, None, False
         for _ in range(FIRST_CORRECTIONS):
-            if size <= self.accuracy * point.k:
+            if size <= accuracy * point.k:
                 return state
             if not np.isfinite(size) or self.search.late:
                 return None
@@ -204,7 +221,7 @@ class Path:
             if system is None:
                 system = self.factorise(state)
                 along = system.solve(None, 1.0)
-            if size <= self.accuracy * state.point.k:
+            if size <= min(self.accuracy, ALONG) * state.point.k:
                 return state, rounds, system
             if rounds == CORRECTIONS:
                 return None
@@ -213,7 +230,7 @@ class Path:
             state = self.equations.state(state.point.moved(along.times(shift, newton)))
             if not state.residuals.size <= 10.0 * size:
                 return None
-            if state.residuals.size > REUSE * size:
+            if state.residuals.size > REUSE_ALONG * size:
                 system = None
             size = state.residuals.size
         return None

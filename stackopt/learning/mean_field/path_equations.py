@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.errors import InvalidGame
 from stackopt.games.mean_field import operators
 from stackopt.games.operators import Array
 from stackopt.learning.mean_field.derivatives import Derivatives
@@ -50,7 +51,7 @@ class Point:
     @property
     def k(self) -> float:
         """The smoothing."""
-        return float(np.exp(self.log_k))
+        return float(np.exp(min(self.log_k, 300.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +114,17 @@ class Equations:
         self._masses = isinstance(statistic, str) or bool((statistic >= 0).all())
 
     def state(self, point: Point) -> State:
-        """The residuals at a point, and its parts."""
+        """The residuals at a point, and its parts; residuals are infinite where the point is none that a game can be evaluated at."""
+        try:
+            with np.errstate(all="ignore"):
+                return self._state(point)
+        except InvalidGame as error:
+            if error.code != "callable-finite":
+                raise
+        nowhere = np.full(1, np.inf)  # statistics that no population has
+        return State(point, nowhere, nowhere, [], Residuals(nowhere, nowhere, nowhere, nowhere), nowhere)
+
+    def _state(self, point: Point) -> State:
         game, followers = self.followers.game, self.followers
         k = point.k
         w = np.sqrt(point.beta**2 + 4.0 * k)
