@@ -128,9 +128,14 @@ def refuses_patterns(game: MeanFieldStackelbergGame, concept: str) -> Refusal | 
     return refuses_affine(game, at=True) or _too_many(game, len(game.leader))
 
 
-def _too_many(game: MeanFieldStackelbergGame, points: int) -> Refusal | None:
+def pattern_count(game: MeanFieldStackelbergGame) -> float:
+    """Patterns of best answers under one decision."""
     K, T, S, B = game.shape
-    count = float(points) * float(2**B - 1) ** (K * T * S)
+    return float(2**B - 1) ** (K * T * S)
+
+
+def _too_many(game: MeanFieldStackelbergGame, points: int) -> Refusal | None:
+    count = points * pattern_count(game)
     return Refusal("mean-field-size", because=f"{count:.3g} patterns to try; the limit is {PATTERNS}") if count > PATTERNS else None
 
 

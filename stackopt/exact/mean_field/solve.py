@@ -19,7 +19,8 @@ from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.mean_field.bilinear import needs_products, refuses_bilinear, run_bilinear
-from stackopt.exact.mean_field.multiplicity import spread
+from stackopt.exact.mean_field.multiplicity import DIFFERENT, difference, spread
+from stackopt.exact.mean_field.patterns import equilibria, pattern_count
 from stackopt.exact.mean_field.potential import run_potential, why_no_potential
 from stackopt.exact.mean_field.value import EquilibriumValue
 from stackopt.exact.searched import units_refusal
@@ -37,6 +38,8 @@ from stackopt.solution import Progress, Refusal, Report, Run, Status
 
 #: Programs with more non-zeros than this are refused.
 NONZEROS = 1_000_000
+#: Populations with at most so many patterns of best answers have all their equilibria listed.
+LISTED = 100
 #: Points of a menu at most, where each needs a program of its own.
 POINTS = 500
 #: What the bound of each search is a bound of.
@@ -91,7 +94,8 @@ def run_mean_field(
     """Search; see `Exact` for what each status means. Finite horizons with a concave potential are convex programs instead.
 
     The population's ``others`` are further equilibria under the same decision, found by programs that push its statistics apart, for
-    as long as the search itself took. Where these end, ``further_bounds`` says how far statistics of equilibria lie apart at most.
+    as long as the search itself took, and by patterns of best answers where these are few. Where the programs end, ``further_bounds``
+    says how far statistics of equilibria lie apart at most.
     """
     if needs_products(game, concept):
         return run_bilinear(game, concept, OF[concept], time_limit=time_limit, seed=seed, report=report)
@@ -248,8 +252,16 @@ class _Search:
         further = run.further_bounds
         if found.proved:
             further = (*further, Bound(found.size, "difference between statistics of any two equilibria under this decision, largest", "D5"))
-        others = tuple(dataclasses.replace(p, claim=None, concept="commitment") for p in found.others)
-        return dataclasses.replace(run, candidate=dataclasses.replace(population, others=others), stats=stats, further_bounds=further)
+        others, because = list(found.others), run.because
+        if pattern_count(self.game) <= LISTED and self.remaining() > 0:
+            listed = equilibria(self.game, population.theta)
+            for other in listed.populations:
+                if all(difference(other, known) > DIFFERENT for known in (population, *others)):
+                    others.append(other)
+            because += f"; {len(listed)} equilibri{'um' if len(listed) == 1 else 'a'} in all" if listed.complete else ""
+        kept = tuple(dataclasses.replace(p, claim=None, concept="commitment") for p in others)
+        candidate = dataclasses.replace(population, others=kept)
+        return dataclasses.replace(run, candidate=candidate, stats=stats, further_bounds=further, because=because)
 
 
 @dataclass(eq=False)
