@@ -9,6 +9,7 @@ give the same purchases. Times are CPU seconds of this process unless said other
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import resource
@@ -25,6 +26,7 @@ import numpy as np
 from scipy import sparse
 
 from models import battery
+from stackopt.comparison.progress import Bar
 from stackopt.games.mean_field import operators
 from stackopt.games.mean_field.chunked import PeriodicResponse, default_threads
 from stackopt.games.mean_field.kernels import Dense, Kernel, Sparse
@@ -164,22 +166,16 @@ def million(types: int, threads: int, folder: Path, bar: bool) -> dict[str, Any]
     population, prices = battery.population(types=types), battery.prices()
     theta = np.full(24, TARIFF)
 
-    def show(progress: Progress) -> None:
-        if bar:
-            residual = "" if progress.residual is None else f"  residual {progress.residual:.1e}"
-            sys.stderr.write(f"\r{progress.stage:<32} {progress.done}/{progress.total or '?'}{residual:<24}")
-            sys.stderr.flush()
-
     wall, own = time.perf_counter(), time.process_time()
-    found = price_equilibrium(population, prices, theta, TEMPERATURE, compiled=True, threads=threads, checkpoint=folder / "million.npz", report=show)
+    with Bar("response") if bar else contextlib.nullcontext() as report:
+        found = price_equilibrium(population, prices, theta, TEMPERATURE, compiled=True, threads=threads, checkpoint=folder / "million.npz", report=report)
     solved = (time.perf_counter() - wall, time.process_time() - own)
     wall, own = time.perf_counter(), time.process_time()
     slope = leader_gradient(population, prices, found, battery.utility(), compiled=True, threads=threads)
     derived = (time.perf_counter() - wall, time.process_time() - own)
-    if bar:
-        sys.stderr.write("\r" + " " * 79 + "\r")
     return {
         "types": types, "threads": threads, "outcome": found.outcome, "residual": found.residual, "evaluations": found.evaluations,
+        "exploitability": found.exploitability,
         "spectral_radius": found.spectral_radius, "wall": solved[0], "cpu": solved[1], "gradient_wall": derived[0], "gradient_cpu": derived[1],
         "adjoints": slope.adjoints, "gradient_converged": slope.converged, "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
     }  # fmt: skip
@@ -253,6 +249,7 @@ def table(found: dict[str, Any]) -> str:
         f"spectral radius {m['spectral_radius']:.2f} (undamped iteration diverges above 1)",
         f"  leader's gradient (24 tariffs) {m['gradient_wall']:.0f} s wall, {m['gradient_cpu']:.0f} s CPU = "
         f"{m['gradient_cpu'] / m['cpu']:.2f} forward solves, {m['adjoints']} adjoints",
+        f"  softness costs a household {m['exploitability']:.5f} $ an hour (exploitability; at most temperature x log 11 = {TEMPERATURE * np.log(11):.5f})",
         f"  peak memory {m['gigabytes']:.2f} GB",
         f"interrupted {i['interruptions']} times and resumed ({i['types']} types): differs from the uninterrupted run by {i['difference']:g}",
     ]

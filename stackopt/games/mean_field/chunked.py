@@ -214,7 +214,7 @@ class PeriodicResponse:
     def start(self) -> tuple[Array, Array]:
         """Values of zero, and a law that spreads own parts evenly at the signals' long-run shares: [N, R, C, lanes] each."""
         _, _, R, C, _, _, _ = self.population.sizes
-        share = _long_run(self.population.signal)
+        share = self.population.long_run
         mass = np.broadcast_to(share[:, None, None] / C, (self.chunks, R, C, self._lanes)).copy()
         return np.zeros_like(mass), mass
 
@@ -313,6 +313,30 @@ class PeriodicResponse:
         rate: float = self.population.discount ** self.population.signal.shape[0]
         return rate
 
+    # --- what followers could gain ---------------------------------------------------------------------------------------
+
+    def exploitability(self, response: Response, report: Report | None = None) -> Array:
+        r"""What each type could gain per stage by its best policy at these prices, [K], in units of reward.
+
+        :math:`\frac1T\sum_t\big((1-\gamma)\,\mu_t\cdot V^*_t-E[r_t]\big)`: as the law is stationary,
+        :math:`(1-\gamma)\sum_t\mu_t\cdot V^\pi_t=\sum_tE[r_t]`, so this is the general game's exploitability without evaluating the policy.
+        It is at most :math:`\tau\log B`, the price of softness  [B6.2].
+        """
+        rho, T = self._contraction, self.population.shape[1]
+
+        def work(n: int, sweeps: Sweeps) -> Array:
+            sweeps.begin(self._types(n), response.prices, self.temperature)
+            v, mass = response.values[n].copy(), response.mass[n].copy()
+            sweeps.back(v)
+            sweeps.forward(mass, keep=True, measure=True)
+            settled = settle(sweeps.back_hard, v, tolerance=self.tolerance, limit=self.max_sweeps, up_to_a_constant=True, contraction=rho)
+            v += 0.5 * (settled.change.max((0, 1)) + settled.change.min((0, 1))) * rho / (1.0 - rho)
+            best = sweeps.back_hard(v)
+            gain: Array = self.temperature * ((1.0 - self.population.discount) * best - sweeps.earned()) / T
+            return gain
+
+        return np.concatenate(self._each(work, len(self.population.weights), "exploitability", report))[: len(self.population.weights)]
+
     # --- derivatives -------------------------------------------------------------------------------------------------
 
     def gradient(self, response: Response, payoff: Any, *, scale: float | None = None, report: Report | None = None) -> Array:
@@ -373,19 +397,6 @@ class PeriodicResponse:
 def _filled(n: int, lanes: int, count: int) -> Array:
     """The indices of chunk n [lanes] out of `count`, filled up with the last."""
     return np.minimum(np.arange(n * lanes, (n + 1) * lanes), count - 1)
-
-
-def _long_run(signal: Array) -> Array:
-    """Shares of the signals at stage 0 that a day leaves as they are, [R]; even shares where that is not unique."""
-    day = np.linalg.multi_dot(list(signal)) if len(signal) > 1 else signal[0]
-    R = len(day)
-    system = np.eye(R) - day.T + 1.0 / R
-    try:
-        share = np.linalg.solve(system, np.full(R, 1.0 / R))
-    except np.linalg.LinAlgError:
-        return np.full(R, 1.0 / R)
-    good = np.isfinite(share).all() and share.min() >= -1e-12 and abs(share.sum() - 1) < 1e-9
-    return np.maximum(share, 0.0) / np.maximum(share, 0.0).sum() if good else np.full(R, 1.0 / R)
 
 
 def default_threads() -> int:

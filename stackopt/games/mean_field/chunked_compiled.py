@@ -64,6 +64,17 @@ class CompiledSweeps:
         compiled.back(v, self._rows, self._steps, self._tilted, self._discount, self._signal, self._same, self._entry, self._move, self._actions,
                       self._X, self._E, self._U, self._Z, self._exact, self._tilt, self._best, self._h)  # fmt: skip
 
+    def back_hard(self, v: Array) -> Array:
+        """One day backward of the best values."""
+        total = np.empty(self.lanes)
+        compiled.back_hard(v, self._rows, self._discount, self._signal, self._same, self._entry, self._move, self._actions, self.visits, self._h, total)
+        return total
+
+    def earned(self) -> Array:
+        """What each type earns."""
+        total: Array = (self._rows[:, :, :-1] * self.flows).sum((0, 1, 2))
+        return total
+
     def forward(self, mass: Array, *, decay: float = 1.0, source: Array | None = None, keep: bool = False, measure: bool = False) -> None:
         """One day forward in place."""
         compiled.forward(mass, decay, self._none if source is None else source, source is not None, self._rows, self._signal, self._same,

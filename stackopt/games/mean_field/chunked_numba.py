@@ -177,6 +177,26 @@ def back(v, rows, shift, tilted, discount, signal, same, entry, move, actions, X
 
 
 @compiled
+def back_hard(v, rows, discount, signal, same, entry, move, actions, visits, u, total):
+    """One day backward of the best values, in place; `total` [LANES] is their average over `visits`, summed over stages."""
+    T, R, C = visits.shape[0], visits.shape[1], visits.shape[2]
+    for lane in range(LANES):
+        total[lane] = 0.0
+    for t in range(T - 1, -1, -1):
+        _average(signal[t], same[t], v, discount, u)
+        for r in range(R):
+            for c in range(C):
+                for lane in range(LANES):
+                    v[r, c, lane] = rows[t, r, entry[c, 0], lane] + u[r, move[c, 0], lane]
+                for b in range(1, actions):
+                    i, j = entry[c, b], move[c, b]
+                    for lane in range(LANES):
+                        v[r, c, lane] = max(v[r, c, lane], rows[t, r, i, lane] + u[r, j, lane])
+                for lane in range(LANES):
+                    total[lane] += visits[t, r, c, lane] * v[r, c, lane]
+
+
+@compiled
 def forward(mass, decay, source, with_source, rows, signal, same, entry, move, actions, first, origin, origin_entry,
             entry_first, entry_origin, entry_target, X, E, U, Z, exact, a, h, visits, keep, flows, measure):  # fmt: skip
     """One day forward under the policy of the last `back`: mass [R, C, LANES] at stage 0 becomes that after the last stage.

@@ -40,6 +40,12 @@ class Sweeps(Protocol):
     def purchases(self) -> Array:
         """What each type buys [lanes, T, L], from `flows`."""
 
+    def earned(self) -> Array:
+        """What each type earns [lanes], summed over the stages, from `flows`, in temperatures."""
+
+    def back_hard(self, v: Array) -> Array:
+        """One day backward of the best values in place; their average over `visits` [lanes], summed over stages."""
+
     def payoff(self, payoff: Array) -> Array:
         """What each reward entry earns where purchases are worth `payoff` [lanes, T, L]: [T, R, I, lanes], or padded; for the next two."""
 
@@ -112,6 +118,24 @@ class NumpySweeps:
         """What each type buys."""
         found: Array = np.einsum("ktril,trik->ktl", self._net, self.flows)
         return found
+
+    def earned(self) -> Array:
+        """What each type earns."""
+        total: Array = (self._rows * self.flows).sum((0, 1, 2))
+        return total
+
+    def back_hard(self, v: Array) -> Array:
+        """One day backward of the best values."""
+        s = self._population
+        u, total = np.empty_like(v), np.zeros(self.lanes)
+        for t in range(s.sizes[1] - 1, -1, -1):
+            _mix(s.discount * s.signal[t], v, u)
+            v[:] = -np.inf
+            for run in self._runs:
+                here = v[:, run.here]
+                np.maximum(here, self._rows[t][:, run.entry, None] + u[:, run.there], out=here)
+            total += (self.visits[t] * v).sum((0, 1))
+        return total
 
     def payoff(self, payoff: Array) -> Array:
         """What each reward entry earns."""

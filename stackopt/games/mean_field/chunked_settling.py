@@ -43,7 +43,7 @@ class Settled:
     done: bool
 
 
-def settle(sweep: Callable[[Array], None], x: Array, *, tolerance: float, limit: int, up_to_a_constant: bool, contraction: float | None = None) -> Settled:
+def settle(sweep: Callable[[Array], object], x: Array, *, tolerance: float, limit: int, up_to_a_constant: bool, contraction: float | None = None) -> Settled:
     """Sweep x [R, C, lanes] in place until every type is within `tolerance` of its fixed point, or `limit` sweeps.
 
     Parameters

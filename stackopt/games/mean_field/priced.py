@@ -208,6 +208,20 @@ class PricedPopulation:
         used = low <= high
         return np.where(used, low, 0).astype(float) if (low[used] == high[used]).all() else None
 
+    @property
+    def long_run(self) -> Array:
+        """Shares of the signals at stage 0 that a day leaves as they are, [R]; even shares where that is not unique."""
+        day = np.linalg.multi_dot(list(self.signal)) if len(self.signal) > 1 else self.signal[0]
+        R = len(day)
+        even = np.full(R, 1.0 / R)
+        try:
+            share = np.linalg.solve(np.eye(R) - day.T + 1.0 / R, even)
+        except np.linalg.LinAlgError:
+            return even
+        good = np.isfinite(share).all() and share.min() >= -1e-12 and np.abs(share @ day - share).max() < 1e-12
+        positive: Array = np.maximum(share, 0.0)
+        return positive / positive.sum() if good else even
+
     def rows(self, prices: Array, types: Any = slice(None)) -> Array:
         """Rewards by entry [k, T, R, I] of some types at prices [T, L]; complex prices are fine."""
         K, T, R, _, _, entries, _ = self.sizes

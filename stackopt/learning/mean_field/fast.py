@@ -56,6 +56,9 @@ class PriceEquilibrium:
     temperature : float
     residual : float
         ``max |p(y, theta) - p|`` in units of the prices, of the whole population.
+    exploitability : float
+        What followers could gain per stage by their best policies at these prices, on average, in units of reward: the price of
+        their softness, at most ``temperature * log(B)``.
     outcome : str
         ``"converged"``: the residual and the response's own are below their tolerances; ``"limit"``: the best found in
         `evaluations`.
@@ -72,6 +75,7 @@ class PriceEquilibrium:
     response: Response
     temperature: float
     residual: float
+    exploitability: float
     outcome: Outcome
     evaluations: int
     sample_evaluations: int
@@ -183,8 +187,9 @@ def price_equilibrium(
             files.save(path, fingerprint, {"steering": steering, "sampled": np.array(sampled), **search.state()})
     best = search.best
     outcome: Outcome = "converged" if best.residual <= tolerance and best.response.converged else "limit"
+    gain = float(population.weights @ whole.exploitability(best.response, report))
     radius = float(np.abs(np.linalg.eigvals(steering)).max())
-    return PriceEquilibrium(theta, best.prices, best.response, temperature, best.residual, outcome, search.evaluations, sampled, radius, steering)
+    return PriceEquilibrium(theta, best.prices, best.response, temperature, best.residual, gain, outcome, search.evaluations, sampled, radius, steering)
 
 
 class _Search:

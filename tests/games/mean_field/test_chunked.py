@@ -77,6 +77,18 @@ def test_it_is_the_response_of_the_general_game(case, compiled):
     np.testing.assert_allclose(response.by_type(found.mass).reshape(K, -1), law.mean_field[:, 0], atol=1e-8)
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_exploitability_is_that_of_the_general_game(case, compiled):
+    build, prices_of, temperature = CASES[case]
+    population, prices = build(), prices_of()
+    best, law = reference(population, prices, temperature)
+    known = dynamics.exploitability(population.game(fixed(prices)), best.policy, np.zeros(0), law.mean_field)
+    response = PeriodicResponse(population, temperature, compiled=compiled)
+    gain = response.exploitability(response.solve(prices))
+    np.testing.assert_allclose(gain, known.by_type, rtol=1e-6, atol=1e-8)
+    assert (gain <= temperature * np.log(population.shape[3])).all()
+
+
 def test_the_cold_case_really_underflows():
     """So the test above also covers the rows that get exponentials of their own."""
     build, prices_of, temperature = CASES["tangled, cold"]

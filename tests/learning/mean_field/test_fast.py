@@ -57,6 +57,7 @@ def test_the_battery_has_its_known_value_and_the_game_certifies_the_population()
     np.testing.assert_allclose(law.y, found.response.bought, atol=1e-8)
     certificate = game.certify(Population(FLAT, answer.policy, law.mean_field, temperature=0.02, tolerance=1e-4, claim=battery.KNOWN["value_at_flat_tariff"]))
     assert certificate.certified, str(certificate)
+    assert found.exploitability == pytest.approx(dynamics.exploitability(game, answer.policy, FLAT).total, rel=1e-6)
 
 
 def test_where_undamped_iteration_cycles_it_converges():
@@ -212,8 +213,8 @@ def test_progress_names_its_stages():
     price_equilibrium(small(types=40), battery.prices(), FLAT, 0.02, compiled=COMPILED, report=seen.append)
     stages = [p.stage.split()[0] for p in seen]
     assert stages[0] == "sample"
-    assert {"response", "prices"} <= set(stages)
-    assert seen[-1].residual < 1e-8
+    assert {"response", "prices", "exploitability"} <= set(stages)
+    assert [p.residual for p in seen if p.stage == "prices"][-1] < 1e-8
 
 
 def test_what_does_not_fit_is_named():
