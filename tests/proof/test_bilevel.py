@@ -1,0 +1,199 @@
+"""Proofs of bilevel programs from the package's own search: recorded cases, every status, units, what is said when there is none."""
+
+import json
+from fractions import Fraction as Q
+
+import numpy as np
+import pytest
+
+import stackopt as so
+from stackopt import catalog
+from stackopt.exact import proved_bilevel
+from stackopt.proof import check
+from stackopt.proof.lowering import lowered
+from stackopt.proof.proof import problem_text
+from stackopt.verification.bilevel_instances import in_units, instance
+
+CASES = catalog.cases()
+#: Recorded cases that are proved; the others have integer or quadratically constrained followers, or a leader that is not convex.
+PROVED = 76
+
+
+def accepted(proof):
+    """What the checker says of the two texts, for itself."""
+    found = check.check(proof.problem, proof.text)
+    assert check.statement(found) == proof.statement
+    return found
+
+
+def test_every_recorded_case_that_the_checker_covers_is_proved_exactly():
+    proved = 0
+    for name in CASES:
+        case = catalog.case(name)
+        if isinstance(lowered(case.program), str):
+            continue
+        solution = so.solve(case.program, so.Exact(proof=True, time_limit=30))
+        proved += 1
+        accepted(solution.proof)
+        if case.value is None:
+            assert (solution.status, solution.proof.status) == (so.Status.INFEASIBLE, "infeasible")
+            continue
+        assert solution.status is so.Status.PROVED, name
+        assert solution.proof.width == 0, name
+        assert float(solution.proof.lower) == pytest.approx(solution.value, rel=1e-6, abs=1e-6)
+    assert proved == PROVED
+
+
+def test_the_solution_says_so():
+    solution = so.solve(catalog.case("bjm_moshirvaziri1996").program)
+    assert solution.status is so.Status.PROVED
+    assert solution.proof.lower == solution.proof.upper == Q(129607, 8416)
+    assert "proof         verified, optimum = 129607/8416 exactly (5 nodes)" in str(solution)
+    assert solution.bound.reference == "proof"
+    assert solution.proof.verified
+    assert {"proof_seconds", "proof_nodes", "proof_bytes"} <= set(solution.stats)
+
+
+def test_no_proof_where_none_is_asked_for():
+    solution = so.solve(catalog.case("bjm_jump_01").program, so.Exact(proof=False))
+    assert (solution.status, solution.proof) == (so.Status.OPTIMAL, None)
+    assert "proof" not in str(solution)
+    with pytest.raises(so.InvalidMethod, match="setting"):
+        so.Exact(proof="yes")
+
+
+def unbounded():
+    """The leader is paid for y without limit, and y follows x."""
+    return so.BilevelProgram.from_matrices(
+        leader_cost=([1.0, 0.0], [-2.0]), leader_bounds=(0, [np.inf, 3.0]), leader_rows=([[1.0, 1.0]], [[-1.0]], [2.0]),
+        follower_cost=[1.0], follower_bounds=(0, None), follower_rows=([[1.0, 0.0]], [[-1.0]], [0.0]), name="paid",
+    )
+
+
+def test_unbounded():
+    solution = so.solve(unbounded())
+    assert (solution.status, solution.proof.status, solution.proof.width) == (so.Status.UNBOUNDED, "unbounded", None)
+    accepted(solution.proof)
+    assert "half-line" in str(solution)
+
+
+@pytest.mark.parametrize("family", ["linear", "quadratic followers", "two followers", "integer leader", "prices", "quadratic leader"])
+def test_random_programs_have_the_value_of_enumeration(family):
+    proved = 0
+    for seed in range(6):
+        program = instance(family, seed)
+        found, other = so.solve(program, so.Exact(proof=True)), so.solve(program, so.Enumeration())
+        if found.proof is None:
+            continue
+        proved += 1
+        accepted(found.proof)
+        if found.status is so.Status.PROVED:
+            assert found.proof.width == 0
+            assert float(found.proof.upper) == pytest.approx(other.value, rel=1e-6, abs=1e-6)
+        else:
+            assert found.status is other.status
+    assert proved >= 4
+
+
+def test_units_are_the_user_s():
+    """The search works in other units; the proof speaks of the program as it was given."""
+    program = instance("linear", 3)
+    plain = so.solve(program)
+    for leader, follower in ((1e-6, 1e7), (2.0**20, 2.0**-20)):
+        scaled = in_units(program, leader, follower)
+        solution = so.solve(scaled)
+        assert solution.status is plain.status is so.Status.PROVED
+        assert solution.proof.width == 0
+        assert solution.proof.problem == problem_text(scaled)
+        assert float(solution.proof.lower) == pytest.approx(leader * float(plain.proof.lower), rel=1e-12)
+
+
+def test_with_too_little_time_an_interval_or_nothing_is_claimed(monkeypatch):
+    """A share of no cells at all: never PROVED, and what is printed is what was verified."""
+    monkeypatch.setattr(proved_bilevel, "CELLS", 0)
+    monkeypatch.setattr(proved_bilevel, "PER_CELL", 0)
+    seen = set()
+    for name in ("basblib_aw_1990_01", "bjm_jump_06_bard_5_1_1", "bjm_jointc1_part1_infeasible", "bolib_Outrata1990Ex1d"):
+        solution = so.solve(catalog.case(name).program)
+        if solution.proof is None:
+            assert solution.stats["unproved"] in str(solution)
+            seen.add("nothing")
+        else:
+            accepted(solution.proof)
+            assert solution.status is so.Status.OPTIMAL
+            assert solution.proof.lower <= solution.value <= solution.proof.upper
+            assert solution.proof.width > 0
+            assert "<= optimum <=" in str(solution)
+            seen.add("interval")
+    assert seen == {"nothing", "interval"}
+
+
+def test_a_wrong_optimum_is_put_right(monkeypatch):
+    """The search closes too early, at a point that is feasible and not best: the proof finds the better one, and the solution has it."""
+    from stackopt.exact import exact
+
+    program = catalog.case("basblib_aw_1990_01").program
+    run = exact.run_bilevel
+
+    def early(problem, **settings):
+        from dataclasses import replace
+
+        found = run(problem, **settings)
+        worse = so.Point(np.array([10.0, 10.0]), claim=-30.0)
+        return replace(found, candidate=worse, bound=so.Bound(-30.0, found.bound.of, "a search that stopped early", sense="lower"))
+
+    monkeypatch.setattr(exact, "run_bilevel", early)
+    solution = so.solve(program, so.Exact(proof=True))
+    assert solution.status is not so.Status.OPTIMAL
+    if solution.status is so.Status.PROVED:
+        assert solution.value == pytest.approx(-49.0)
+
+
+def test_what_the_checker_rejects_is_no_proof(monkeypatch):
+    """A tree with a leaf that proves nothing never reaches the solution."""
+    from stackopt.proof.tree import Leaf
+
+    monkeypatch.setattr(proved_bilevel, "_searched", lambda f, best, *rest: (type("Search", (), {"best": best})(), Leaf("d", {}, bound=best.value)))
+    solution = so.solve(catalog.case("basblib_aw_1990_01").program)
+    assert (solution.status, solution.proof) == (so.Status.OPTIMAL, None)
+    assert "does not accept" in solution.stats["unproved"]
+
+
+def test_check_and_save(tmp_path):
+    program = catalog.case("bjm_jump_06_bard_5_1_1").program
+    solution = so.solve(program)
+    path = solution.proof.save(tmp_path / "proof.txt")
+    stated = solution.proof.save_problem(tmp_path / "problem.json")
+    (written,) = so.write(program, tmp_path / "written.json")
+    recorded = catalog.data_file("bilevel", "bjm_jump_06_bard_5_1_1.json")
+    for problem in (program, stated, written, recorded):
+        found = so.check(problem, path)
+        assert (found.statement, found.lower, found.width, found.text) == (solution.proof.statement, -12, 0, solution.proof.text)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["problem.json", "proof.txt", "written.json"]
+    other = catalog.case("bjm_jump_01").program
+    with pytest.raises(so.InvalidProgram, match="another problem") as refused:
+        so.check(other, solution.proof)
+    assert refused.value.code == "proof-rejected"
+    path.write_text("stackopt-proof 1\nnonsense")
+    with pytest.raises(so.InvalidProgram, match="proof-rejected"):
+        so.check(program, path)
+    with pytest.raises(so.InvalidProgram, match="bilevel-file"):
+        so.check(program, tmp_path / "none")
+    with pytest.raises(so.InvalidOutput):
+        solution.proof.save(tmp_path / "no such folder" / "proof.txt")
+
+
+def test_what_is_not_covered_is_left_alone():
+    against = instance("pessimistic", 0)
+    whole = catalog.case("mibs_generalExample").program
+    for program in (against, whole):
+        solution = so.solve(program, so.Exact(proof=True))
+        assert solution.proof is None
+        assert solution.status is not so.Status.PROVED
+
+
+def test_the_same_proof_every_time():
+    program = instance("two followers", 1)
+    texts = {so.solve(program, so.Exact(proof=True)).proof.text for _ in range(3)}
+    assert len(texts) == 1
+    assert json.loads(so.solve(program).proof.problem)["variables"]
