@@ -14,8 +14,8 @@ from stackopt.learning.mean_field.search import Search
 APART = 100.0
 #: Stages times states and actions up to which sweeps from other starts are cheap.
 CHEAP = 500
-#: Best responses from each start.
-ROUNDS = 4
+#: Best responses and sweeps of Gauss-Seidel from each start.
+ROUNDS, SWEEPS = 4, 4
 
 
 def others(search: Search, starts: int, seed: int) -> tuple[Population, ...]:
@@ -31,8 +31,12 @@ def others(search: Search, starts: int, seed: int) -> tuple[Population, ...]:
             if search.accepts(at) or not np.isfinite(at.exploitability):
                 break
             at = search.followers.evaluate(best_actions(at.q), at.mean_field)
-        if not search.accepts(at) and not game.cyclic and K * T * S * B <= CHEAP:
+        sweeps = SWEEPS if not game.cyclic and K * T * S * B <= CHEAP else 0
+        while sweeps and not search.accepts(at):
+            before, sweeps = at.exploitability, sweeps - 1
             at = sweep(search.followers, at)
+            if not at.exploitability < before:
+                break
         if search.accepts(at) and all(apart(at.y, other.y, search.tolerance) for other in found):
             found.append(at)
     return tuple(_population(search, at) for at in found[1:])

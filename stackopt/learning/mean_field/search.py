@@ -127,6 +127,9 @@ class Search:
             "multiplicity": f"found: {len(others) + 1} equilibria" if others else f"suspected: {suspected}" if suspected else "not detected",
             **self.stats,
         }
+        if others:  # optimistic and pessimistic among those found
+            values = [float(candidate.claimed), *(other.claimed for other in others)]
+            stats |= {"leader_lowest": min(values), "leader_highest": max(values)}
         if self.solved:
             return Run(Status.CONVERGED, candidate, stats=stats, because=f"{measured} <= {number(self.tolerance)}, by {self.found_by}", history=self.history)
         late = f"the time limit of {number(self.time_limit)} s" if self.late else reason

@@ -80,6 +80,18 @@ def test_a_long_epidemic_is_solved_by_one_sweep(stages, infected):
     assert gain(game, solution.candidate) <= 1e-9
 
 
+def test_other_equilibria_of_an_epidemic_are_listed():
+    game = sis(so.Finite(31, EPIDEMIC))
+    solution = so.solve(game, so.MeanFieldEquilibrium(starts=4))
+    assert len(solution.candidate.others) >= 1
+    infected = [solution.candidate.mean_field[0, :, 1]]
+    for other in solution.candidate.others:
+        assert game.certify(other).certified
+        assert all(np.abs(other.mean_field[0, :, 1] - known).max() > 1e-4 for known in infected)
+        infected.append(other.mean_field[0, :, 1])
+    assert solution.stats["leader_lowest"] <= solution.stats["leader_highest"]
+
+
 def test_a_stationary_epidemic_is_endemic_and_may_also_be_free_of_disease():
     """Closed form of the endemic state; the disease-free one is a second equilibrium and is listed."""
     solution = so.solve(sis(), so.MeanFieldEquilibrium(tolerance=1e-9))
