@@ -1,6 +1,7 @@
 """What the proofs rest on, measured: ``python -m benchmarks.reliability`` runs everything and writes ``docs/reliability.md``.
 
 Parts: ``library`` (every recorded case), ``random`` (random bilevel LPs: cost of proofs), ``fuzz`` (small programs against enumeration),
+``wide`` (the same with quadratic leaders and multipliers in the leader),
 ``mutants`` (corrupted proofs), ``checker`` (mutants of the checker against the corpus), ``second`` (the second checker on the corpus),
 ``liar`` (a lying LP solver), ``faults`` (signals, full disk, memory, time), ``bytes`` (every byte turned once), ``same`` (the same bytes again).
 Figures are kept in ``data/proofs/reliability.json``; the page is made from them. Exit code 1 if anything false was accepted or disagreed.
@@ -145,14 +146,14 @@ def random_programs(sizes: tuple[int, ...] = (10, 15, 20), seeds: int = 5, limit
     }  # fmt: skip
 
 
-def fuzz(instances: int = 1000, seed: int = 0, said: Callable[[str], None] = print) -> Figures:
-    """Small programs against enumeration, every proof also by the second checker."""
+def fuzz(instances: int = 1000, seed: int = 0, *, wide: bool = False) -> Figures:
+    """Small programs against enumeration, every proof also by the second checker; `wide`: quadratic leaders, multipliers in the leader."""
     results = list[proof_fuzz.Examined]()
     begun = time.perf_counter()
-    for one in proof_fuzz.fuzz(range(instances), seed):
+    for one in proof_fuzz.fuzz(range(instances), seed, wide=wide):
         results.append(one)
         if one.wrong:
-            said(f"  instance({seed}, {one.index}): {one.wrong}")
+            print(f"  instance({seed}, {one.index}): {one.wrong}", flush=True)
     cases = [(one.text, one.proved) for one in results if one.proved]
     differ = second_opinion(cases)
     return {**proof_fuzz.summary(results), "seed": seed, "second checker": {"proofs": len(cases), "differ": differ}, "seconds": time.perf_counter() - begun}
@@ -310,18 +311,20 @@ def main() -> int:
     """Run the parts, keep the figures, write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts: dict[str, Callable[[argparse.Namespace], Figures]] = {
-        "library": lambda a: library(), "random": lambda a: random_programs(), "fuzz": lambda a: fuzz(a.fuzz), "mutants": lambda a: mutants(a.mutants),
+        "library": lambda a: library(), "random": lambda a: random_programs(), "fuzz": lambda a: fuzz(a.fuzz),
+        "wide": lambda a: fuzz(a.wide, wide=True), "mutants": lambda a: mutants(a.mutants),
         "checker": lambda a: checker(), "second": lambda a: second(), "liar": lambda a: liar(a.liar), "faults": lambda a: faults(a.instants),
         "bytes": lambda a: flipped(a.bytes), "same": lambda a: same(),
     }  # fmt: skip
     parser.add_argument("--parts", nargs="*", choices=list(parts), default=None, metavar="PART", help="all, or what a size was given for")
-    for name, default, unit in (("fuzz", 1000, "instances"), ("mutants", 200, "instances whose proofs are corrupted"), ("liar", 40, "instances"),
+    for name, default, unit in (("fuzz", 1000, "instances"), ("wide", 200, "instances"),
+                                ("mutants", 200, "instances whose proofs are corrupted"), ("liar", 40, "instances"),
                                 ("instants", 100, "of SIGKILL"), ("bytes", 20, "proofs")):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=None, metavar="N", help=f"{unit}; {default} unless told")
         parser.set_defaults(**{f"default_{name}": default})
     parser.add_argument("--write", action="store_true", help="keep the figures and write the page")
     chosen = parser.parse_args()
-    sizes = {name: getattr(chosen, name) for name in ("fuzz", "mutants", "liar", "instants", "bytes")}
+    sizes = {name: getattr(chosen, name) for name in ("fuzz", "wide", "mutants", "liar", "instants", "bytes")}
     wanted = [{"instants": "faults"}.get(name, name) for name, size in sizes.items() if size is not None] if chosen.parts is None else chosen.parts
     for name, size in sizes.items():
         setattr(chosen, name, getattr(chosen, f"default_{name}") if size is None else size)

@@ -41,8 +41,9 @@ def _summary(figures: dict[str, Any]) -> str:
     rows = list[tuple[str, str, str]]()
     if one := figures.get("library"):
         rows.append(("recorded cases that a proof covers", f"{one['in scope']} of {one['cases']}", f"{one['proved']} proved, {one['exact']} exactly (width 0)"))
-    if one := figures.get("fuzz"):
-        rows.append(("fuzz against enumeration", f"{count(one['instances'])} instances", f"{_faults(one['disagreements'])} disagreements"))
+    for name, what in (("fuzz", "fuzz against enumeration"), ("wide", "the same, quadratic leaders and multipliers in the leader")):
+        if one := figures.get(name):
+            rows.append((what, f"{count(one['instances'])} instances", f"{_faults(one['disagreements'])} disagreements"))
     if one := figures.get("mutants"):
         rows.append((f"corrupted proofs, {one['kinds']} kinds", f"{count(one['mutants'])} mutants", f"{_faults(one['wrong'])} false claims accepted"))
     if one := figures.get("checker"):
@@ -54,7 +55,7 @@ def _summary(figures: dict[str, Any]) -> str:
         rows.append(("signals, full disk, little memory, no time", f"{runs} runs", f"{_faults(one['wrong'])} half files or wrong words"))
     if one := figures.get("bytes"):
         rows.append(("one bit of every byte turned", f"{count(sum(one['outcomes'].values()))} files", f"{_faults(one['wrong'])} false claims accepted"))
-    seconds = [figures[name].get("second checker", figures[name]) for name in ("library", "random", "fuzz", "mutants", "second") if name in figures]
+    seconds = [figures[name].get("second checker", figures[name]) for name in ("library", "random", "fuzz", "wide", "mutants", "second") if name in figures]
     if seconds:
         asked, differ = sum(one.get("proofs", one.get("cases", 0)) for one in seconds), [case for one in seconds for case in one["differ"]]
         rows.append(("second checker, in Perl", f"{count(asked)} proofs and mutants", f"{_faults(differ)} disagreements"))
@@ -100,6 +101,13 @@ def _random(one: dict[str, Any]) -> str:
         (n, *(f"{costs[key]['median']:{form}} / {costs[key]['worst']:{form}}" for key, form in forms.items())) for n, costs in one["by size"].items() if costs
     ]
     return text + table(("variables each", "overhead, median / worst", "seconds to check", "bytes", "lines"), rows)
+
+
+def _wide(one: dict[str, Any]) -> str:
+    text = "### Quadratic leaders, multipliers in the leader\n\n"
+    text += f"The same instances with a convex quadratic objective of the leader, or a multiplier of a follower in it: {count(one['instances'])} instances,\n"
+    text += f"{_faults(one['disagreements'])} disagreements, {one['width 0']} optima with width 0.\n\n"
+    return text + table(("enumeration: proof", "instances"), [(what, count(n)) for what, n in one["outcomes"].items()])
 
 
 def _fuzz(one: dict[str, Any]) -> str:
@@ -173,5 +181,6 @@ def _covers(figures: dict[str, Any]) -> str:
 
 
 SECTIONS = {
-    "library": _library, "random": _random, "fuzz": _fuzz, "mutants": _mutants, "checker": _checker, "liar": _liar, "faults": _fault, "bytes": _bytes,
+    "library": _library, "random": _random, "fuzz": _fuzz, "wide": _wide, "mutants": _mutants, "checker": _checker, "liar": _liar, "faults": _fault,
+    "bytes": _bytes,
 }  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from stackopt.backends.matrix import minimise
 from stackopt.backends.warm import WarmLp
 from stackopt.solution import Status
 
@@ -34,11 +35,14 @@ class Optimum:
         The leader's optimal value, in its own sense; NaN if there is none.
     patterns : int
         Linear programs solved.
+    accuracy : float
+        To which the value is known, relative to one plus its size.
     """
 
     status: str
     value: float
     patterns: int
+    accuracy: float = AGREE
 
 
 def objective_at(objective: Mapping[str, Any], point: Mapping[str, Any]) -> Any:
@@ -91,24 +95,29 @@ def enumerated(record: Mapping[str, Any]) -> Optimum:
         return Optimum("undecided", np.nan, program.lp.solves)
     if program.best == np.inf:
         return Optimum("infeasible", np.nan, program.lp.solves)
-    return Optimum("optimal", sign * program.best + float(record["leader"]["objective"].get("constant", 0)), program.lp.solves)
+    value = sign * program.best + float(record["leader"]["objective"].get("constant", 0))
+    return Optimum("optimal", value, program.lp.solves, AGREE if program.hessian is None else 10 * AGREE)
 
 
 class _Patterns:
     """Columns: the variables, then one weight >= 0 for each side of each inequality, a free one for each equation. Rows: the leader's,
-    the followers', then slope = weighted sum of the rows' coefficients, for every variable of a follower.
+    the followers', then slope = weighted sum of the rows' coefficients, for every variable of a follower. A multiplier that the leader
+    sees is a column too: the derivative of the follower's optimum by the right-hand side, that is the weights of the constraint's sides,
+    where more of a lower side costs and more of an upper side saves.
     """
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         from scipy import sparse
 
         names = [v["name"] for v in record["variables"]]
-        at = {name: j for j, name in enumerate(names)}
+        duals = record.get("duals") or []
+        at = {name: j for j, name in enumerate([*names, *(dual["name"] for dual in duals)])}
+        derivative: dict[tuple[str, str], dict[int, float]] = {}
         self.low = [-np.inf if v["lb"] is None else float(v["lb"]) for v in record["variables"]]
         self.up = [np.inf if v["ub"] is None else float(v["ub"]) for v in record["variables"]]
         self.binary = [v["type"] == "binary" for v in record["variables"]]
         rows = [({at[v]: a for v, a in linear.items()}, low, up) for linear, low, up in map(_row, record["leader"]["constraints"])]
-        lower, upper = list(self.low), list(self.up)
+        lower, upper = [*self.low, *(-np.inf for _ in duals)], [*self.up, *(np.inf for _ in duals)]
         #: (row, its side, the weight): the row is at that side or the weight is zero
         self.pairs: list[tuple[int, float, int]] = []
         slopes: list[tuple[dict[int, float], float, float]] = []
@@ -116,7 +125,9 @@ class _Patterns:
             own = [v for v in record["variables"] if v["owner"] == follower["name"]]
             sign = 1 if follower["objective"]["sense"] == "min" else -1
             weights: dict[str, dict[int, float]] = {v["name"]: {} for v in own}
-            for linear, low, up in inequalities(follower, own):
+            called = [row.get("name") for row in follower["constraints"]]
+            called += [v["name"] for v in own if v["lb"] is not None or v["ub"] is not None]
+            for name, (linear, low, up) in zip(called, inequalities(follower, own)):
                 i = len(rows)
                 rows.append(({at[v]: a for v, a in linear.items()}, low, up))
                 sides = [(0.0, low)] if low == up else [(1.0, low), (-1.0, up)]
@@ -128,8 +139,9 @@ class _Patterns:
                     upper.append(np.inf)
                     if direction:
                         self.pairs.append((i, side, k))
-                    for name, used in weights.items():
-                        used[k] = (direction or 1.0) * float(linear.get(name, 0.0))
+                    derivative.setdefault((follower["name"], str(name)), {})[k] = sign * (direction or 1.0)
+                    for mine, used in weights.items():
+                        used[k] = (direction or 1.0) * float(linear.get(mine, 0.0))
             for name, used in weights.items():
                 origin = dict.fromkeys(names, Fraction(0))
                 constant = slope(follower["objective"], name, origin)
@@ -138,6 +150,8 @@ class _Patterns:
             for v in own:  # their bounds are rows
                 lower[at[v["name"]]], upper[at[v["name"]]] = -np.inf, np.inf
         rows += slopes
+        for dual in duals:
+            rows.append(({at[dual["name"]]: -1.0, **derivative.get((dual["follower"], dual["constraint"]), {})}, 0.0, 0.0))
         entries = [(i, j, float(a)) for i, (linear, _, _) in enumerate(rows) for j, a in linear.items() if a]
         places = np.array([entry[:2] for entry in entries], int).reshape(-1, 2)
         matrix = sparse.csr_array((np.array([a for _, _, a in entries], float), (places[:, 0], places[:, 1])), shape=(len(rows), len(lower)))
@@ -146,6 +160,14 @@ class _Patterns:
         for v, value in goal["linear"].items():
             cost[at[v]] = (1 if goal["sense"] == "min" else -1) * float(value)
         self.sides = [(low, up) for _, low, up in rows]
+        self.cost, self.matrix, self.hessian = cost, matrix, None
+        if goal.get("quadratic"):
+            dense = np.zeros((len(cost), len(cost)))
+            for v, w, value in goal["quadratic"]:
+                dense[at[v], at[w]] += (1 if goal["sense"] == "min" else -1) * float(value)
+            self.hessian = sparse.csr_array(dense + dense.T)
+            cost = 0 * cost  # a quadratic program for each pattern; until then points only
+        self.lower, self.upper = lower, upper
         self.lp = WarmLp(cost, matrix, [low for low, _ in self.sides], [up for _, up in self.sides], lower, upper)
         self.best, self.unbounded, self.failed = np.inf, False, 0
 
@@ -153,7 +175,11 @@ class _Patterns:
         for j, value in enumerate(whole):
             if value is not None:
                 fits = self.low[j] <= value <= self.up[j]
-                self.lp.bounds([j], value if fits else 1.0, value if fits else 0.0)
+                self._bounds(j, value if fits else 1.0, value if fits else 0.0)
+
+    def _bounds(self, j: int, low: float, up: float) -> None:
+        self.lower[j], self.upper[j] = low, up
+        self.lp.bounds([j], low, up)
 
     def tried(self, depth: int) -> None:
         """All patterns of the pairs from `depth` on; parts without a point are left out."""
@@ -161,10 +187,17 @@ class _Patterns:
         if status is Status.INFEASIBLE:
             return
         if depth == len(self.pairs):
+            value = self.lp.value
+            if self.hessian is not None:
+                low, up = np.array(self.sides).T
+                found = minimise(self.cost, self.matrix, low, up, np.array(self.lower, float), np.array(self.upper, float), hessian=self.hessian)
+                status, value = found.status, found.value
+            if status is Status.INFEASIBLE:
+                return
             if status is Status.UNBOUNDED:
                 self.unbounded = True
             elif status is Status.OPTIMAL:
-                self.best = min(self.best, self.lp.value)
+                self.best = min(self.best, value)
             else:
                 self.failed += 1
             return
@@ -176,9 +209,9 @@ class _Patterns:
             self.tried(depth + 1)
         self.sides[i] = (low, up)
         self.lp.row_bounds([i], low, up)
-        self.lp.bounds([k], 0.0, 0.0)
+        self._bounds(k, 0.0, 0.0)
         self.tried(depth + 1)
-        self.lp.bounds([k], 0.0, np.inf)
+        self._bounds(k, 0.0, np.inf)
 
 
 def regret(record: Mapping[str, Any], point: Point) -> float:

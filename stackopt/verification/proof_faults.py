@@ -44,6 +44,7 @@ def apart(work: Callable[[], int], ended: Callable[[int], None] = lambda pid: No
     if pid == 0:
         code = 9
         try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background inherits that it is ignored
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1)
             os.dup2(null, 2)
@@ -63,14 +64,16 @@ def apart(work: Callable[[], int], ended: Callable[[int], None] = lambda pid: No
     return SAID.get(os.WEXITSTATUS(status), "an exception")
 
 
-def solves_and_saves(text: str, path: Path, *, time_limit: float = 20.0, again: int = 0) -> Callable[[], int]:
-    """Work for `apart`: solve, prove, save; and save `again` and again, to be interrupted while writing."""
+def solves_and_saves(text: str, path: Path, *, time_limit: float = 20.0, again: float = 0.0) -> Callable[[], int]:
+    """Work for `apart`: solve, prove, save; and save again and again for so many seconds, to be interrupted while writing."""
 
     def work() -> int:
         solution = solve(program_of(text), Exact(proof=True, time_limit=time_limit))
         if solution.proof is None:
             return 3 if solution.status != "PROVED" else 9
-        for _ in range(1 + again):
+        solution.proof.save(path)
+        begun = time.perf_counter()
+        while time.perf_counter() < begun + again:
             solution.proof.save(path)
         return 0
 
@@ -96,7 +99,7 @@ def signalled(text: str, truth: Optimum, folder: Path, which: signal.Signals, in
     whole = time.perf_counter() - begun
     for k in range(instants):
         path = folder / f"{which.name}-{k}"
-        again = 10**6 * (k % 2)
+        again = 10.0 * (k % 2)
         pause = float(rng.random()) * whole * (3.0 if again else 1.1)
 
         def ended(pid: int, pause: float = pause) -> None:

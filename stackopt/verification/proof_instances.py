@@ -11,17 +11,43 @@ import numpy as np
 PAIRS = 9
 
 
-def instance(seed: int, index: int) -> str:
+def instance(seed: int, index: int, *, wide: bool = False) -> str:
     """The JSON text of a program: 1-3 leader variables, 1-2 followers with 1-3 variables in all.
 
     Equations, ranges, free and fixed variables, both senses, coupling rows, decimals, integer leaders, convex quadratic and
-    bilinear followers' objectives, followers that see each other. Whether it has a solution is left to chance.
+    bilinear followers' objectives, followers that see each other. Whether it has a solution is left to chance. With `wide`, the leader's
+    objective is convex quadratic, or has a multiplier of a follower in it, or both.
     """
-    rng = np.random.default_rng([7, seed, index])
+    rng = np.random.default_rng([8 if wide else 7, seed, index])
     while True:
         record = _record(rng)
         if pairs(record) <= PAIRS:
+            if wide:
+                _widen(rng, record)
             return json.dumps(record)
+
+
+def _widen(rng: np.random.Generator, record: dict[str, Any]) -> None:
+    """A quadratic objective of the leader, or a multiplier in it."""
+    goal, way = record["leader"]["objective"], rng.random()
+    if way < 0.6:
+        products: dict[tuple[str, str], float] = {}
+        names = [v["name"] for v in record["variables"]]
+        sign = 1 if goal["sense"] == "min" else -1
+        for _ in range(int(rng.integers(1, 3))):
+            form = {v: int(rng.integers(-1, 2)) for v in names}
+            for i, v in enumerate(names):
+                for w in names[i:]:
+                    products[v, w] = products.get((v, w), 0) + sign * form[v] * form[w] * (1 if v == w else 2)
+        goal["quadratic"] = [[v, w, _written(0.5 * a)] for (v, w), a in products.items() if a]
+    if way > 0.4:
+        follower = record["followers"][int(rng.integers(len(record["followers"])))]
+        for i, row in enumerate(follower["constraints"]):
+            row["name"] = f"row {i}"
+        own = [v["name"] for v in record["variables"] if v["owner"] == follower["name"]]
+        of = str(rng.choice([*(row["name"] for row in follower["constraints"]), own[0]]))
+        record["duals"] = [{"name": "price", "follower": follower["name"], "constraint": of}]
+        goal["linear"]["price"] = int(rng.choice([-2, -1, 1, 2]))
 
 
 def pairs(record: dict[str, Any]) -> int:
@@ -52,6 +78,8 @@ def traits(record: dict[str, Any]) -> set[str]:
     for variable in record["variables"]:
         found |= {"integer leader"} if variable["type"] != "continuous" else set()
         found |= {"free variable"} if variable["lb"] is None else set()
+    found |= {"multiplier in the leader"} if record.get("duals") else set()
+    found |= {"quadratic leader"} if record["leader"]["objective"]["quadratic"] else set()
     found |= {"quadratic follower"} if any(follower["objective"]["quadratic"] for follower in record["followers"]) else set()
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 from stackopt.proof import check
 from stackopt.verification import proof_mutants_of_claims, proof_mutants_of_leaves, proof_mutants_of_problems, proof_mutants_of_trees
 from stackopt.verification.proof_draft import Kind, NotHere, Random, taken_apart
-from stackopt.verification.proof_enumeration import AGREE, Optimum
+from stackopt.verification.proof_enumeration import Optimum
 
 #: All kinds by name.
 KINDS: dict[str, Kind] = (
@@ -41,7 +41,7 @@ def mutants(problem: str, proof: str, rng: Random, each: int = 1) -> Iterator[tu
 
 
 def claims_truth(found: dict[str, Any], truth: Optimum) -> bool:
-    """Whether what a checker verified is true of a problem with this optimum (known to `AGREE`)."""
+    """Whether what a checker verified is true of a problem with this optimum (known to its accuracy)."""
     assert truth.status != "undecided"
     if found["status"] == "unbounded":
         return truth.status == "unbounded"
@@ -52,5 +52,5 @@ def claims_truth(found: dict[str, Any], truth: Optimum) -> bool:
     if truth.status != "optimal":
         return False
     value = found["sense"] * truth.value  # minimised
-    room = AGREE * (1 + abs(value))
+    room = truth.accuracy * (1 + abs(value))
     return bool(float(found["lower"]) <= value + room and (found["status"] == "bound" or value - room <= float(found["upper"])))

@@ -7,7 +7,7 @@ import pytest
 
 from stackopt.proof import check
 from stackopt.verification import proof_second
-from stackopt.verification.proof_corpus import BASE
+from stackopt.verification.proof_corpus import BASE, corpus
 from stackopt.verification.proof_enumeration import enumerated, objective_at, regret, slope
 from stackopt.verification.proof_fuzz import examined, summary
 from stackopt.verification.proof_instances import PAIRS, instance, pairs, traits
@@ -24,6 +24,13 @@ def test_proofs_and_enumeration_agree():
     if proof_second.available():
         cases = [(one.text, one.proved) for one in results if one.proved]
         assert proof_second.disagreements(cases, [check.statement(check.check(*case)) for case in cases]) == []
+
+
+def test_quadratic_leaders_and_multipliers_in_the_leader_agree_with_enumeration():
+    results = [examined(3, index, wide=True) for index in range(14)]
+    assert summary(results)["disagreements"] == []
+    assert {"quadratic leader", "multiplier in the leader"} <= set(summary(results)["with"])
+    assert sum(one.proof != "none" for one in results) >= 12
 
 
 def test_a_second_prover_comes_to_the_same():
@@ -56,6 +63,9 @@ def test_instances_hold_everything_and_stay_small():
 def test_enumeration_knows_what_is_known():
     found = enumerated(BASE)
     assert (found.status, found.value) == ("optimal", pytest.approx(-6.0))
+    priced = next(case for case in corpus() if case.name == "multipliers in the leader")
+    assert "17/4" in priced.verdict
+    assert enumerated(json.loads(priced.problem)).value == pytest.approx(4.25)
     against = json.loads(json.dumps(BASE))
     against["leader"]["constraints"] += [{"linear": {"x": 1, "y": 1}, "op": "<=", "rhs": 2}]  # the follower keeps it at 3
     assert enumerated(against).status == "infeasible"
