@@ -140,7 +140,8 @@ class Factored:
         K, T, S, B = self.shape
         require(8 * K * T * S * B * S, "the dense kernel", where=f"K * T * S * B * S = {K} * {T} * {S} * {B} * {S} float64")
         xp = namespace(self.signal)
-        columns = [self.expect(xp.broadcast_to(xp.astype(xp.arange(S) == s, self.signal.dtype), (K, T, S))) for s in range(S)]
+        one, zero = (xp.asarray(x, dtype=self.signal.dtype) for x in (1.0, 0.0))
+        columns = [self.expect(xp.broadcast_to(xp.where(xp.arange(S) == s, one, zero), (K, T, S))) for s in range(S)]
         return xp.stack(columns, axis=-1)
 
 

@@ -95,7 +95,7 @@ def soft_policy(q: Any, temperature: float) -> Any:
 def greedy_policy(q: Any, tolerance: float = 0.0) -> Any:
     r"""Uniform over the actions within `tolerance` of the best [..., S, B]."""
     xp = namespace(q)
-    best = xp.astype(q >= xp.max(q, axis=-1, keepdims=True) - tolerance, q.dtype)
+    best = xp.where(q >= xp.max(q, axis=-1, keepdims=True) - tolerance, xp.ones_like(q), xp.zeros_like(q))
     return best / xp.sum(best, axis=-1, keepdims=True)
 
 
