@@ -53,6 +53,8 @@ class Equilibrium:
     because : str
     responses, jacobians : int
         Work done.
+    jacobian : array [n * 24 * w, n * 24 * w] or None
+        Of demand in prices, MW per $/kWh, as the search last had it: a start for a tariff nearby.
     """
 
     response: Response
@@ -64,6 +66,7 @@ class Equilibrium:
     because: str
     responses: int
     jacobians: int
+    jacobian: Array | None = None
 
     @property
     def converged(self) -> bool:
@@ -177,6 +180,8 @@ def equilibrium(
         settled = Response(households, tariff, cleared, temperature, response.parts)
         return Equilibrium(settled, market, cleared, cleared, 0.0, Status.CONVERGED, "no price is passed on: households decouple", 1, 0)
     if start is not None and start.price.shape == shape:
+        same = tariff.passed(households)[0].tolist() == start.tariff.passed(start.households)[0].tolist()
+        search.jacobian = start.jacobian if same and start.response.temperature == temperature else None
         point = search.at(start.price, temperature, start.response)
         rungs = [temperature]
     else:
@@ -195,7 +200,7 @@ def equilibrium(
     response, cleared, residual = point
     status = Status.CONVERGED if residual <= tolerance and response.temperature == temperature else Status.LIMIT
     because = f"residual {number(residual, 2)} {'<=' if status.success else '>'} {number(tolerance, 2)} $/kWh" + (f": {reason}" if not status.success else "")
-    return Equilibrium(response, market, response.price, cleared, residual, status, because, search.responses, search.jacobians)
+    return Equilibrium(response, market, response.price, cleared, residual, status, because, search.responses, search.jacobians, search.jacobian)
 
 
 def _newton(search: _Search, point: tuple[Response, Array, float], temperature: float, tolerance: float) -> tuple[tuple[Response, Array, float], str]:

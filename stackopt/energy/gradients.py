@@ -87,8 +87,8 @@ def gradients(found: Equilibrium, buy: Array, sell: Array) -> Gradients:
 
     def in_price(per_rate: Array) -> Array:
         """[..., x, 2, cells] to [..., n * cells]."""
-        found_ = np.einsum("...xsc,xsn->...nc", per_rate, through)
-        return found_.reshape(*found_.shape[:-2], N * cells)
+        found_: Array = np.einsum("...xsc,xsn->...nc", per_rate, through)
+        return found_.reshape((*found_.shape[:-2], N * cells))
 
     regime = np.tile(np.tile(weather, HOURS), N)
     to_load = households.count / 1000.0 / regime  # joint kWh per household to MW given the regime
