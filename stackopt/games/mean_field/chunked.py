@@ -5,9 +5,9 @@ For a `PricedPopulation` at prices :math:`p` [T, L] and temperature :math:`\tau`
 .. math:: v_{kt}(s)=\log\sum_b e^{r_{kt}(s,b)/\tau+\gamma E[v_{k,t+1}(s')\mid s,b]},\qquad
    \mu_{k,t+1}=\mu_{kt}P^{\pi},\qquad y_{tl}=\sum_kw_k\sum_{s,b}\mu_{kt}(s)\pi_{kt}(b\mid s)\,\text{net}_{kt}(s,b,l).
 
-Both are found by sweeps over the day, which contract by :math:`\gamma^T` where value iteration contracts by :math:`\gamma`. Rewards by entry and next values
-enter the sum as a product, :math:`e^{r(i)/\tau}\cdot e^{\gamma E[v]}`, so that exponentials number T R (I + C), not T R C B; the policy is that product
-again, never stored. Of a type only its values and law at stage 0 are kept between calls.
+Both are found by sweeps over the day, which contract by :math:`\gamma^T` where value iteration contracts by :math:`\gamma`. Rewards by
+entry and next values enter the sum as a product, :math:`e^{r(i)/\tau}\cdot e^{\gamma E[v]}`, so that exponentials number T R (I + C), not
+T R C B; the policy is that product again, never stored. Of a type only its values and law at stage 0 are kept between calls.
 
 Chunks are independent: threads share them out, and the numbers do not depend on how many there are.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from stackopt.errors import InvalidMethod, MissingPackage
+from stackopt.errors import InvalidGame, InvalidMethod, MissingPackage
 from stackopt.games import validation
 from stackopt.games.mean_field import chunked_numpy, memory
 from stackopt.games.mean_field.chunked_numpy import NumpySweeps, Sweeps
@@ -141,16 +141,20 @@ class PeriodicResponse:
         """An estimate of the peak memory of `solve` and `gradient` beyond the population itself."""
         K, T, R, C, _, entries, L = self.population.sizes
         kept = 4 * R * C + 2 * T * L  # values and laws, old and new; purchases by type
-        working = 32 * self.threads * T * R * (7 * C + 6 * entries + 2 * entries * L)
+        working = chunked_numpy.LANES * self.threads * T * R * (7 * C + 6 * entries + 2 * entries * L)
         return 8 * (K * kept + working)
 
     # --- chunks --------------------------------------------------------------------------------------------------
 
     def _sweeps(self, lanes: int) -> Sweeps:
-        """A workspace for at least so many types at a time, where there are so many: an idle one, or a new one."""
-        for n, sweeps in enumerate(self._idle):
-            if self.compiled or sweeps.lanes == lanes:
-                return self._idle.pop(n)
+        """A workspace for so many types at a time: an idle one, or a new one."""
+        while True:
+            try:
+                sweeps = self._idle.pop()  # at once: other threads do the same
+            except IndexError:
+                break
+            if sweeps.lanes == lanes:
+                return sweeps
         if self.compiled:
             from stackopt.games.mean_field.chunked_compiled import CompiledSweeps
 
@@ -226,8 +230,6 @@ class PeriodicResponse:
         InvalidGame
             ``axes`` or ``finite``.
         """
-        from stackopt.errors import InvalidGame
-
         _, T, _, _, _, _, L = self.population.sizes
         array = validation.as_float("prices", prices, "[T, L]")
         if array.shape != (T, L):
