@@ -92,4 +92,9 @@ CODES: dict[str, ErrorCode] = {
         "so.MeanFieldEquilibrium() chooses what fits; so.MirrorDescent() needs no equations",
         "Condensed to the statistics the equations are dense, and their size is stages times statistics; sparse ones need a finite horizon.",
     ),
+    "population-response": ErrorCode(
+        "soft equilibria of populations are those of max-ent followers",
+        'response="max-ent"',
+        "Softmax of the unregularised Q is another model of followers (theory A.4); populations are certified for the max-ent one only.",
+    ),
 }

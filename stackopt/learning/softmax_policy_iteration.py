@@ -137,6 +137,8 @@ class SoftmaxPolicyIteration:
     def refuses(self, problem: Any) -> Refusal | None:
         """Other problems; and a fixed point when the leader does not see the state."""
         if isinstance(problem, MeanFieldStackelbergGame):
+            if self.response != "max-ent":
+                return Refusal("population-response", because=f"response = {self.response!r}")
             return refuses_population(self, problem)
         refusal = refuses_other_problems(self, problem)
         if refusal is None and self.concept == "fixed_point" and not problem.leader_sees_state:

@@ -67,6 +67,7 @@ class FictitiousPlay(AtDecision):
                 break
             period = trail.period(at.policy)
             if period:
+                search.stats["period"] = period
                 reason = f"the policies cycle with period {period}"
                 break
             weight = 1.0 / (n + 1.0) if self.step is None else min(self.step, 1.0)

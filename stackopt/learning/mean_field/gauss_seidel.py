@@ -124,6 +124,7 @@ def gauss_seidel(search: Search, at: Evaluated, sweeps: int, gain: float = GAIN)
             return "solved" if search.solved else "time"
         period = trail.period(at.policy)
         if period:
+            search.stats["period"] = period
             return f"sweeps cycle with period {period}"
         if not search.best.exploitability <= gain * before:
             return f"sweep {done + 1} does not reduce the exploitability to {gain:g} of what it was"

@@ -169,7 +169,8 @@ class Path:
         list of Point
             Those near the path that were reached, in this order; none if not even the first was.
         """
-        state, reached = self.onto(start, self.accuracy), []
+        state = self.onto(start, self.accuracy)
+        reached: list[Point] = []
         ratio = DIVIDE
         while state is not None:
             if not reached or reached[-1] is not state.point:

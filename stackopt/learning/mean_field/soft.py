@@ -220,7 +220,7 @@ class SoftSearch:
         """Whether the policy is its own soft response; asked only where the gap is small enough to hope so."""
         if point.gap > 10.0 * self.tolerance * self.size + 1e-14:
             return False
-        return self.distance(point, temperature) <= self.tolerance
+        return self.distance(point, temperature) <= 0.9 * self.tolerance  # room for the last digits: it is recomputed
 
     # --- Newton's matrix ----------------------------------------------------------------------------------------------
 
@@ -238,8 +238,9 @@ class SoftSearch:
     def _solve(self, matrix: Any, right: Array) -> Array:
         if isinstance(matrix, np.ndarray):
             try:
-                found: Array = np.linalg.solve(matrix, right.ravel()).reshape(right.shape)
-                return found
+                found: Any = np.linalg.solve(matrix, right.ravel())
+                step: Array = found.reshape(right.shape)
+                return step
             except np.linalg.LinAlgError:
                 return right
         from scipy.sparse.linalg import LinearOperator, gmres

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from stackopt.games.mean_field.population import Population
@@ -32,6 +34,7 @@ def softmax_policy_iteration(
     heat = max(temperature, 0.5 * max(span(at.q), span(at.own_q)))
     history: dict[str, list[float]] = {"residual": []}
     mu, reason, done = None, "", 0
+    stats: dict[str, Any] = {}
     for rung in range(rungs, -1, -1):
         tau = temperature * (heat / temperature) ** (rung / max(rungs, 1))
         goal, most = (tolerance, iterations) if rung == 0 else (RUNG_TOLERANCE, RUNG_ROUNDS)
@@ -48,11 +51,13 @@ def softmax_policy_iteration(
                 reason = ""
                 break
             period = trail.period(policy)
+            if period and rung == 0:
+                stats["period"] = period
             if period:
                 reason = f"the iterates cycle with period {period}; damping may break it, so.QuasiNewton({temperature:g}) does not need any"
                 break
             reason = f"{iterations} iterations ran out"
             policy = (1.0 - damping) * answer.policy + damping * policy
     assert mu is not None
-    stats = {"iterations": done, "residual": history["residual"][-1]}
+    stats |= {"iterations": done, "residual": history["residual"][-1]}
     return verdict(followers, policy, mu, temperature, tolerance, reason, stats, history)

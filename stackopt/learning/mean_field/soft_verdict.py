@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,9 @@ from stackopt.learning.mean_field.settings import first_policy
 from stackopt.learning.mean_field.soft import SoftSearch
 from stackopt.solution import Progress, Report, Run, Status
 
+#: Types times stages, states and actions up to which further starts are cheap.
+CHEAP = 20_000
+
 
 def find(
     followers: Followers, temperature: float, tolerance: float, time_limit: float, seed: int, report: Report | None, starts: int = 1
@@ -29,7 +33,7 @@ def find(
     history = {"gap": list(search.gaps), "temperature": list(search.temperatures)}
     stats = {"responses": search.responses, "jacobians": search.jacobians}
     others = []
-    if not why:
+    if not why and math.prod(followers.shape) <= CHEAP:
         rng = np.random.default_rng(seed + 1)
         K, T, S, B = followers.shape
         known = [point.brought]

@@ -39,6 +39,7 @@ def test_what_does_not_settle_is_a_limit(method, reason):
     solution = so.solve(ROCK_PAPER_SCISSORS, method)
     assert solution.status is so.Status.LIMIT
     assert reason in solution.because
+    assert ("period" in solution.stats) == ("cycle" in reason)
     assert not solution.certified
     with pytest.raises(so.NotCertified):
         solution.require()
@@ -125,6 +126,8 @@ def test_softmax_policy_iteration_settles_with_damping_and_along_a_ladder():
     assert "softmax policy iteration tau=0.1" in str(solution)
     with pytest.raises(so.Refused, match="theta-needed"):
         so.solve(sis(leader=so.Box([0.0], [0.5])), so.SoftmaxPolicyIteration(0.1))
+    with pytest.raises(so.Refused, match="population-response"):
+        so.solve(LEFT_RIGHT, so.SoftmaxPolicyIteration(0.1, response="boltzmann"))
 
 
 @pytest.mark.parametrize(
@@ -146,3 +149,14 @@ def test_other_problems_are_refused(method):
 def test_seeds_begin_elsewhere(seed):
     for method in (so.GaussSeidel(), so.MirrorDescent(), so.PathFollowing()):
         assert so.solve(LEFT_RIGHT, method, seed=seed).certified
+
+
+def test_degenerate_sizes():
+    """One action, one state, one stage: equilibria without a search."""
+    for game in (
+        so.MeanFieldStackelbergGame(so.Stationary(0.5), np.zeros((2, 1)), np.eye(2)[:, None]),
+        so.MeanFieldStackelbergGame(so.Finite(1, [1.0]), np.array([[0.0, 1.0]]), np.ones((1, 2, 1))),
+        so.MeanFieldStackelbergGame(so.Periodic(2, 0.5), np.array([[0.0, 1.0, 1.0]]), np.ones((1, 3, 1))),
+    ):
+        assert so.solve(game, so.MeanFieldEquilibrium()).certified
+        assert so.solve(game, so.MeanFieldEquilibrium(temperature=0.3)).certified

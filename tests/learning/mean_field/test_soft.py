@@ -53,7 +53,7 @@ def test_a_fixed_point_written_out(seed):
 def test_newtons_matrix_is_that_of_finite_differences(game):
     followers = Followers(game, NO_THETA)
     search = SoftSearch(followers, 1e-8, 60.0)
-    mu, y = followers.law(game.uniform())
+    _, y = followers.law(game.uniform())
     point = search.at(y, 0.3, search.at(y, 0.3, None))
     policy, following = point.answer.policy, np.roll(point.answer.value, -1, axis=1)
     if not game.cyclic:
