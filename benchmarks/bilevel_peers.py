@@ -234,13 +234,13 @@ def scip_sos1(instance: Instance, limit: float, moments: Sequence[float] = ()) -
 
 
 def ours(instance: Instance, limit: float, moments: Sequence[float] = (), processes: int = 1) -> Answer:
-    """`so.solve(program, so.Exact(time_limit=limit, processes=processes))`; a run of its own for each earlier moment."""
+    """`so.solve(program, so.Exact(time_limit=limit, processes=processes, proof=False))`; a run of its own for each earlier moment."""
     import stackopt as so
 
     program = instance.program()
     answer = Answer()
     for stop in sorted({*moments, limit}):
-        solution = so.solve(program, so.Exact(time_limit=stop, processes=processes))
+        solution = so.solve(program, so.Exact(time_limit=stop, processes=processes, proof=False))
         value, bound = _ends(solution)
         answer.trace.append((stop, value, bound))
         if solution.status.success:
