@@ -17,6 +17,7 @@ REQUIRED = {
 }
 OPTIONAL = {
     "pyscipopt": ("nonconvex bilevel programs, SOS1 sets (SCIP)", "stackopt[scip]"),
+    "numba": ("large populations, compiled", "stackopt[fast]"),
     "matplotlib": ("figures and the report", "stackopt[report]"),
     "jinja2": ("the report", "stackopt[report]"),
     "pandas": ("Comparison.frame()", "stackopt[report]"),
