@@ -8,6 +8,7 @@ import numpy as np
 
 from stackopt.games.mean_field import operators
 from stackopt.games.mean_field.dynamics import Answer, answer, respond
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.mean_field.kernels import Dense
 from stackopt.games.mean_field.laws import law
 from stackopt.games.mean_field.leaders import Menu, Policies
@@ -16,8 +17,10 @@ from stackopt.games.operators import Array
 from stackopt.reformulations.mean_field_arrays import AffineFollowers
 from stackopt.reformulations.mean_field_equilibrium import Masses
 
-#: Exploitability of what counts as an equilibrium, relative to that of uniform policies.
-TOLERANCE = 1e-7
+#: Exploitability of what counts as an equilibrium, relative to that of uniform policies; near-ties of more are told apart.
+TOLERANCE = 1e-9
+#: The same where the system is too large to be solved again, so that a solver's tolerances are all there is.
+COARSE = 1e-7
 #: A state or action with less mass counts as not reached or not played.
 EMPTY = 1e-9
 #: Steps of Newton's method, where transitions are moved.
@@ -37,7 +40,13 @@ def as_population(followers: AffineFollowers, masses: Masses, concept: Concept =
     reached = mass > EMPTY
     policy = np.where(reached[..., None], flow / np.where(reached, mass, 1.0)[..., None], greedy)
     induced = law(game, policy, masses.theta, start)
-    return Population(masses.theta, policy, induced.mean_field, concept=concept, tolerance=TOLERANCE)
+    return Population(masses.theta, policy, induced.mean_field, concept=concept, tolerance=tolerance(game))
+
+
+def tolerance(game: MeanFieldStackelbergGame) -> float:
+    """Exploitability of what counts as an equilibrium, relative to that of uniform policies."""
+    K, T, S, B = game.shape
+    return TOLERANCE if K * T * S * (B + 1) <= UNKNOWNS else COARSE
 
 
 def refined(followers: AffineFollowers, masses: Masses) -> Masses:

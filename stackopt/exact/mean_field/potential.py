@@ -32,10 +32,9 @@ from stackopt.reformulations.mean_field_masses import EMPTY, as_population, refi
 from stackopt.reformulations.mean_field_potential import Potential, maximum, potential_of
 from stackopt.solution import Progress, Report, Run, Status
 
-#: Gaps up to this, relative to the values, are ties of the maximum; the first that the game confirms counts.
-TIES = (1e-6, 1e-8, 1e-5)
-#: What bends the potential is held to its value at the maximum up to this much, in units of mass.
-HELD = 1e-9
+#: Gaps up to the first, relative to the values, are ties of the maximum, and what bends the potential is held to its value there up to the
+#: second, in units of mass: in turn, until the game confirms what comes out. A convex solver's maximum is known no better.
+CLOSENESS = ((1e-6, 1e-9), (1e-6, 1e-7), (1e-8, 1e-7), (1e-5, 1e-6))
 #: Steps of Newton's method, where rewards are logarithms.
 NEWTON = 5
 #: Statistics whose range over the maxima is computed, by two linear programs each.
@@ -118,11 +117,11 @@ def _at(followers: AffineFollowers, potential: Potential, theta: Array, concept:
         return None
     sign = -1.0 if concept == "weak" else 1.0
     weights = game.weights[:, None, None, None]
-    for width in TIES:
-        maxima = _Maxima(followers, potential, masses, theta, width)
+    for width, held in CLOSENESS:
+        maxima = _Maxima(followers, potential, masses, theta, width, held)
         rivals = maxima.rivals() if concept == "fixed_point" else None
         point, upper, status = maxima.best((sign * weights * followers.leader_reward).ravel(), rivals)
-        if point is None and status is Status.INFEASIBLE and rivals is not None:
+        if point is None and status is Status.INFEASIBLE and rivals is not None and maxima.best(np.zeros(masses.size))[0] is not None:
             return _Found(None, -np.inf, -np.inf, 0.0)
         if point is None:
             continue
@@ -167,7 +166,7 @@ def _newton(followers: AffineFollowers, masses: Masses) -> Masses:
 class _Maxima:
     """The polytope of a potential's maxima, as a linear program."""
 
-    def __init__(self, followers: AffineFollowers, potential: Potential, masses: Array, theta: Array, width: float) -> None:
+    def __init__(self, followers: AffineFollowers, potential: Potential, masses: Array, theta: Array, width: float, held: float) -> None:
         game = followers.game
         self.followers, self.theta = followers, theta
         K, T, S, B = game.shape
@@ -187,7 +186,7 @@ class _Maxima:
             for i, row in enumerate(rows):
                 size = float(np.abs(row).max()) or 1.0
                 at = float(row @ masses[:, t].ravel())
-                m.row(f"held_{t}_{i}", self.mass[:, t].ravel(), row, at - HELD * size, at + HELD * size)
+                m.row(f"held_{t}_{i}", self.mass[:, t].ravel(), row, at - held * size, at + held * size)
         self.milp = m.build()
 
     def _bends(self, potential: Potential, t: int) -> Array:

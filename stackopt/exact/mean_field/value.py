@@ -16,12 +16,12 @@ from stackopt.games.mean_field.population import Concept, Population
 from stackopt.games.operators import Array
 from stackopt.reformulations.mean_field_arrays import AffineFollowers
 from stackopt.reformulations.mean_field_equilibrium import Masses
-from stackopt.reformulations.mean_field_masses import TOLERANCE, as_population, refined
+from stackopt.reformulations.mean_field_masses import as_population, refined, tolerance
 
 #: The same, of what a solver may take for one.
 BLIND = 1e-5
 #: Exploitability that rounding alone explains, relative to the size of the values.
-ROUNDING = 1e-11
+ROUNDING = 1e-12
 
 
 @dataclass(eq=False)
@@ -89,7 +89,7 @@ class EquilibriumValue:
 
 
 def is_equilibrium(game: MeanFieldStackelbergGame, population: Population) -> bool:
-    """Whether nobody gains by deviating, up to `TOLERANCE`."""
+    """Whether nobody gains by deviating, up to `tolerance`."""
     gain, allowed, _ = _gain(game, population)
     return gain <= allowed
 
@@ -98,5 +98,5 @@ def _gain(game: MeanFieldStackelbergGame, population: Population) -> tuple[float
     """(exploitability, what is allowed, exploitability relative to uniform policies)."""
     found = exploitability(game, population.policy, population.theta, population.mean_field)
     uniform = exploitability(game, game.uniform(), population.theta).total
-    allowed = TOLERANCE * max(uniform, 0.0) + ROUNDING * (1.0 + float(np.abs(found.answer.value).max()))
+    allowed = tolerance(game) * max(uniform, 0.0) + ROUNDING * (1.0 + float(np.abs(found.answer.value).max()))
     return found.total, allowed, found.total / uniform if uniform > 0 else np.inf
