@@ -21,6 +21,7 @@ from stackopt.games.mean_field.dynamics import Answer
 from stackopt.games.operators import Array
 from stackopt.learning.mean_field.derivatives import Derivatives
 from stackopt.learning.mean_field.followers import Followers
+from stackopt.learning.mean_field.gauss_seidel import sweep
 from stackopt.learning.mean_field.mirror_descent import span
 from stackopt.learning.mean_field.path import DENSE
 from stackopt.learning.mean_field.path_equations import KEPT
@@ -36,6 +37,8 @@ CONTRACTS = 0.5
 UPDATED = 0.3
 #: Steps of Newton's method on one rung, and halvings of a step.
 STEPS, HALVINGS = 30, 8
+#: Sweeps of Gauss-Seidel towards a hard equilibrium, where the ladder fails.
+SWEEPS = 4
 #: Times that a rung that fails is split.
 SPLITS = 4
 
@@ -135,6 +138,9 @@ class SoftSearch:
             if not why:
                 return found, ""
             found, why = self._ladder(first, temperature)
+            if why and not self.followers.game.cyclic:
+                found, again = self._from_hard(temperature)
+                why = again and f"{why}; from a hard equilibrium: {again}"
             return (found, "") if not why else (min(best, found, key=lambda p: p.gap), why)
         except OutOfTime:
             return best or first, "the time limit"
@@ -173,6 +179,18 @@ class SoftSearch:
             else:
                 return point, f"{why} at temperature {rung:.3g}"
         return point, ""
+
+    def _from_hard(self, temperature: float) -> tuple[Point, str]:
+        """From (nearly) an equilibrium without temperature, by Gauss-Seidel: where cold soft equilibria do not connect to hot ones."""
+        at = self.followers.evaluate(self.followers.game.uniform())
+        for _ in range(SWEEPS):
+            following = sweep(self.followers, at)
+            if not following.exploitability < at.exploitability:
+                break
+            at = following
+        start = Point(at.y, _no_answer(self.followers, at.mean_field), at.mean_field, at.y)
+        found, why, _ = self._newton(self.at(at.y, temperature, start), temperature, None, final=True)
+        return found, why
 
     def _newton(self, point: Point, temperature: float, matrix: Array | None, final: bool) -> tuple[Point, str, Array | None]:
         """Newton's method at one temperature with Broyden's updates; the matrix is that of I - Psi'."""

@@ -106,6 +106,13 @@ def test_soft_equilibria_of_the_hard_instance_agree_from_other_starts(batteries)
     assert np.abs(y[0] - y[1]).max() < 1e-6
 
 
+def test_cold_equilibria_are_reached_from_hard_ones():
+    """At 0.002 the ladder from hot temperatures ends at a fold; Gauss-Seidel's hard equilibrium is a start that works."""
+    solution = so.solve(sis(so.Finite(51, [0.4, 0.6])), so.QuasiNewton(0.002, tolerance=1e-6))
+    assert solution.certified
+    assert solution.stats["relative"] < 1e-3
+
+
 def test_what_is_out_of_reach_is_a_limit():
     """An epidemic over 51 stages at a temperature near 0: no step reduces the gap, and this is said."""
     solution = so.solve(sis(so.Finite(51, [0.4, 0.6])), so.QuasiNewton(0.01, time_limit=20.0))
