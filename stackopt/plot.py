@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["error_figure", "performance_figure", "policy_figure", "regret_figure", "residual_figure", "response_figure", "solution_figure"]
 
+#: Histories of populations that are residuals: exploitability relative to uniform policies', and the gap of the statistics.
+RESIDUALS = {"relative": "exploitability, relative to uniform policies'", "gap": "gap of the statistics"}
+#: Histories that are neither residuals nor values.
+NOT_DRAWN = ("seconds", "temperature")
 #: Probabilities are printed in the heat map up to this many rows; above, the colours alone would have to be read.
 PRINTED_ROWS = 60
 
@@ -114,14 +118,14 @@ def solution_figure(solution: Solution[Any], variable: Any = None) -> Figure:
     if hasattr(solution.problem, "followers"):
         return response_figure(solution, variable)
     figure, (left, right) = panels(2, feature="a figure", width=4.4, height=3.4)
-    residuals = {k: np.asarray(v, float) for k, v in solution.history.items() if "residual" in k}
-    values = {k: np.asarray(v, float) for k, v in solution.history.items() if "residual" not in k and np.ndim(v) == 1}
+    residuals = {k: np.asarray(v, float) for k, v in solution.history.items() if "residual" in k or k in RESIDUALS}
+    values = {k: np.asarray(v, float) for k, v in solution.history.items() if k not in residuals and k not in NOT_DRAWN and np.ndim(v) == 1}
     title(left, "residual")
     title(right, "leader's value")
     for ax in (left, right):
         ax.set_xlabel("iteration")
     for i, (name, y) in enumerate(residuals.items()):
-        left.plot(np.arange(y.size), np.where(y > 0, y, np.nan), label=name, markevery=max(1, y.size // 6), **look(i))
+        left.plot(np.arange(y.size), np.where(y > 0, y, np.nan), label=RESIDUALS.get(name, name), markevery=max(1, y.size // 6), **look(i))
     if residuals:
         left.set_yscale("log")
         left.legend(fontsize=8.5, frameon=False, labelcolor=INK)

@@ -129,5 +129,6 @@ def summarize(game: MeanFieldStackelbergGame, population: Population, certificat
     if only is not None:
         rows.append(("multiplicity", f"none: the only soft equilibrium is within {number(only.value, 3)}  [B6.1]"))
     else:
-        rows.append(("multiplicity", f"{len(population.others) + 1} equilibria found" if population.others else "not detected"))
+        suspected = f"suspected: {population.suspected}" if population.suspected else "not detected"
+        rows.append(("multiplicity", f"{len(population.others) + 1} equilibria found" if population.others else suspected))
     return rows

@@ -36,6 +36,8 @@ class Population:
         The leader's value according to the method.
     others : tuple of Population
         Further equilibria under the same decision that were found. Finding none proves nothing.
+    suspected : str
+        What suggests that there are more, e.g. turning points on the way; "" if nothing does, which proves nothing either.
     """
 
     theta: Array
@@ -46,6 +48,7 @@ class Population:
     tolerance: float = 1e-6
     claim: Any = None
     others: tuple[Population, ...] = field(default=())
+    suspected: str = ""
 
     @property
     def claimed(self) -> float:

@@ -115,7 +115,7 @@ class Search:
         best, game, theta = self.best, self.followers.game, self.followers.theta
         flows = best.mean_field[..., None] * best.policy
         claim = game.leader_value(flows, best.y, theta)
-        candidate = Population(theta, best.policy, best.mean_field, tolerance=self.tolerance, claim=claim, others=others)
+        candidate = Population(theta, best.policy, best.mean_field, tolerance=self.tolerance, claim=claim, others=others, suspected=suspected)
         relative = number(self.relative(best.exploitability), 3)
         measured = f"exploitability {number(best.exploitability)}, {relative} of uniform policies'"
         stats = {

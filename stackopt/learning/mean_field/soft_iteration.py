@@ -39,6 +39,7 @@ def softmax_policy_iteration(
         tau = temperature * (heat / temperature) ** (rung / max(rungs, 1))
         goal, most = (tolerance, iterations) if rung == 0 else (RUNG_TOLERANCE, RUNG_ROUNDS)
         trail, value = Trail(), None
+        history["residual"].clear()  # of the last rung alone
         for done in range(most + 1):
             mu, y = followers.law(policy, mu)
             answer = followers.respond(y, tau, value)

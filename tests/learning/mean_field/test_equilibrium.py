@@ -228,3 +228,11 @@ def test_soft_equilibria_for_methods_that_move_theta():
     late = settle_soft(game, np.array([0.2]), 0.1, time_limit=1e-9)
     assert not late.settled
     assert "time" in late.because
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.1])
+def test_a_figure_shows_residuals_as_residuals(temperature):
+    figure = so.solve(LEFT_RIGHT, so.MeanFieldEquilibrium(temperature=temperature)).plot()
+    left, right = figure.axes
+    assert len(left.lines) == 1
+    assert {line.get_label().split(":")[0] for line in right.lines} == {"certified"}

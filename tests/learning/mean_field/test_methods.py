@@ -123,6 +123,7 @@ def test_softmax_policy_iteration_settles_with_damping_and_along_a_ladder():
         solution = so.solve(LEFT_RIGHT, method)
         assert solution.certified
         assert solution.certificate.values["soft_distance"] <= 1e-10
+        assert len(solution.history["residual"]) == solution.stats["iterations"] + 1
     assert "softmax policy iteration tau=0.1" in str(solution)
     with pytest.raises(so.Refused, match="theta-needed"):
         so.solve(sis(leader=so.Box([0.0], [0.5])), so.SoftmaxPolicyIteration(0.1))

@@ -137,6 +137,7 @@ def test_turning_points_are_passed_and_make_one_suspicious():
     assert run.status is so.Status.LIMIT
     assert run.stats["multiplicity"].startswith(f"suspected: {followed.folds} turning points")
     assert np.isfinite(run.candidate.policy).all()
+    assert "suspected" in str(dict(search.followers.game.summarize(run.candidate, search.followers.game.certify(run.candidate))))
 
 
 def real_only(t, y, theta):
