@@ -37,6 +37,8 @@ ROUGH = 1e-5
 LADDER = 2.5
 #: Responses of the sample on one rung before it gives up.
 RUNG = 60
+#: Steps in a row that do not reduce the residual, after which derivatives are taken again.
+FAILURES = 2
 #: A step moves no price by more than this share of the largest price (and no less than this many units of the tolerance).
 STEP = 0.25
 
@@ -167,29 +169,34 @@ def price_equilibrium(
     theta = _require_theta(population, prices, theta)
     whole = PeriodicResponse(population, temperature, compiled=compiled, threads=threads)
     whole = replace(whole, tolerance=min(whole.tolerance, 1e-2 * tolerance / temperature))
+    few = PeriodicResponse(sample(population), temperature, compiled=whole.compiled, threads=threads)
     path = None if checkpoint is None else Path(checkpoint)
     fingerprint = _fingerprint(population, prices, theta, temperature, tolerance, bool(whole.compiled)) if path is not None else ""
     state = None if path is None else files.load(path, fingerprint)
     if state is None:
-        guess, steering, sampled = _from_sample(population, prices, theta, whole, tolerance, report)
+        guess, steering, sampled = _from_sample(few, prices, theta, tolerance if few.population is population else None, report)
         search = _Search(prices, theta, guess, steering, tolerance)
-        state = {"steering": steering, "sampled": np.array(sampled), **search.state()}
-        if path is not None:
-            files.save(path, fingerprint, state)
     else:
-        steering, sampled = state["steering"], int(state["sampled"])
-        search = _Search.resumed(prices, theta, steering, tolerance, state)
+        sampled, search = int(state["sampled"]), _Search.resumed(prices, theta, tolerance, state)
+
+    def keep() -> None:
+        if path is not None:
+            files.save(path, fingerprint, {"sampled": np.array(sampled), **search.state()})
+
+    keep()
     while not search.finished and search.evaluations < max_evaluations:
         search.take(whole.solve(search.next, search.start, report))
+        if search.failures >= FAILURES and not search.finished:
+            search.steer(feedback(replace(few, tolerance=ROUGH), few.solve(search.best.prices), prices))
+            sampled += 1
         if report is not None:
             report(Progress("prices", search.evaluations, max_evaluations, search.best.residual))
-        if path is not None:
-            files.save(path, fingerprint, {"steering": steering, "sampled": np.array(sampled), **search.state()})
+        keep()
     best = search.best
     outcome: Outcome = "converged" if best.residual <= tolerance and best.response.converged else "limit"
     gain = float(population.weights @ whole.exploitability(best.response, report))
-    radius = float(np.abs(np.linalg.eigvals(steering)).max())
-    return PriceEquilibrium(theta, best.prices, best.response, temperature, best.residual, gain, outcome, search.evaluations, sampled, radius, steering)
+    radius = float(np.abs(np.linalg.eigvals(search.steering)).max())
+    return PriceEquilibrium(theta, best.prices, best.response, temperature, best.residual, gain, outcome, search.evaluations, sampled, radius, search.steering)
 
 
 class _Search:
@@ -197,42 +204,49 @@ class _Search:
 
     def __init__(self, prices: Prices, theta: Array, guess: Array, steering: Array, tolerance: float) -> None:
         self._prices, self._theta, self._tolerance = prices, theta, tolerance
-        self._inverse = np.linalg.inv(np.eye(guess.size) - steering)
-        self.next = guess
-        self.evaluations = 0
-        self._points: list[_Point] = []  # the best, and the last where it is another
+        self.next, self.evaluations, self.failures = guess, 0, 0
+        self._best: _Point | None = None
+        self.steer(steering)
 
     @property
     def best(self) -> _Point:
         """The point with the smallest residual."""
-        return self._points[0]
+        assert self._best is not None
+        return self._best
 
     @property
     def start(self) -> Response | None:
         """Where the next response begins."""
-        return self._points[0].response if self._points else None
+        return None if self._best is None else self._best.response
 
     @property
     def finished(self) -> bool:
         """Whether the tolerance is met."""
-        return bool(self._points) and self.best.residual <= self._tolerance
+        return self._best is not None and self._best.residual <= self._tolerance
+
+    def steer(self, steering: Array) -> None:
+        """Go on with these derivatives."""
+        self.steering, self.failures = steering, 0
+        self._inverse = np.linalg.inv(np.eye(len(steering)) - steering)
+        if self._best is not None:
+            self.next = self.best.prices + self._step()
 
     def take(self, response: Response) -> None:
         """Learn from the response at `next`, and choose the next prices."""
         point = _Point(self.next, self._prices.at(response.bought, self._theta) - self.next, response)
         self.evaluations += 1
-        if not self._points:
-            self._points = [point]
+        if self._best is None:
+            self._best = point
         else:
-            best = self.best
-            moved, changed = (point.prices - best.prices).ravel(), (best.gap - point.gap).ravel()
+            moved, changed = (point.prices - self.best.prices).ravel(), (self.best.gap - point.gap).ravel()
             # the inverse of -F' shall map the change of -F to the change of prices (Broyden, first kind, Sherman-Morrison)
             image = self._inverse @ changed
             scale = float(moved @ image)
             if abs(scale) > 1e-8 * float(moved @ moved) and np.isfinite(scale):
                 self._inverse = self._inverse + np.outer(moved - image, moved @ self._inverse) / scale
-            if point.residual < best.residual:
-                self._points = [point]
+            self.failures = 0 if point.residual < 0.9 * self.best.residual else self.failures + 1
+            if point.residual < self.best.residual:
+                self._best = point
         self.next = self.best.prices + self._step()
 
     def _step(self) -> Array:
@@ -242,24 +256,25 @@ class _Search:
 
     def state(self) -> dict[str, Array]:
         """Everything, as arrays."""
-        found = {"inverse": self._inverse, "next": self.next, "evaluations": np.array(self.evaluations)}
-        if self._points:
-            point, response = self.best, self.best.response
-            found |= {"prices": point.prices, "gap": point.gap, "bought": response.bought, "bought_by_type": response.bought_by_type, "values": response.values}
-            found |= {"mass": response.mass, "sweeps": np.array(response.sweeps), "residual": np.array([response.residual, response.converged])}
+        found = {"steering": self.steering, "inverse": self._inverse, "next": self.next, "counts": np.array([self.evaluations, self.failures])}
+        if self._best is not None:
+            response = self.best.response
+            found |= {"prices": self.best.prices, "gap": self.best.gap, "bought": response.bought, "bought_by_type": response.bought_by_type}
+            found |= {"values": response.values, "mass": response.mass, "sweeps": np.array(response.sweeps)}
+            found |= {"residual": np.array([response.residual, response.converged])}
         return found
 
     @classmethod
-    def resumed(cls, prices: Prices, theta: Array, steering: Array, tolerance: float, state: dict[str, Array]) -> _Search:
+    def resumed(cls, prices: Prices, theta: Array, tolerance: float, state: dict[str, Array]) -> _Search:
         """The search that wrote `state`."""
-        search = cls(prices, theta, state["next"], steering, tolerance)
-        search._inverse, search.evaluations = state["inverse"], int(state["evaluations"])
+        search = cls(prices, theta, state["next"], state["steering"], tolerance)
+        search._inverse, (search.evaluations, search.failures) = state["inverse"], (int(n) for n in state["counts"])
         if "prices" in state:
             sweeps = (int(state["sweeps"][0]), int(state["sweeps"][1]))
             residual, converged = state["residual"]
             bought, by_type = state["bought"], state["bought_by_type"]
             response = Response(state["prices"], bought, by_type, state["values"], state["mass"], sweeps, float(residual), bool(converged))
-            search._points = [_Point(state["prices"], state["gap"], response)]
+            search._best = _Point(state["prices"], state["gap"], response)
         return search
 
 
@@ -301,27 +316,23 @@ def _ladder(start: float, end: float) -> Iterator[float]:
         yield end * (start / end) ** (rung / rungs) if rungs else end
 
 
-def _from_sample(
-    population: PricedPopulation, prices: Prices, theta: Array, whole: PeriodicResponse, tolerance: float, report: Report | None
-) -> tuple[Array, Array, int]:
-    """Prices, feedback and responses used of the sample's equilibrium."""
-    few = sample(population)
+def _from_sample(few: PeriodicResponse, prices: Prices, theta: Array, tolerance: float | None, report: Report | None) -> tuple[Array, Array, int]:
+    """Prices, feedback and responses used of the sample's equilibrium; to a millionth where no tolerance is given."""
     guess = prices.at(np.zeros(prices.shape[:2]), theta)
-    warm = max(0.1 * float(np.abs(guess).max()), 0.1 * float(np.ptp(few.base)), whole.temperature)
-    target = max(tolerance, 1e-6 * float(np.abs(guess).max())) if few is not population else tolerance
+    size = float(np.abs(guess).max())
+    warm = max(0.1 * size, 0.1 * float(np.ptp(few.population.base)), few.temperature)
     used = 0
-    for temperature in _ladder(warm, whole.temperature):
-        response = PeriodicResponse(few, temperature, compiled=whole.compiled, threads=whole.threads)
+    for temperature in _ladder(warm, few.temperature):
+        response = replace(few, temperature=temperature)
         rough = replace(response, tolerance=ROUGH)
         at = response.solve(guess)
-        steering = feedback(rough, at, prices)
-        used += 1
-        search = _Search(prices, theta, guess, steering, target)
+        search = _Search(prices, theta, guess, feedback(rough, at, prices), 1e-6 * size if tolerance is None else tolerance)
         search.take(at)
         while not search.finished and search.evaluations < RUNG:
             search.take(response.solve(search.next, search.start))
-            used += 1
-        guess = search.best.prices
+            if search.failures >= FAILURES and not search.finished:
+                search.steer(feedback(rough, search.best.response, prices))
+        used, guess = used + search.evaluations, search.best.prices
         if report is not None:
             report(Progress(f"sample at temperature {temperature:.4g}", used, None, search.best.residual))
     return guess, feedback(rough, search.best.response, prices), used
