@@ -104,6 +104,17 @@ def test_the_sparse_system_solves(monkeypatch):
     assert solution.certified
 
 
+def test_many_statistics_that_are_averages_are_condensed(monkeypatch):
+    """The sparse system is for states as statistics only."""
+    monkeypatch.setattr("stackopt.learning.mean_field.path.DENSE", 1)
+    rng = np.random.default_rng(3)
+    H = rng.normal(size=(3, 2, 2))
+    horizon = so.Finite(3, np.full(3, 1 / 3))
+    game = so.MeanFieldStackelbergGame(horizon, rng.normal(size=(3, 2)), rng.dirichlet(np.ones(3), size=(3, 2)), statistic=H, reward_population=-H)
+    assert not fits(Equations(Followers(game, NO_THETA), 1.0))
+    assert so.solve(game, so.PathFollowing()).certified
+
+
 def test_a_barrier_policy_answers_exactly():
     q = np.random.default_rng(0).normal(size=(5, 4))
     for k in (10.0, 0.1, 1e-8):
