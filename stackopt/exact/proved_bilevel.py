@@ -13,6 +13,7 @@ import numpy as np
 from stackopt.bilevel.point import Point
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.certificate import Bound
+from stackopt.exact.branching.relaxation import separable
 from stackopt.exact.branching.solve import Trace
 from stackopt.exact.found import OPTIMISTIC_VALUE
 from stackopt.exact.proving.apart import Apart, NeedsMultipliers
@@ -97,8 +98,6 @@ def prove(program: BilevelProgram, run: Run[Any], trace: Trace, time_limit: floa
         return str(why)
     except Rejected as why:
         return f"the checker does not accept what was found: {why}"
-    except ValueError as error:  # Python does not write integers of more than some thousand digits
-        return f"a number is too long: {error}"
 
 
 def _proved(low: Lowered, f: Floats, run: Run[Any], trace: Trace, begun: float, time_limit: float, cells: int | None) -> Proved | str:
@@ -110,19 +109,19 @@ def _proved(low: Lowered, f: Floats, run: Run[Any], trace: Trace, begun: float, 
         if best is None:
             return "no exact point near the optimum was found"
     search, tree = _searched(f, best, begun + time_limit, cells, trace, low)
-    best = search.best
-    body = ["tree", *lines(tree), "end"]
-    if best is None:
-        return Proved(_accepted(low, "infeasible", [], body, begun))
-    least = bound(tree)
-    least = best.value if least is None else min(least, best.value)
-    head = [f"upper {best.value}", f"lower {least}", _vector("point", best.v)]
-    return Proved(_accepted(low, "optimal", head, body, begun), best)
+    best, least, head = search.best, bound(tree), list[str]()
+    try:
+        body = ["tree", *lines(tree), "end"]
+        if best is not None:
+            head = [f"upper {best.value}", f"lower {best.value if least is None else min(least, best.value)}", _vector("point", best.v)]
+    except ValueError:  # Python writes and reads no integers of more digits than sys.get_int_max_str_digits()
+        return "a number in the proof has thousands of digits"
+    return Proved(_accepted(low, "infeasible" if best is None else "optimal", head, body, begun), best)
 
 
 def _searched(f: Floats, best: Exactly | None, deadline: float, cells: int | None, trace: Trace, low: Lowered) -> tuple[Certifying, Node]:
     """The tree, and the search that found it, which may hold a better point."""
-    if f.separable:
+    if f.separable and separable(trace.mpec):
         search: Certifying = Apart(f, best, deadline, trace.mpec, pair_numbers(low.system, trace.mpec), trace.clauses)
         with contextlib.suppress(NeedsMultipliers):
             return search, search.tree(cells)

@@ -9,7 +9,7 @@ from math import gcd, lcm
 from stackopt.proof.check import Row
 
 #: Elimination stops when integers grow beyond so many bits: the proof would be too long to be of use.
-BITS = 20_000
+BITS = 10_000
 
 
 def solve_near(equations: Sequence[tuple[Row, Fraction]], guess: Mapping[int, float], digits: int) -> Row | None:
