@@ -37,7 +37,7 @@ class Followers:
         full, law = (K, T, S, B), data["transition"]
         tails = ((self.r, ()), (self.H, (J,)), (self.R1, (J,)), (self.R2, (D,)), (self.L0, ()), (self.L1, (D,)), (law, (S,)))
         need(all(shaped(array, full + tail) for array, tail in tails), "the shape of an array")
-        need(shaped(data["weights"], (K,)) and (self.cyclic or shaped(data["initial"], (K, S))), "the shape of an array")
+        need(shaped(data["weights"], (K,)) and (self.cyclic or shaped(data["initial"], (K, S))), "the shape of weights or of the first law")
         self.w, self.start = share(data["weights"]), [] if self.cyclic else [share(row) for row in data["initial"]]
         self.P = [[[[share(row) for row in state] for state in stage] for stage in kind] for kind in law]
         self.places = list(itertools.product(range(K), range(T), range(S), range(B)))
@@ -138,6 +138,7 @@ def check(game_text: str, proof_text: str) -> dict[str, Any]:
         need(word == key and len(numbers) == len(states), f"expected {key}")
         ends.append({at: number(v) for at, v in zip(states, numbers)})
     found = verify(lower_followers(G, 1 if which == "best" else -1, *ends), "\n".join(rest[2:]))
+    need(found["status"] in ("optimal", "infeasible"), "a bound alone")
     return {**found, "which": which}
 
 
@@ -146,7 +147,6 @@ def statement(found: dict[str, Any]) -> str:
     nodes = f"({found['nodes']} node{'s' * (found['nodes'] != 1)})"
     if found["status"] == "infeasible":
         return f"VERIFIED: there is no mean-field equilibrium {nodes}"
-    need(found["status"] == "optimal", "a bound alone")
     lo, up = (found["lower"], found["upper"]) if found["sense"] == 1 else (-found["upper"], -found["lower"])
     said = f"= {lo} exactly" if lo == up else f"in [{lo}, {up}], width {float(up - lo):.3g}"
     return f"VERIFIED: mean-field equilibria exist, and the leader's {found['which']} value over all of them {said} {nodes}"
