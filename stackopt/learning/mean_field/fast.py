@@ -109,6 +109,7 @@ def price_equilibrium(
     theta: Any,
     temperature: float,
     *,
+    start: PriceEquilibrium | None = None,
     tolerance: float = 1e-8,
     max_evaluations: int = 60,
     compiled: bool | None = None,
@@ -126,6 +127,9 @@ def price_equilibrium(
     theta : array [D]
     temperature : float
         Of the max-ent response, in units of the followers' reward.
+    start : PriceEquilibrium, optional
+        An equilibrium of the same population under another decision, to begin from instead of a sample: prices are moved to first
+        order. Found with the same `compiled`.
     tolerance : float
         Of prices, in their units.
     max_evaluations : int
@@ -171,9 +175,11 @@ def price_equilibrium(
     whole = replace(whole, tolerance=min(whole.tolerance, 1e-2 * tolerance / temperature))
     few = PeriodicResponse(sample(population), temperature, compiled=whole.compiled, threads=threads)
     path = None if checkpoint is None else Path(checkpoint)
-    fingerprint = _fingerprint(population, prices, theta, temperature, tolerance, bool(whole.compiled)) if path is not None else ""
+    fingerprint = _fingerprint(population, prices, theta, temperature, tolerance, bool(whole.compiled), start) if path is not None else ""
     state = None if path is None else files.load(path, fingerprint)
-    if state is None:
+    if state is None and start is not None:
+        sampled, search = 0, _Search(prices, theta, _moved(prices, theta, start), start.feedback, tolerance)
+    elif state is None:
         guess, steering, sampled = _from_sample(few, prices, theta, tolerance if few.population is population else None, report)
         search = _Search(prices, theta, guess, steering, tolerance)
     else:
@@ -185,7 +191,10 @@ def price_equilibrium(
 
     keep()
     while not search.finished and search.evaluations < max_evaluations:
-        search.take(whole.solve(search.next, search.start, report))
+        begin = search.start
+        if begin is None and start is not None:
+            begin = replace(start.response, values=start.response.values * (start.temperature / temperature))
+        search.take(whole.solve(search.next, begin, report))
         if search.failures >= FAILURES and not search.finished:
             search.steer(feedback(replace(few, tolerance=ROUGH), few.solve(search.best.prices), prices))
             sampled += 1
@@ -352,11 +361,21 @@ def _require_theta(population: PricedPopulation, prices: Prices, theta: Any) -> 
     return array
 
 
-def _fingerprint(population: PricedPopulation, prices: Prices, theta: Array, temperature: float, tolerance: float, compiled: bool) -> str:
+def _moved(prices: Prices, theta: Array, start: PriceEquilibrium) -> Array:
+    """The prices of another equilibrium, moved to first order by the change of the decision."""
+    change = prices.at(start.response.bought, theta) - prices.at(start.response.bought, start.theta)
+    moved: Array = start.prices + np.linalg.solve(np.eye(change.size) - start.feedback, change.ravel()).reshape(change.shape)
+    return moved
+
+
+def _fingerprint(
+    population: PricedPopulation, prices: Prices, theta: Array, temperature: float, tolerance: float, compiled: bool, start: PriceEquilibrium | None
+) -> str:
     """Of everything that the numbers depend on."""
     digest = hashlib.sha256()
     followers = (population.move, population.entry, population.signal, population.base, population.net, population.weights)
-    for array in (*followers, prices.constant, prices.slope, prices.leader, theta):
+    begun = () if start is None else (start.theta, start.prices, start.feedback, start.response.values, start.response.mass)
+    for array in (*followers, prices.constant, prices.slope, prices.leader, theta, *begun):
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     digest.update(f"{population.discount!r} {temperature!r} {tolerance!r} {compiled}".encode())
     return digest.hexdigest()

@@ -108,6 +108,38 @@ def test_a_sample_steers_and_the_whole_population_decides():
     assert gradient.adjoints <= 12
 
 
+def test_an_equilibrium_begun_from_a_neighbour_is_the_same_and_sooner_there():
+    population, prices = small(types=40), battery.prices()
+    first = price_equilibrium(population, prices, FLAT, 0.02, compiled=COMPILED)
+    theta = FLAT + 0.01 * np.cos(np.arange(24))
+    cold, warm = (price_equilibrium(population, prices, theta, 0.02, compiled=COMPILED, start=s) for s in (None, first))
+    assert warm.converged
+    assert warm.sample_evaluations == 0
+    assert warm.evaluations <= cold.evaluations
+    np.testing.assert_allclose(warm.prices, cold.prices, atol=2e-8)
+    cooler = price_equilibrium(population, prices, FLAT, 0.015, compiled=COMPILED, start=first)
+    assert cooler.converged
+
+
+def test_a_tariff_can_be_improved_by_any_gradient_method():
+    from scipy.optimize import minimize
+
+    population, prices, objective = small(types=3), battery.prices(), battery.utility()
+    at = None
+
+    def loss(theta):
+        nonlocal at
+        at = price_equilibrium(population, prices, theta, 0.05, start=at, compiled=COMPILED)
+        slope = leader_gradient(population, prices, at, objective, compiled=COMPILED)
+        return -slope.value, -slope.gradient
+
+    before = -loss(FLAT)[0]
+    found = minimize(loss, FLAT, jac=True, method="L-BFGS-B", bounds=[(0.0, 0.6)] * 24, options={"maxiter": 6})
+    assert -found.fun > before + 1e-2
+    fresh = price_equilibrium(population, prices, found.x, 0.05, compiled=COMPILED)
+    assert objective(fresh.response.bought, found.x) == pytest.approx(-found.fun, abs=1e-6)
+
+
 def test_feedback_is_the_derivative_of_what_prices_become():
     population, prices = small(types=2), battery.prices()
     response = chunked.PeriodicResponse(population, 0.05, compiled=False)
