@@ -17,7 +17,7 @@ from stackopt.exact.branching.relaxation import separable
 from stackopt.exact.branching.solve import Trace
 from stackopt.exact.found import OPTIMISTIC_VALUE
 from stackopt.exact.proving.apart import Apart, NeedsMultipliers
-from stackopt.exact.proving.leaves import Certifying, Unproved
+from stackopt.exact.proving.leaves import SHARES, Certifying, Unproved
 from stackopt.exact.proving.together import Together
 from stackopt.proof.check import Decision, Rejected
 from stackopt.proof.floats import Floats, floats
@@ -33,6 +33,8 @@ PAIRS, COEFFICIENTS = 300, 10_000
 CELLS, PER_CELL = 60, 4
 #: ... for which this many seconds, or as long as the search took, are spent at most.
 SECONDS = 1.0
+#: The share of the time for a proof of the optimum; the rest is for a part of the gap, should that not do.
+WHOLE = 0.7
 #: A proved interval this narrow, relative to 1 + the optimum, is an optimum.
 WIDTH = 1e-6
 
@@ -108,7 +110,9 @@ def _proved(low: Lowered, f: Floats, run: Run[Any], trace: Trace, begun: float, 
         best = exact_point(f, run.candidate.values)
         if best is None:
             return "no exact point near the optimum was found"
-    search, tree = _searched(f, best, begun + time_limit, cells, trace, low)
+    search, tree = _searched(f, best, begun + WHOLE * time_limit, cells, trace, low)
+    if search.out_of_time and search.best is not None:
+        tree = search.short_of(tree, None if cells is None else cells // 8, (1.0 - WHOLE) / len(SHARES) * time_limit)
     best, least, head = search.best, bound(tree), list[str]()
     try:
         body = ["tree", *lines(tree), "end"]

@@ -16,13 +16,15 @@ from stackopt.proof.floats import Array, Floats
 from stackopt.proof.linear import Block
 from stackopt.proof.point import Exactly, best_of_piece
 from stackopt.proof.repair import crossing, leaf
-from stackopt.proof.tree import Leaf, Node, on_integer
+from stackopt.proof.tree import Leaf, Node, bound, on_integer
 from stackopt.solution import Status
 
 #: A relaxation within this of the cutoff, relative to 1 + |cutoff|, is asked for a certificate of the cutoff.
 NEAR = 1e-9
 #: A leaf whose bound is below the optimum by at most this, relative to 1 + |optimum|, may stay: the proof then states a width.
 WIDTH = 1e-7
+#: Where the whole gap cannot be closed: these shares of it are left, one after the other.
+SHARES = (1 / 8, 1 / 4, 1 / 2)
 #: Cells deeper than this are left to their bound.
 DEPTH = 300
 
@@ -78,6 +80,7 @@ class Certifying(ABC):
         self.nodes = 0
         self.cells: int | None = None
         self.known: dict[Decision, list[Leaf]] = {}
+        self.give = Fraction(0)
         self.whole = np.array(f.system.ints, np.int64)
 
     def tree(self, cells: int | None = None) -> Node:
@@ -106,6 +109,28 @@ class Certifying(ABC):
                     self.known.setdefault(decision, []).append(found)
         return found
 
+    def short_of(self, tree: Node, cells: int | None, seconds: float) -> Node:
+        """A better tree than one that was cut short, by lower targets, which close cells sooner; what was learnt is kept.
+
+        Parameters
+        ----------
+        tree : Leaf or Branch
+        cells, seconds : int or None, float
+            For each of the targets `SHARES`.
+        """
+        assert self.best is not None
+        least = bound(tree)
+        gap = Fraction(0) if least is None else self.best.value - least
+        for share in SHARES:
+            if not self.out_of_time or gap <= 0:
+                break
+            self.give = Fraction(float(gap) * share).limit_denominator(10**6)
+            self.deadline, self.out_of_time = time.perf_counter() + seconds, False
+            other = self.tree(None if cells is None else self.nodes + cells)
+            if _better(other, tree):
+                tree = other
+        return tree
+
     @abstractmethod
     def searched(self, part: Part) -> Node:
         """The tree of a part that nothing known closes."""
@@ -117,10 +142,10 @@ class Certifying(ABC):
 
     @property
     def cutoff(self) -> float:
-        """The optimum in the units of the search, less what rounding may hide; infinite if there is none."""
-        if self.best is None:
+        """What is to be proved, in the units of the search, less what rounding may hide; infinite if there is no point."""
+        if self.target is None:
             return np.inf
-        value = float(self.best.value) * self.f.unit
+        value = float(self.target) * self.f.unit
         return value - NEAR * (1.0 + abs(value))
 
     @property
@@ -141,14 +166,14 @@ class Certifying(ABC):
 
     @property
     def target(self) -> Fraction | None:
-        """What every leaf should prove."""
-        return None if self.best is None else self.best.value
+        """What every leaf should prove: the optimum, less what is given away."""
+        return None if self.best is None else self.best.value - self.give
 
     def accepted(self, found: Leaf) -> bool:
         """Whether a leaf's bound is at the optimum, or so close below that the width is worth stating."""
-        if found.bound is None or self.best is None:
+        if found.bound is None or self.target is None:
             return True
-        return float(self.best.value - found.bound) <= WIDTH * (1.0 + abs(float(self.best.value)))
+        return float(self.target - found.bound) <= WIDTH * (1.0 + abs(float(self.target)))
 
     def bounded_below(self, cell: tuple[Decision, ...], y: Array) -> Leaf | None:
         """A leaf by weak duality, if one reaches the target or nearly so."""
@@ -221,3 +246,9 @@ class Certifying(ABC):
             return -1
         away = np.abs(x[self.whole] - np.round(x[self.whole]))
         return int(self.whole[np.argmax(away)]) if away.max() > 1e-6 else -1
+
+
+def _better(one: Node, other: Node) -> bool:
+    """Whether a tree proves more."""
+    first, second = bound(one), bound(other)
+    return first is None or (second is not None and first > second)
