@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from stackopt.learning.mean_field.mirror_descent import MirrorDescent as MirrorDescent
     from stackopt.learning.mean_field.path_following import PathFollowing as PathFollowing
     from stackopt.learning.mean_field.quasi_newton import QuasiNewton as QuasiNewton
+    from stackopt.learning.mean_field.leader_model_free import ModelFreeAscent as ModelFreeAscent
+    from stackopt.learning.mean_field.sampled_followers import SampledFollowers as SampledFollowers
     from stackopt.learning.naive_ascent import NaiveAscent as NaiveAscent
     from stackopt.learning.oracles import Asked as Asked
     from stackopt.learning.oracles import FollowerOracle as FollowerOracle
@@ -186,6 +188,8 @@ _HOME = {
     "PathFollowing": "learning.mean_field.path_following",
     "QuasiNewton": "learning.mean_field.quasi_newton",
     "MeanFieldEquilibrium": "learning.mean_field.equilibrium",
+    "ModelFreeAscent": "learning.mean_field.leader_model_free",
+    "SampledFollowers": "learning.mean_field.sampled_followers",
     "NaiveAscent": "learning.naive_ascent",
     "SoftmaxPolicyIteration": "learning.softmax_policy_iteration",
     "Method": "solution",

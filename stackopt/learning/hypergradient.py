@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stackopt.games.dynamic_programming import solve_values
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.operators import (
     Array,
     action_values,
@@ -200,6 +201,11 @@ class HypergradientAscent:
         policy alone, without the second ladder.
     annealing : int
         Rungs of each ladder; 0 compares the starts at the final temperature alone.
+
+    Notes
+    -----
+    Above a population (`MeanFieldStackelbergGame`) it climbs the leader's value at the soft equilibrium, with the adjoint gradient of theory
+    C2, from 4 starts by default; `annealing` does not apply, and the tolerance, at least 1e-6, is on the projected gradient step.
     """
 
     temperature: float
@@ -218,11 +224,22 @@ class HypergradientAscent:
         return f"hypergradient ascent tau={self.temperature:g}"
 
     def refuses(self, problem: Any) -> Refusal | None:
-        """Only Stackelberg games."""
+        """Only Stackelberg games, and populations of max-ent followers."""
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return Refusal("population-response", because=f"response = {self.response!r}") if self.response != "max-ent" else None
         return refuses_other_problems(self, problem)
 
-    def run(self, problem: StackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Profile]:
-        """Ascend; see `stackopt.learning.loop.iterate`."""
+    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
+        """Ascend; see `stackopt.learning.loop.iterate`, and `stackopt.learning.mean_field.leader_ascent` for populations."""
+        if isinstance(problem, MeanFieldStackelbergGame):
+            from stackopt.learning.mean_field.leader_ascent import ascend
+            from stackopt.learning.mean_field.settling import settling
+
+            tolerance = max(self.tolerance, 1e-6)  # equilibria are solved to about 1e-10
+            settle, starts = settling(self.temperature), self.starts or 4
+            return ascend(
+                problem, self.temperature, settle, tolerance=tolerance, iterations=self.iterations, starts=starts, seed=seed, name=self.name, report=report
+            )
         return iterate(self, problem, seed=seed, report=report)
 
     def init(self, game: StackelbergGame, seed: int) -> AscentState:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stackopt.errors import InvalidMethod
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.operators import Array
 from stackopt.games.profile import Profile
 from stackopt.games.simplex import project
@@ -37,6 +38,11 @@ class NaiveAscent:
         On the first-order gap of the direct term, relative to 1 + |J|.
     iterations : int
         The most steps.
+
+    Notes
+    -----
+    Above a population (`MeanFieldStackelbergGame`) it follows the gradient at a population held still; where it stops is a candidate for the
+    fixed-point concept, and the certificate compares the decision with others against that population.
     """
 
     temperature: float
@@ -56,11 +62,22 @@ class NaiveAscent:
         return f"naive ascent tau={self.temperature:g}"
 
     def refuses(self, problem: Any) -> Refusal | None:
-        """Only Stackelberg games."""
+        """Only Stackelberg games, and populations of max-ent followers."""
+        if isinstance(problem, MeanFieldStackelbergGame):
+            return Refusal("population-response", because=f"response = {self.response!r}") if self.response != "max-ent" else None
         return refuses_other_problems(self, problem)
 
-    def run(self, problem: StackelbergGame, *, seed: int = 0, report: Report | None = None) -> Run[Profile]:
-        """Ascend; see `stackopt.learning.loop.iterate`."""
+    def run(self, problem: Any, *, seed: int = 0, report: Report | None = None) -> Run[Any]:
+        """Ascend; see `stackopt.learning.loop.iterate`, and `stackopt.learning.mean_field.leader_ascent` for populations."""
+        if isinstance(problem, MeanFieldStackelbergGame):
+            from stackopt.learning.mean_field.leader_ascent import ascend
+            from stackopt.learning.mean_field.settling import settling
+
+            settle, tolerance = settling(self.temperature), max(self.tolerance, 1e-6)
+            return ascend(
+                problem, self.temperature, settle, frozen=True, tolerance=tolerance, iterations=self.iterations, starts=1, seed=seed,
+                name=self.name, report=report,
+            )  # fmt: skip
         return iterate(self, problem, seed=seed, report=report)
 
     def init(self, game: StackelbergGame, seed: int) -> AscentState:

@@ -79,7 +79,8 @@ class Partials:
         if not callable(game.reward):
             if game.reward_leader is None:
                 return np.zeros(game.parameters)
-            return _contracted(cotangent, game.reward_leader).sum(0)
+            summed: Array = _contracted(cotangent, game.reward_leader).sum(0)
+            return summed
         moved = (along(lambda th: game.rewards(self.y, th), self.theta, e) for e in np.eye(game.parameters))
         return np.array([float((cotangent * m).sum()) for m in moved])
 
@@ -89,7 +90,8 @@ class Partials:
 
     def kernel_in_theta(self, pairs: list[tuple[Array, Array]]) -> Array:
         """The same for the decision, summed over stages [D]."""
-        return self._kernel(pairs, self._kernels_in_theta, self.game.parameters).sum(0)
+        summed: Array = self._kernel(pairs, self._kernels_in_theta, self.game.parameters).sum(0)
+        return summed
 
     def _kernel(self, pairs: list[tuple[Array, Array]], kernels: Callable[[], Iterator[tuple[int, Any]]], count: int) -> Array:
         total = np.zeros((self.game.shape[1], count))

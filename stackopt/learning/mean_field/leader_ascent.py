@@ -28,6 +28,8 @@ from stackopt.solution import Progress, Report, Run, Status
 SUFFICIENT, SHORTER, HALVINGS = 1e-4, 0.3, 25
 #: Values that a step may fall below, but not all of them (non-monotone line search).
 MEMORY = 4
+#: Steps without a smaller residual or a higher value, beyond rounding, after which an ascent has stalled.
+QUIET = 12
 #: An adjoint equation solved worse than this gives no gradient.
 ADJOINT = 1e-6
 
@@ -163,6 +165,7 @@ def ascend(
         size = float(np.abs(game.leader.project(theta + 1e3) - game.leader.project(theta - 1e3)).max(initial=1.0)) or 1.0
         length *= 0.1 * size
         residual = first_order(game, here)
+        smallest, highest, quiet = residual, here.value, 0
         for _ in range(iterations):
             history["value"].append(here.value)
             history["residual"].append(residual)
@@ -182,6 +185,11 @@ def ascend(
             length = float(moved @ moved) / curvature if curvature > 0 else 4.0 * length
             here, recent = after, [*recent[1 - MEMORY :], after.value]
             residual = first_order(game, here)
+            quiet = 0 if residual < 0.9 * smallest or here.value > highest + 1e-11 * (1.0 + abs(highest)) else quiet + 1
+            smallest, highest = min(residual, smallest), max(here.value, highest)
+            if quiet >= QUIET:
+                reason = "no step makes progress beyond rounding"
+                break
         else:
             residual = first_order(game, here)
         ends.append((here, residual, reason if residual > tolerance else ""))

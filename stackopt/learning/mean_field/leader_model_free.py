@@ -21,8 +21,8 @@ from stackopt.games.mean_field.leaders import Box
 from stackopt.games.mean_field.population import Population
 from stackopt.games.operators import Array
 from stackopt.learning.from_samples.estimators import gaussian_gradient, two_point_gradient
-from stackopt.learning.mean_field.equilibrium import settle_soft
 from stackopt.learning.mean_field.sampled_followers import SampledFollowers
+from stackopt.learning.mean_field.settling import settle_soft
 from stackopt.solution import Progress, Refusal, Report, Run, Status
 
 

@@ -7,6 +7,8 @@ next stage's table. Followers of a type share their experience, so a day costs t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from stackopt.errors import InvalidMethod
@@ -83,7 +85,7 @@ class SampledFollowers:
         self.days += 1
         return game.leader_value(flows, y, theta)
 
-    def _learn(self, t: int, acted: Array, moved: Array, reward: Array) -> None:
+    def _learn(self, t: int, acted: Any, moved: Any, reward: Array) -> None:
         """Move the table of stage t towards what was experienced there."""
         game = self.game
         last = t + 1 == game.shape[1]
