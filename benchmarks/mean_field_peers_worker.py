@@ -29,6 +29,7 @@ SETTINGS = {
     "OMD": mfglib.alg.OnlineMirrorDescent,
     "OMD alpha 0.01": lambda: mfglib.alg.OnlineMirrorDescent(0.01),
     "OMD alpha 0.1": lambda: mfglib.alg.OnlineMirrorDescent(0.1),
+    "OMD alpha 2": lambda: mfglib.alg.OnlineMirrorDescent(2.0),
     "OMD alpha 10": lambda: mfglib.alg.OnlineMirrorDescent(10.0),
     "FP": mfglib.alg.FictitiousPlay,
     "FP alpha 0.1": lambda: mfglib.alg.FictitiousPlay(0.1),
