@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction as Q
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import stackopt as so
 from stackopt import catalog
 from stackopt.exact import proved_bilevel
+from stackopt.exact.bilevel import run_bilevel
 from stackopt.proof import check
 from stackopt.proof.lowering import lowered
 from stackopt.proof.proof import problem_text
@@ -128,6 +130,30 @@ def test_with_too_little_time_an_interval_or_nothing_is_claimed(monkeypatch):
     assert seen == {"nothing", "interval"}
 
 
+def test_a_proof_cut_short_proves_a_part_of_the_gap():
+    """The best tree within so many cells, whatever is left open: never worse than the root, and exact in the end."""
+    rng = np.random.default_rng(10001)
+
+    def sparse(rows, columns):
+        values = rng.integers(-10, 11, (rows, columns)).astype(float)
+        values[rng.random((rows, columns)) > 0.3] = 0
+        return values
+
+    A, B, x = sparse(10, 10), sparse(10, 10), rng.uniform(0, 10, 20)
+    b = np.round(A @ x[:10] + B @ x[10:] + rng.uniform(0, 20, 10))
+    c, d, q = (rng.integers(-10, 11, 10).astype(float) for _ in range(3))
+    program = so.BilevelProgram.from_matrices(
+        leader_cost=(c, d), leader_bounds=(0, 10), follower_cost=q, follower_bounds=(0, 10), follower_rows=(A, B, b), name="random"
+    )
+    widths = []
+    for cells in (1, 24, 80):
+        run = run_bilevel(program, time_limit=30.0, seed=0, report=None)
+        found = proved_bilevel.prove(program, run, run.trace, 30.0, cells)
+        accepted(found.proof)
+        widths.append(found.proof.width)
+    assert widths[0] > widths[1] > widths[2] == 0
+
+
 def test_a_wrong_optimum_is_put_right(monkeypatch):
     """The search closes too early, at a point that is feasible and not best: the proof finds the better one, and the solution has it."""
     from stackopt.exact import exact
@@ -153,7 +179,10 @@ def test_what_the_checker_rejects_is_no_proof(monkeypatch):
     """A tree with a leaf that proves nothing never reaches the solution."""
     from stackopt.proof.tree import Leaf
 
-    monkeypatch.setattr(proved_bilevel, "_searched", lambda f, best, *rest: (type("Search", (), {"best": best})(), Leaf("d", {}, bound=best.value)))
+    def careless(f, best, *rest):
+        return SimpleNamespace(best=best, out_of_time=False), Leaf("d", {}, bound=best.value)
+
+    monkeypatch.setattr(proved_bilevel, "_searched", careless)
     solution = so.solve(catalog.case("basblib_aw_1990_01").program)
     assert (solution.status, solution.proof) == (so.Status.OPTIMAL, None)
     assert "does not accept" in solution.stats["unproved"]
