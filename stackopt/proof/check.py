@@ -13,8 +13,7 @@ def need(holds: bool, why: str) -> None:
     """Reject unless `holds`."""
     if not holds: raise Rejected(why)
 def number(s: str) -> Q:
-    """The decimal or fraction that is written, never its binary rounding."""
-    need(len(s.lower().partition("e")[2]) < 5, "an exponent of four digits or more"); return Q(s)
+    """The number that is written, never its binary rounding."""; need(len(s.lower().partition("e")[2]) < 5, "an exponent of four digits or more"); return Q(s)
 def load(text: str) -> Any:
     """The problem in a JSON text."""
     def once(items: list[tuple[str, Any]]) -> dict[str, Any]: need(len(dict(items)) == len(items), "a key twice in one object"); return dict(items)
@@ -40,6 +39,7 @@ def only(given: Any, keys: str) -> Any:
     """An object without keys that would be passed over."""; need(set(given) <= set(keys.split()), f"a key other than {keys}"); return given
 def lower(P: Any) -> System:
     """For each follower its rows and the conditions of its optimum (stationarity, signs, complementarity); then the leader's rows."""
+    only(P, "schema name title class optimistic variables duals leader followers known verified verification source note notes tolerance")
     need(P.get("optimistic", True) is True, "ties are not broken for the leader")
     S, owner, teams, symbol, marginal = System(), [v["owner"] for v in P["variables"]], [f["name"] for f in P["followers"]], dict[str, Row](), dict[Any, Row]()
     need(len({*teams, "leader"}) == len(teams) + 1 and {*owner} <= {*teams, "leader"}, "players: a name twice, or an owner that does not exist")
@@ -47,7 +47,7 @@ def lower(P: Any) -> System:
         low, up, kind = v.get("lb"), v.get("ub"), only(v, "name owner lb ub type").get("type", "continuous")
         need(kind in ("continuous", "integer", "binary") and (kind == "continuous" or owner[j] == "leader"), "an integer follower")
         if kind == "binary": low, up = max(Q(0), Q(low or 0)), min(Q(1), Q(1 if up is None else up))
-        need(v["name"] not in symbol, "a variable name twice")
+        need(v["name"] not in symbol, "a variable name twice"); need(all(x is None or isinstance(x, Q) for x in (low, up)), "a bound that is no number")
         S.names.append(v["name"]); symbol[v["name"]] = {S.add_column(low, up): Q(1)}; S.ints += [j] if kind != "continuous" else []
     def linear(terms: Any, sign: int) -> Row:
         out: Row = {}

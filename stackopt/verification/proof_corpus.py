@@ -115,6 +115,8 @@ def refused() -> Iterator[tuple[str, str]]:
     for name, record in problems.items():
         yield name, json.dumps(record)
     text = json.dumps(BASE)
+    yield "bounds that are texts, and cross as such", text.replace('"lb": 0, "ub": 5', '"lb": "9", "ub": "10"', 1)
+    yield "a bound that is a truth", text.replace('"ub": 5', '"ub": true', 1)
     yield "a key twice", text.replace('"lb": 0', '"lb": 1, "lb": 0', 1)
     for number in ("NaN", "Infinity", "-Infinity"):
         yield f"the number {number}", text.replace('"ub": 5', f'"ub": {number}', 1)
@@ -264,9 +266,9 @@ def built(instances: int = 120, seed: int = 0) -> list[Case]:
     for name, problem in refused():
         try:
             found.append((f"refuse: {name}", problem, proof(problem, checker=reader)))
-        except NoProof:
+        except Exception:  # not even a program
             digest = reader.lower(reader.load(problem)).digest()
-            found.append((f"refuse: {name}", problem, f"stackopt-proof 1\nproblem {digest}\nstatus infeasible\ntree\nend\n"))
+            found.append((f"refuse: {name}", problem, f"stackopt-proof 1\nproblem {digest}\nstatus infeasible\ntree\ne 1\nend\n"))
     proved = [*accepted(), *unbounded()]
     for index in range(instances):
         problem = instance(seed, index)

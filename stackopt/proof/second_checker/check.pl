@@ -112,7 +112,7 @@ sub only { my ($object, $what, @keys) = @_; my %ok = map { $_ => 1 } @keys; for 
 
 sub system_of {
     my ($problem) = @_;
-    my $P = map_($problem, 'the file');
+    my $P = only($problem, 'the file', qw(schema name title class optimistic variables duals leader followers known verified verification source note notes tolerance));
     refuse('not the optimistic problem') unless !exists $P->{optimistic} || (ref $P->{optimistic} eq 'Truth' && ${$P->{optimistic}} eq 'true');
     my (@low, @high, @owner, @name, @whole, @rows, @pairs);
     my %symbol;      # name => {column => factor}: a variable is its column, a dual a combination of multipliers
