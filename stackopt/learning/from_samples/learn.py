@@ -38,6 +38,9 @@ CONTRASTING = 3
 STAGES = ((8, 2), (4, 4), (2, 8))
 #: Races before the learner falls back on values alone.
 ROUNDS = 3
+#: From aggregates the race goes on between so many contenders, in blocks of so many days, until the leader is ahead by two standard
+#: deviations of the difference or its rivals' values are known to this share of it.
+CONTENDERS, DUEL, CLOSE = 4, 4, 0.005
 #: A prediction may be off by so many standard deviations of the measurement.
 OFF = 3.0
 #: Two-point ascent: length of a probe and of the first step relative to the scale, and after how many steps it has shrunk by sqrt 2.
@@ -248,7 +251,29 @@ class _Task:
         if off > slack:
             self.notes.append(f"the fitted follower is off by {off:.3g} at its favourite: values alone decided from there")
             return self.two_point()
-        return f"the best of {len(self.system.records)} policies tried, its value explained by the fitted follower"
+        close = self.race_on() if self.system.sees == "aggregate" else ""
+        return f"the best of {len(self.system.records)} policies tried, its value explained by the fitted follower{close}"
+
+    def race_on(self) -> str:
+        """The leader of the race and those too close to tell measured in turn, as long as that tells something and days are left."""
+        days = self.system.days
+        try:
+            while True:
+                best, *others = self.favourites(CONTENDERS)
+                lead = self.score(best)
+                untold = [at for at in (best, *others) if self.system.record(at) is None]
+                rivals = [at for at in others if not lead - self.score(at) > 2.0 * math.hypot(self.error(best), self.error(at))]
+                unclear = untold or [at for at in (best, *rivals) if self.error(at) > CLOSE * abs(lead)]
+                if not rivals or not unclear:
+                    break
+                for at in unclear:
+                    self.system.settle(at, DUEL)
+                    self.recommend(self.favourites(1)[0])
+                self.refit()
+                self.recommend(self.favourites(1)[0])
+        except OutOfDays:
+            return "; days ran out before the closest rivals were told apart"
+        return f"; {self.system.days - days} more days told its closest rivals apart" if self.system.days > days else ""
 
     def two_point(self) -> str:
         """Projected two-point ascent on the levels [C3] with normalised steps, from the best so far.
