@@ -32,7 +32,7 @@ PAIRS, COEFFICIENTS = 300, 10_000
 #: ... of at most so many cells, and so many for each cell of the search: the same on every machine ...
 CELLS, PER_CELL = 60, 4
 #: ... for which this many seconds, or as long as the search took, are spent at most.
-SECONDS = 1.0
+SECONDS = 2.0
 #: The share of the time for a proof of the optimum; the rest is for a part of the gap, should that not do.
 WHOLE = 0.7
 #: A proved interval this narrow, relative to 1 + the optimum, is an optimum.
