@@ -466,3 +466,39 @@ def test_the_default_with_soft_buyers(name, tau):
     assert solution.certified, solution
     assert solution.candidate.policy[0, 0, 0, 0] == pytest.approx(answers["demand"], abs=1e-6)
     assert solution.value == pytest.approx(answers["leader_value"], abs=1e-5)
+
+
+@pytest.mark.parametrize(("name", "tau"), [(name, tau) for name in ("congested_logit", "logit_population") for tau in known(name)["soft"]])
+def test_ascent_to_the_best_price(name, tau):
+    answers = known(name)["soft"][tau]
+    solution = so.solve(catalog.build(name), so.HypergradientAscent(temperature=float(tau)))
+    assert solution.status is so.Status.CONVERGED, solution
+    assert solution.certified, solution
+    assert solution.value == pytest.approx(answers["leader_value"], abs=1e-7)
+    assert solution.candidate.theta == pytest.approx([answers["p"]], abs=1e-4), "the value is flat at its maximum"
+
+
+def test_ascent_to_the_toll_of_pigou():
+    solution = so.solve(catalog.build("pigou_population"), so.HypergradientAscent(temperature=0.1))
+    assert solution.certified, solution
+    assert solution.value == pytest.approx(known("pigou_population")["leader_value"], abs=1e-9), "half on each: also with soft travellers"
+    assert solution.candidate.theta == pytest.approx([known("pigou_population")["toll"]], abs=1e-4)
+
+
+def test_ascent_to_the_best_subsidy_of_soft_people():
+    """Against a search with the endemic state as one unknown; and near the best subsidy of people who do not randomise."""
+    game, tau = catalog.build("sis_subsidy"), 0.1
+
+    def value(subsidy):
+        def people(mu):
+            return respond(game, np.array([[1 - mu, mu]]), np.array([subsidy]), tau).policy[0, 0]
+
+        mu = brentq(lambda mu: (1 - mu) * people(mu)[0, 0] * 0.81 * mu - 0.3 * mu, 0.02, 0.6, xtol=1e-12)
+        return -(mu + subsidy * (1 - mu) * people(mu)[0, 1])
+
+    found = minimize_scalar(lambda s: -value(s), bounds=(0.1, 0.35), method="bounded", options={"xatol": 1e-6})
+    solution = so.solve(game, so.HypergradientAscent(temperature=tau, starts=1))
+    assert solution.status is so.Status.CONVERGED, solution
+    assert solution.certified, solution
+    assert solution.value == pytest.approx(-found.fun, abs=1e-6)
+    assert solution.value == pytest.approx(known("sis_subsidy")["leader_value"], abs=0.01)
