@@ -75,4 +75,10 @@ CODES: dict[str, ErrorCode] = {
         "The checker reads the problem's JSON and the proof, follows every line in exact rational arithmetic, and stops at the first that "
         "does not hold. That a proof is rejected says nothing about the problem itself.",
     ),
+    "vipr-form": ErrorCode(
+        "a proof has a VIPR certificate if its system has no pairs, no products, and bounds on every column",
+        "give the proof of a game over deterministic, randomised or stagewise policies, or of a mean-field game",
+        "VIPR knows rows and integer variables. A complementarity would need a binary variable and a bound on its multiplier, and "
+        "multipliers of followers have none; boxes of policies have rows of their own in each cell.",
+    ),
 }

@@ -54,7 +54,7 @@ def proved_population(
         return run if proof == "auto" and "time" not in found else dataclasses.replace(run, stats={**stats, "unproved": found})
     run = dataclasses.replace(run, stats={**stats, "proof_nodes": found.nodes, "proof_bytes": len(found.text)}, proof=found)
     tolerance = AGREEMENT * max(1.0, abs(float(found.lower)))
-    claim = 0.0 if run.candidate.claim is None else float(run.candidate.claim)
+    claim = getattr(run.candidate, "claim", None) or 0.0  # nothing to gain: the proof is of existence
     if not abs(claim - float(found.lower)) <= tolerance or float(found.upper - found.lower) > tolerance:
         return run
     because = f"{run.because}; the checker accepts a proof with {found.nodes} node{'s' * (found.nodes != 1)}"

@@ -45,8 +45,8 @@ class Cell:
         least, most = dict(self.least), dict(self.most)
         for at, low in self.least.items():
             others = [other for other in least if other[0] == at[0] and other != at]
-            least[at] = max(low, 1 - sum(self.most[other] for other in others))
-            most[at] = min(self.most[at], 1 - sum(self.least[other] for other in others))
+            least[at] = max(low, 1 - sum((self.most[other] for other in others), Q(0)))
+            most[at] = min(self.most[at], 1 - sum((self.least[other] for other in others), Q(0)))
         return replace(self, least=least, most=most)
 
     def ranged(self, G: Game, low: Sequence[Q], up: Sequence[Q]) -> "Cell":

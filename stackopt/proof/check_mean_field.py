@@ -125,19 +125,23 @@ def lower_followers(G: Followers, side: int, low: dict[Any, Q], up: dict[Any, Q]
     return R
 
 
+def ranges(G: Followers, lines: list[str]) -> list[dict[Any, Q]]:
+    """The lines of lower and of upper bounds on values."""
+    states, ends = list(itertools.product(*map(range, G.size[:3]))), list[dict[Any, Q]]()
+    for key, line in zip(("lower", "upper"), lines):
+        word, *numbers = line.split()
+        need(word == key and len(numbers) == len(states), f"expected {key}")
+        ends.append({at: number(v) for at, v in zip(states, numbers)})
+    return ends
+
+
 def check(game_text: str, proof_text: str) -> dict[str, Any]:
     """Verify a proof about all equilibria of the game in a JSON text."""
     G, (first, *rest) = Followers(load(game_text)), proof_text.split("\n")
     name, version, which = first.split()
     need((name, version) == ("stackopt-mean-field-proof", "1") and which in ("best", "worst"), "first line")
     need(which == "best" or len(G.points) == 1, "the worst equilibrium is that of one decision")
-    ends = []
-    for key, line in zip(("lower", "upper"), rest):
-        word, *numbers = line.split()
-        states = list(itertools.product(*map(range, G.size[:3])))
-        need(word == key and len(numbers) == len(states), f"expected {key}")
-        ends.append({at: number(v) for at, v in zip(states, numbers)})
-    found = verify(lower_followers(G, 1 if which == "best" else -1, *ends), "\n".join(rest[2:]))
+    found = verify(lower_followers(G, 1 if which == "best" else -1, *ranges(G, rest)), "\n".join(rest[2:]))
     need(found["status"] in ("optimal", "infeasible"), "a bound alone")
     return {**found, "which": which}
 
