@@ -7,16 +7,12 @@ from typing import Any
 
 from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.mean_field.population import Population
-from stackopt.games.operators import Array
 from stackopt.learning.mean_field import multiplicity
-from stackopt.learning.mean_field.followers import Followers
 from stackopt.learning.mean_field.gauss_seidel import gauss_seidel, greedy
-from stackopt.learning.mean_field.leader_ascent import Settled
 from stackopt.learning.mean_field.mirror_descent import STEPS, mirror_descent
 from stackopt.learning.mean_field.path_following import follow_paths, suspicion, within_reach
 from stackopt.learning.mean_field.search import Search
 from stackopt.learning.mean_field.settings import TIME_LIMIT, AtDecision, first_policy, followers_at
-from stackopt.learning.mean_field.soft import SoftSearch
 from stackopt.learning.mean_field.soft_verdict import find
 from stackopt.solution import Report, Run
 
@@ -86,18 +82,6 @@ class MeanFieldEquilibrium(AtDecision):
         if search.solved and self.starts > 1:
             others = multiplicity.others(search, self.starts, seed)
         return search.run(reason, others, suspicion(search))
-
-
-def settle_soft(
-    game: MeanFieldStackelbergGame, theta: Array, temperature: float, start: Array | None = None, tolerance: float = 1e-9, time_limit: float = TIME_LIMIT
-) -> Settled:
-    """The soft equilibrium of the followers of `game` at theta [D], for methods that move theta; begun at a policy, e.g. that of a theta near by."""
-    followers = Followers(game, theta)
-    search = SoftSearch(followers, tolerance, time_limit)
-    mu, y = followers.law(game.uniform() if start is None else start)
-    point, why = search.solve(temperature, y, mu)
-    mu, _ = followers.law(point.answer.policy, point.mu)
-    return Settled(point.answer.policy, mu, not why, why)
 
 
 def _solve(search: Search, seed: int) -> str:

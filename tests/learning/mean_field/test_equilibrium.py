@@ -8,7 +8,7 @@ from populations import branching, random_game, sis
 
 import stackopt as so
 from stackopt.games.mean_field.dynamics import exploitability
-from stackopt.learning.mean_field.equilibrium import settle_soft
+from stackopt.learning.mean_field.settling import settle_soft
 
 LEFT_RIGHT = branching(-np.diag([1.0, 2.0]), "left_right")
 ROCK_PAPER_SCISSORS = branching([[0, -1, 2], [4, 0, -2], [-3, 6, 0]], "rock_paper_scissors")
