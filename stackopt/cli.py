@@ -297,13 +297,14 @@ def verify(
     instances: Annotated[int, typer.Option(min=1, metavar="N", help="Random games to examine.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the instances.")] = 0,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw predicted against measured, an SVG.")] = None,
+    only: Annotated[str, typer.Option(metavar="TAGS", help="Predictions to evaluate, such as E4,E28; all by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Measure every bound on random games: violations (0 expected), how often each applied, how tight it was."""
     from stackopt.verification.verify import verify as run
 
     with watching() as report:
-        result = run(instances, seed, report=report)
+        result = run(instances, seed, report=report, only=tuple(filter(None, only.split(","))))
         if plot is not None:
             from stackopt.comparison.files import output
             from stackopt.verification.drawing import bounds_figure

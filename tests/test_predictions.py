@@ -166,3 +166,17 @@ def test_a_bound_that_is_too_good_would_be_noticed(monkeypatch, tag, module, nam
     monkeypatch.setattr(bounds, name, shrunk)
     verdicts = (e.verdict for index in range(100) for e in reproduce(tag, 5, index))
     assert "violated" in verdicts
+
+
+@pytest.mark.parametrize("index", [2598, 5792])
+def test_rounding_is_carried_where_nothing_mixes(index):
+    """Absorbing chains with constant rewards: exact responses do not move, computed ones by what rounding is worth at 1 / (1 - 0.999)."""
+    assert {e.verdict for e in reproduce("E4", seed=0, index=index)} == {"holds"}
+
+
+def test_some_predictions_see_what_they_see_among_all():
+    every, some = verify(instances=2, seed=1), verify(instances=2, seed=1, only=("E4", "E8"))
+    assert list(some.tallies) == ["E4", "E8"]
+    assert all(some.tallies[tag] == every.tallies[tag] for tag in some.tallies)
+    with pytest.raises(so.InvalidMethod, match="E99"):
+        verify(instances=1, only=["E99"])

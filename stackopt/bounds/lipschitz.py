@@ -256,10 +256,12 @@ def response_error(c: Constants, temperature: float, residual: float, size: floa
     r"""How far a computed soft response can be from the exact one  [B3.7].
 
     A Bellman residual acts like a reward of that size that depends on the state only, so its direct part cancels within a
-    state; what is left is carried by the values, plus the rounding of action values of the given size.
+    state; what is left is carried by the values, plus the rounding of action values of the given size. A computed residual is itself
+    only known up to that rounding, so the rounding is carried, too: by up to 1 / (1 - discount) where nothing mixes.
     """
-    carried = c.discount * c.own_sway / (1.0 - c.discount * c.mixing) * residual
-    return (carried + 8.0 * float(np.finfo(float).eps) * (1.0 + size)) / temperature
+    rounding = 8.0 * float(np.finfo(float).eps) * (1.0 + size)
+    carried = c.discount * c.own_sway / (1.0 - c.discount * c.mixing) * (residual + rounding)
+    return (carried + rounding) / temperature
 
 
 def critical_temperature(leader: Constants, follower: Constants) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,7 +213,7 @@ class Verification:
         return self.block().html()
 
 
-def verify(instances: int = 200, seed: int = 0, report: Report | None = None) -> Verification:
+def verify(instances: int = 200, seed: int = 0, report: Report | None = None, only: Collection[str] = ()) -> Verification:
     """Evaluate predictions E1 to E23 and E28 to E30 on random adversarial games and populations.
 
     Parameters
@@ -224,6 +224,8 @@ def verify(instances: int = 200, seed: int = 0, report: Report | None = None) ->
         With the index of a game it determines everything about it.
     report : callable, optional
         Receives `Progress`; its residual is the number of violations so far.
+    only : collection of str, optional
+        Tags of the predictions to evaluate; all by default. What they see does not depend on the others.
 
     Returns
     -------
@@ -232,15 +234,20 @@ def verify(instances: int = 200, seed: int = 0, report: Report | None = None) ->
     Raises
     ------
     InvalidMethod
-        If there is nothing to examine, or the seed is negative.
+        If there is nothing to examine, the seed is negative, or a tag is unknown.
     """
     for name, value, least in (("instances", instances, 1), ("seed", seed, 0)):
         if value < least:
             raise InvalidMethod("setting", name=name, law=f"an integer of at least {least}", got=value)
-    tallies = {prediction.tag: Tally() for prediction in PREDICTIONS}
+    known = [prediction.tag for prediction in PREDICTIONS]
+    unknown = [tag for tag in only if tag not in known]
+    if unknown:
+        raise InvalidMethod("setting", name="only", law=f"tags among {', '.join(known)}", got=unknown[0])
+    chosen = [prediction for prediction in PREDICTIONS if not only or prediction.tag in only]
+    tallies = {prediction.tag: Tally() for prediction in chosen}
     violations: list[Violation] = []
     for index in range(instances):
-        for prediction in PREDICTIONS:
+        for prediction in chosen:
             if index % prediction.every == 0:
                 _evaluate(prediction, seed, index, tallies[prediction.tag], violations)
         if report is not None:
