@@ -8,7 +8,9 @@ from towns import town
 
 import stackopt as so
 from stackopt.energy.criteria import criteria
-from stackopt.energy.design import DesignProblem, Limits, _Search, design, frontier, smallest_gap, starting_points
+from stackopt.energy.design import design, frontier, smallest_gap, starting_points
+from stackopt.energy.design_problem import DesignProblem, Limits
+from stackopt.energy.design_program import Search
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.solution import Status
@@ -38,7 +40,7 @@ def test_a_design_beats_its_neighbours():
     assert found.status is Status.CONVERGED
     assert found.criteria.gap <= limit + 1e-6
     rng = np.random.default_rng(0)
-    search = _Search(found.problem)
+    search = Search(found.problem)
     for _ in range(15):  # nearby feasible points are dearer: move, then repair revenue with the fixed charges
         z = found.z.copy()
         z[:4] += 0.01 * rng.normal(size=4)
@@ -55,7 +57,7 @@ def test_a_design_beats_its_neighbours():
 
 def test_slopes_of_the_program_are_difference_quotients():
     limits = Limits(gap=0.05, peak=1500.0, price_spread=8.0)
-    search = _Search(problem(pass_sell=0.5, limits=limits, ratios=(1.0, 2.0, 4.0)), tolerance=1e-11)
+    search = Search(problem(pass_sell=0.5, limits=limits, ratios=(1.0, 2.0, 4.0)), tolerance=1e-11)
     z = starting_points(search, 1, 0)[0]
     for value, slope in ((search.equalities, search.equality_slopes), (search.inequalities, search.inequality_slopes), (search.cost, search.cost_slope)):
         exact = np.atleast_2d(slope(z))
