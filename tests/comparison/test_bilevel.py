@@ -67,7 +67,7 @@ def test_a_minimising_leader_is_compared_the_right_way_round():
 def test_the_report_speaks_of_lower_bounds(compared, tmp_path):
     text = compared.report(tmp_path / "report.html").read_text()
     assert "The optimal value of the leader is 0.75: exact attains it, and a proved lower bound [proof] meets it." in text
-    assert "The optimal value of the leader is 22: exact attains it, and a proved upper bound [complementarity branching] meets it." in text
+    assert "The optimal value of the leader is 22: exact attains it, and a proved upper bound [proof] meets it." in text
     assert "strong commitment value is" not in text
 
 
