@@ -19,6 +19,7 @@ from stackopt.certificate import Bound
 from stackopt.display import number
 from stackopt.exact.guarded import Outcome, guarded_search
 from stackopt.exact.mean_field.bilinear import needs_products, refuses_bilinear, run_bilinear
+from stackopt.exact.mean_field.known import known_equilibria
 from stackopt.exact.mean_field.multiplicity import DIFFERENT, difference, spread
 from stackopt.exact.mean_field.patterns import equilibria, pattern_count
 from stackopt.exact.mean_field.potential import run_potential, why_no_potential
@@ -38,6 +39,8 @@ from stackopt.solution import Progress, Refusal, Report, Run, Status
 
 #: Programs with more non-zeros than this are refused.
 NONZEROS = 1_000_000
+#: Programs of at most so many binary columns are solved before equilibria have been guessed.
+SMALL = 40
 #: Populations with at most so many patterns of best answers have all their equilibria listed.
 LISTED = 100
 #: Points of a menu at most, where each needs a program of its own.
@@ -160,7 +163,11 @@ class _Search:
         return self.as_run(self.guarded(program, value))
 
     def guarded(self, program: Any, value: Any) -> Outcome:
-        return guarded_search(program, value, time_limit=self.remaining(), confirm=self.confirm, seed=self.seed, report=self.report)
+        small = int(np.prod(self.game.shape)) <= SMALL or self.concept == "fixed_point"
+        known = () if small else known_equilibria(program.followers)
+        return guarded_search(
+            program, value, known=known, time_limit=self.remaining(), confirm=self.confirm, seed=self.seed, report=self.report
+        )
 
     def no_fixed_point(self, program: Any) -> Run[Population] | None:
         """INFEASIBLE if two differently configured runs say so: unlike an equilibrium, a fixed point over a menu need not exist."""

@@ -118,7 +118,7 @@ def test_ties_leave_a_continuum():
 )  # fmt: skip
 def test_program_and_patterns_agree(seed, shape, horizon, sharp, concept):
     game = menu_game(seed, shape, horizon, sharp)
-    program, patterns = so.solve(game, so.Exact(concept=concept)), so.solve(game, so.Enumeration(concept=concept))
+    program, patterns = so.solve(game, so.Exact(concept=concept, proof=False)), so.solve(game, so.Enumeration(concept=concept))
     assert program.status.success == patterns.status.success
     if program.candidate is not None:
         assert program.certified
@@ -242,3 +242,26 @@ def test_other_problems_have_no_such_concept():
         so.solve(so.catalog.build("commitment_2x2"), so.Exact(concept="fixed_point"))
     with pytest.raises(so.Refused):
         so.solve(so.catalog.build("bayes_dobss"), so.Exact(concept="fixed_point"))
+
+
+def test_a_limit_comes_with_an_equilibrium():
+    """Too many binaries for the time given: what averaging best answers found is returned, certified as an equilibrium, as no optimum."""
+    rng = np.random.default_rng(1)
+    solution = so.solve(random_game(1, K=1, S=25, B=4, leader_reward=rng.normal(size=(25, 4))), so.Exact(time_limit=2.0, proof=False))
+    assert str(solution.status) == "LIMIT"
+    assert solution.certificate.certified
+    assert solution.value <= solution.bound.value
+
+
+def test_averages_of_best_answers_are_equilibria_or_nothing():
+    from stackopt.exact.mean_field.known import known_equilibria
+    from stackopt.reformulations.mean_field_arrays import affine_followers
+    from stackopt.reformulations.mean_field_masses import as_population
+
+    found = 0
+    for seed in range(2):
+        game = menu_game(seed, (1, 1, 3, 2), so.Stationary(0.9))
+        for masses in known_equilibria(affine_followers(game)):
+            assert game.certify(as_population(affine_followers(game, masses.theta), masses)).certified
+            found += 1
+    assert found > 0
