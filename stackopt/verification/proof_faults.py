@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -115,6 +114,8 @@ def signalled(text: str, truth: Optimum, folder: Path, which: signal.Signals, in
 
 def limited_memory(text: str, truth: Optimum, folder: Path, steps: int) -> Counter[str]:
     """Address space limited to a little more than what is in use, in steps from nothing to 64 MB."""
+    import resource  # not on every system
+
     table = Counter[str]()
     for k in range(steps):
         path = folder / f"memory-{k}"
@@ -136,6 +137,8 @@ def limited_memory(text: str, truth: Optimum, folder: Path, steps: int) -> Count
 
 def full_disk(text: str, truth: Optimum, folder: Path, proof: Proof) -> Counter[str]:
     """Files limited to fewer bytes than the proof has; and a device that is always full."""
+    import resource
+
     table = Counter[str]()
     size = len(proof.text.encode())
     for limit in sorted({0, 1, size // 2, size - 1}):
