@@ -41,12 +41,13 @@ class Enumeration:
     A bilevel program: every set of tight inequalities that can make linear or convex quadratic followers optimal, or every value
     of the integer variables that followers decide or see. A game: over a finite set of leader policies each is evaluated by
     two MDPs [A1]; over randomised ones, each deterministic response of the follower (weak: each set of actions it may play, with
-    one it plays) leaves a linear program for the leader.
+    one it plays) leaves a linear program for the leader. A population with a menu of decisions: each pattern of best answers leaves a
+    polytope of equilibria.
 
     Parameters
     ----------
     concept, leader, grid, margin
-        As for `Exact`; they concern games.
+        As for `Exact`; they concern games, and of populations only `concept` does.
     """
 
     concept: Concept = "strong"

@@ -43,6 +43,8 @@ NONZEROS = 1_000_000
 SMALL = 40
 #: Populations with at most so many patterns of best answers have all their equilibria listed.
 LISTED = 100
+#: Masses at most, whatever the search.
+MASSES = 20_000
 #: Points of a menu at most, where each needs a program of its own.
 POINTS = 500
 #: What the bound of each search is a bound of.

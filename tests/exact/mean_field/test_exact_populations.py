@@ -227,6 +227,7 @@ def test_a_callable_objective_over_several_equilibria_is_a_limit():
         ("mean-field-menu", random_game(leader=so.Box([0], [1]), objective=lambda y, theta: y[0, 0]), so.Exact()),
         ("mean-field-size", random_game(S=60, B=40), so.Exact()),
         ("mean-field-size", random_game(S=6, B=3), so.Enumeration()),
+        ("mean-field-size", random_game(K=1000, S=6, B=4, leader=so.Box([0], [1])), so.Exact()),
         ("wrong-problem", random_game(), so.Exact(concept="relaxed")),
         ("units", random_game(leader_reward=1e-6 * np.eye(3)[:, :2]), so.Exact()),
     ],
