@@ -14,7 +14,7 @@ from stackopt.games.operators import Array
 class CompiledSweeps:
     """`Sweeps` compiled by Numba; see `stackopt.games.mean_field.chunked_numpy.Sweeps` for what the methods do.
 
-    Index tables are padded to multiples of four: with reward entry I, whose weight is zero, or with own part C, whose mass is.
+    Index tables are padded to multiples of six: with reward entry I, whose weight is zero, or with own part C, whose mass is.
     """
 
     lanes = compiled.LANES
@@ -111,10 +111,10 @@ class CompiledSweeps:
 
 
 def _lists(place: Any, what: Any, places: int, padding: int) -> tuple[Any, Any]:
-    """`what` listed by place, each list filled up to a multiple of four: where each begins [places + 1], and all of them in a row."""
+    """`what` listed by place, each list filled up to a multiple of six: where each begins [places + 1], and all of them in a row."""
     order = np.argsort(place, kind="stable")
     counts = np.bincount(place, minlength=places)
-    first = np.concatenate([[0], np.cumsum(-(-counts // 4) * 4)]).astype(np.int64)
+    first = np.concatenate([[0], np.cumsum(-(-counts // 6) * 6)]).astype(np.int64)
     listed = np.full(first[-1], padding, np.uint64)
     slot = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
     listed[first[place[order]] + slot] = what[order]

@@ -16,8 +16,8 @@ import numpy as np
 
 from stackopt.games.mean_field.compiling import compiled, exp, log
 
-#: Types side by side in a chunk.
-LANES = 32
+#: Types side by side in a chunk: enough that finding the way costs little beside the arithmetic.
+LANES = 64
 #: A sum of weights below this has lost terms to underflow; its row is computed again with exponentials of its own.
 TINY = 1e-200
 
@@ -62,34 +62,36 @@ def _spread(signal, same, mass, factor, out):
 
 @compiled
 def _gather(X, E, entry, move, out):
-    """out[r, c] = sum over b of X[r, entry[c, b]] E[r, move[c, b]]: four actions at a time, padded with a row of zeros."""
+    """out[r, c] = sum over b of X[r, entry[c, b]] E[r, move[c, b]]: six actions at a time, padded with a row of zeros."""
     for r in range(out.shape[0]):
         for c in range(out.shape[1]):
             for lane in range(LANES):
                 out[r, c, lane] = 0.0
-            for b in range(0, move.shape[1], 4):
-                i0, i1, i2, i3 = entry[c, b], entry[c, b + 1], entry[c, b + 2], entry[c, b + 3]
-                j0, j1, j2, j3 = move[c, b], move[c, b + 1], move[c, b + 2], move[c, b + 3]
+            for b in range(0, move.shape[1], 6):
+                i0, i1, i2, i3, i4, i5 = entry[c, b], entry[c, b + 1], entry[c, b + 2], entry[c, b + 3], entry[c, b + 4], entry[c, b + 5]
+                j0, j1, j2, j3, j4, j5 = move[c, b], move[c, b + 1], move[c, b + 2], move[c, b + 3], move[c, b + 4], move[c, b + 5]
                 for lane in range(LANES):
                     low = X[r, i0, lane] * E[r, j0, lane] + X[r, i1, lane] * E[r, j1, lane]
-                    high = X[r, i2, lane] * E[r, j2, lane] + X[r, i3, lane] * E[r, j3, lane]
-                    out[r, c, lane] += low + high
+                    mid = X[r, i2, lane] * E[r, j2, lane] + X[r, i3, lane] * E[r, j3, lane]
+                    high = X[r, i4, lane] * E[r, j4, lane] + X[r, i5, lane] * E[r, j5, lane]
+                    out[r, c, lane] += low + mid + high
 
 
 @compiled
 def _scatter(X, a, first, source, entry, out):
-    """out[r, c'] = sum over the sources (c, i) that lead to c' of X[r, i] a[r, c], four at a time."""
+    """out[r, c'] = sum over the sources (c, i) that lead to c' of X[r, i] a[r, c], six at a time."""
     for r in range(out.shape[0]):
         for c in range(out.shape[1]):
             for lane in range(LANES):
                 out[r, c, lane] = 0.0
-            for s in range(first[c], first[c + 1], 4):
-                i0, i1, i2, i3 = entry[s], entry[s + 1], entry[s + 2], entry[s + 3]
-                j0, j1, j2, j3 = source[s], source[s + 1], source[s + 2], source[s + 3]
+            for s in range(first[c], first[c + 1], 6):
+                i0, i1, i2, i3, i4, i5 = entry[s], entry[s + 1], entry[s + 2], entry[s + 3], entry[s + 4], entry[s + 5]
+                j0, j1, j2, j3, j4, j5 = source[s], source[s + 1], source[s + 2], source[s + 3], source[s + 4], source[s + 5]
                 for lane in range(LANES):
                     low = X[r, i0, lane] * a[r, j0, lane] + X[r, i1, lane] * a[r, j1, lane]
-                    high = X[r, i2, lane] * a[r, j2, lane] + X[r, i3, lane] * a[r, j3, lane]
-                    out[r, c, lane] += low + high
+                    mid = X[r, i2, lane] * a[r, j2, lane] + X[r, i3, lane] * a[r, j3, lane]
+                    high = X[r, i4, lane] * a[r, j4, lane] + X[r, i5, lane] * a[r, j5, lane]
+                    out[r, c, lane] += low + mid + high
 
 
 @compiled
@@ -251,13 +253,14 @@ def _by_entry(X, E, a, first, origin, target, flows):
         for i in range(flows.shape[1]):
             for lane in range(LANES):
                 flows[r, i, lane] = 0.0
-            for s in range(first[i], first[i + 1], 4):
-                i0, i1, i2, i3 = origin[s], origin[s + 1], origin[s + 2], origin[s + 3]
-                j0, j1, j2, j3 = target[s], target[s + 1], target[s + 2], target[s + 3]
+            for s in range(first[i], first[i + 1], 6):
+                i0, i1, i2, i3, i4, i5 = origin[s], origin[s + 1], origin[s + 2], origin[s + 3], origin[s + 4], origin[s + 5]
+                j0, j1, j2, j3, j4, j5 = target[s], target[s + 1], target[s + 2], target[s + 3], target[s + 4], target[s + 5]
                 for lane in range(LANES):
                     low = a[r, i0, lane] * E[r, j0, lane] + a[r, i1, lane] * E[r, j1, lane]
-                    high = a[r, i2, lane] * E[r, j2, lane] + a[r, i3, lane] * E[r, j3, lane]
-                    flows[r, i, lane] += low + high
+                    mid = a[r, i2, lane] * E[r, j2, lane] + a[r, i3, lane] * E[r, j3, lane]
+                    high = a[r, i4, lane] * E[r, j4, lane] + a[r, i5, lane] * E[r, j5, lane]
+                    flows[r, i, lane] += low + mid + high
             for lane in range(LANES):
                 flows[r, i, lane] *= X[r, i, lane]
 

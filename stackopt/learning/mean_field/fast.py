@@ -30,7 +30,7 @@ from stackopt.learning.mean_field import checkpoint as files
 from stackopt.solution import Progress, Report
 
 #: Types in the sample that gives derivatives and a first guess: so many, or this share of all within these bounds.
-SAMPLE, SHARE, LARGEST_SAMPLE = 32, 0.0125, 128
+SAMPLE, SHARE, LARGEST_SAMPLE = 64, 0.0125, 128
 #: Relative accuracy of the sample's derivatives: they only steer.
 ROUGH = 1e-5
 #: Temperatures fall by at most this factor from one rung to the next.

@@ -126,9 +126,9 @@ def test_the_adjoint_is_the_derivative(case, compiled):
 
 def test_numpy_and_compiled_sweeps_do_the_same():
     pytest.importorskip("numba")
-    population, prices = small(types=40), day_prices()  # more than one chunk of compiled lanes
+    population, prices = small(types=70), day_prices()  # more than one chunk
     plain, fast = (PeriodicResponse(population, 0.02, compiled=c) for c in (False, True))
-    assert (plain.chunks, fast.chunks) == (1, 2)
+    assert (plain.chunks, fast.chunks) == (2, 2)
     one, other = plain.solve(prices), fast.solve(prices)
     np.testing.assert_allclose(other.bought_by_type, one.bought_by_type, atol=1e-10)
     for response, found in ((plain, one), (fast, other)):

@@ -94,7 +94,7 @@ def test_the_leaders_gradient_is_that_of_the_equilibrium():
 
 
 def test_a_sample_steers_and_the_whole_population_decides():
-    population, prices = small(types=40), battery.prices()
+    population, prices = small(types=80), battery.prices()
     few = fast.sample(population)
     assert len(few.weights) <= fast.SAMPLE
     assert few.weights.sum() == pytest.approx(1.0)
@@ -109,7 +109,7 @@ def test_a_sample_steers_and_the_whole_population_decides():
 
 
 def test_an_equilibrium_begun_from_a_neighbour_is_the_same_and_sooner_there():
-    population, prices = small(types=40), battery.prices()
+    population, prices = small(types=80), battery.prices()
     first = price_equilibrium(population, prices, FLAT, 0.02, compiled=COMPILED)
     theta = FLAT + 0.01 * np.cos(np.arange(24))
     cold, warm = (price_equilibrium(population, prices, theta, 0.02, compiled=COMPILED, start=s) for s in (None, first))
@@ -154,10 +154,10 @@ def test_feedback_is_the_derivative_of_what_prices_become():
 
 
 def test_a_limit_is_reported_as_one():
-    found = price_equilibrium(small(types=40), battery.prices(), FLAT, 0.02, max_evaluations=1, compiled=COMPILED)
+    found = price_equilibrium(small(types=80), battery.prices(), FLAT, 0.02, max_evaluations=1, compiled=COMPILED)
     assert (found.outcome, found.evaluations, found.converged) == ("limit", 1, False)
     assert found.residual > 1e-8
-    assert not leader_gradient(small(types=40), battery.prices(), found, battery.utility(), compiled=COMPILED).converged
+    assert not leader_gradient(small(types=80), battery.prices(), found, battery.utility(), compiled=COMPILED).converged
 
 
 class Stop(Exception):
@@ -177,7 +177,7 @@ def stopped(after):
 
 
 def test_an_interrupted_run_ends_with_the_same_numbers(tmp_path):
-    population, prices, file = small(types=40), battery.prices(), tmp_path / "run" / "state.npz"
+    population, prices, file = small(types=80), battery.prices(), tmp_path / "run" / "state.npz"
     whole = price_equilibrium(population, prices, FLAT, 0.02, compiled=COMPILED)
     assert whole.evaluations >= 3
     for _ in range(2):
@@ -242,7 +242,7 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error_that_leaves_the_old_one
 
 def test_progress_names_its_stages():
     seen = []
-    price_equilibrium(small(types=40), battery.prices(), FLAT, 0.02, compiled=COMPILED, report=seen.append)
+    price_equilibrium(small(types=80), battery.prices(), FLAT, 0.02, compiled=COMPILED, report=seen.append)
     stages = [p.stage.split()[0] for p in seen]
     assert stages[0] == "sample"
     assert {"response", "prices", "exploitability"} <= set(stages)
