@@ -1,6 +1,6 @@
 """What proofs of strong Stackelberg values cost: ``python -m benchmarks.proofs_games``.
 
-Random games with rewards 0..10 and three successors of equal probability per row. The search is `Exact`'s own without a proof; a proof
+Random games with rewards 0..10 and three successors of equal probability per row (boxes: all states but one). The search is `Exact`'s own without a proof; a proof
 is emitted from its answer and checked by the standalone checker in the same run. Where pure policies are few, every pair of them is evaluated in
 rationals as well, by code that shares nothing with the checker's lowering.
 """
@@ -41,7 +41,8 @@ def game(leader: str, S: int, A: int, B: int, discount: float, seed: int) -> so.
         if a and leader == "randomised":
             transition[s, a, b] = transition[s, 0, b]
         else:
-            transition[s, a, b, rng.choice(S, min(3, S), replace=False)] = 1.0 / min(3, S)
+            reached = max(1, S - 1) if leader == "boxes" else min(3, S)  # of all states at once, no action would move anything
+            transition[s, a, b, rng.choice(S, reached, replace=False)] = 1.0 / reached
     return so.StackelbergGame(*rewards, transition, leader_discount=discount, follower_discount=0.0 if leader == "stagewise" else discount)
 
 
@@ -96,8 +97,9 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0, help="for the search, and again for the proof")
     parser.add_argument("--largest", type=float, default=math.inf, help="no games with more patterns of responses than this")
+    parser.add_argument("--only", default="", help="randomised, deterministic, stagewise or boxes")
     options = parser.parse_args()
-    for size in SIZES:
+    for size in (size for size in SIZES if options.only in ("", size[0])):
         for number in range(options.seeds):
             if size[3] ** size[1] <= options.largest or size[0] == "stagewise":
                 sys.stdout.write(measure(*size, number, options.seconds) + "\n")

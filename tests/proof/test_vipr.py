@@ -175,5 +175,6 @@ def test_damaged_certificates_are_rejected():
 
 
 def test_other_proofs_have_none():
-    with pytest.raises(so.errors.InvalidProgram, match="no pairs"):
+    with pytest.raises(so.errors.InvalidProgram, match="no pairs") as found:
         vipr("{}", "stackopt-proof 1\n")
+    assert found.value.code == "vipr-form"
