@@ -40,4 +40,39 @@ CODES: dict[str, ErrorCode] = {
         "kwh and kw of the device, levels so fine that an hour moves at least one",
         "Charge lives on a grid. A battery that cannot move by one step in an hour would never move at all.",
     ),
+    "market-value": ErrorCode(
+        "`{name}` must be {law}; got {got} ({unit})",
+        "correct the plant, line or storage that is named",
+        "Prices of a market whose data break a law of physics or of units look plausible. Capacities are MW and not negative, costs convex.",
+    ),
+    "market-bus": ErrorCode(
+        "a name in a market {law}; this one is {got}",
+        "check the spelling: buses are compared as text",
+        "Plants, lines, storage and loads meet at buses by name. One misspelt would be connected to nothing.",
+    ),
+    "market-island": ErrorCode(
+        "part of the network cannot be supplied: buses {island} have {load} MW of load and {capacity} MW of plants and storage",
+        "connect it by a line, add a plant, or give the market a value of lost load: Market(..., voll=1000)",
+        "Lines that are missing split a network into islands, each of which has to serve itself. An island without enough plants has no price.",
+    ),
+    "market-infeasible": ErrorCode(
+        "no dispatch serves the load within the limits of plants, lines and storage",
+        "give the market a value of lost load (voll=1000) to shed, or a cost of surplus (spill=0) to spill, and see where it does",
+        "Without a value of lost load every MW must be served, and without a cost of surplus every MW used; then limits can contradict each other.",
+    ),
+    "market-failed": ErrorCode(
+        "the dispatch was not solved: {got}",
+        "scale the data (MW, $/MWh), or report the case",
+        "A dispatch is only given out with multipliers that prove it: prices of a stopped solver are none.",
+    ),
+    "market-file": ErrorCode(
+        "a network file cannot be read: {law}",
+        "MATPOWER's case format, version 2, or the documented tables",
+        "A value that is dropped or guessed would move prices silently.",
+    ),
+    "revenue": ErrorCode(
+        "no adder recovers the requirement: at most {reach} of {required} {unit} can be collected",
+        "allow a fixed charge, or lower the requirement",
+        "Energy rates lose sales as they rise, so what they can collect has a maximum. Beyond it higher rates collect less.",
+    ),
 }
