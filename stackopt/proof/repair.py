@@ -69,7 +69,7 @@ def exact(S: System, cell: Sequence[Decision], sides: Sides, t: int, w: Row, tar
     """The leaf of rational multipliers, with the decisions that it uses; None if it closes nothing."""
     lb, ub, eq = sides
     w = {i: x for i, x in w.items() if x and (x > 0 or S.rows[i][1] or i in eq)}
-    r, beta = _reduced_costs(S, t, w, at)
+    r, beta = reduced_costs(S, t, w, at)
     for j, x in r.items():
         side = lb[j] if x > 0 else ub[j]
         if side is None:
@@ -104,7 +104,7 @@ def exact(S: System, cell: Sequence[Decision], sides: Sides, t: int, w: Row, tar
     return Leaf("d" if t else "f", w, at or {} if t else {}, beta if t else None, frozenset(uses))
 
 
-def _reduced_costs(S: System, t: int, w: Row, at: Row | None) -> tuple[Row, Fraction]:
+def reduced_costs(S: System, t: int, w: Row, at: Row | None = None) -> tuple[Row, Fraction]:
     """Reduced costs that are not zero, and constant plus right-hand sides times multipliers; in integers until the end."""
     cost, const = tangent(S, at or {}) if t else ({}, Fraction(0))
     whole = integer_rows(S)
@@ -181,7 +181,7 @@ def _attempts(
             yield {i: Fraction(x).limit_denominator(most) for i, x in guess.items()}
     everything = {i: float(true[i]) for i in range(len(true))}
     for columns, digits in ((hard, 4), (hard, 8), (hard, 12), (hard | zero, 12), (hard | zero, 20)):
-        equations = _equations(S, np.flatnonzero(columns).tolist(), cost)
+        equations = vanishing(S, np.flatnonzero(columns).tolist(), cost)
         found = solve_near(equations, guess, digits)
         if found is None and columns is not hard:
             found = solve_near(equations, everything, digits)
@@ -189,7 +189,7 @@ def _attempts(
             yield found
 
 
-def _equations(S: System, columns: list[int], cost: Row) -> list[tuple[Row, Fraction]]:
+def vanishing(S: System, columns: Sequence[int], cost: Row) -> list[tuple[Row, Fraction]]:
     """Vanishing reduced costs as equations in the multipliers of rows."""
     wanted = set(columns)
     found: dict[int, Row] = {j: {} for j in columns}

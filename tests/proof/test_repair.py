@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import stackopt as so
 from stackopt.bilevel.json_file import from_record
 from stackopt.proof.algebra import solve_near
+from stackopt.proof.basic import basic_leaf
 from stackopt.proof.check import check_point, leaf_bound, load, lower
 from stackopt.proof.floats import floats
 from stackopt.proof.linear import Block
@@ -105,6 +106,47 @@ def test_multipliers_that_are_not_numbers_or_wrong_prove_nothing_false(seed):
             if found is not None and t:
                 assert float(found.bound) * f.unit <= block.lp.value + f.constant + 1e-9
             assert t or found is None
+
+
+# --- the last repair -------------------------------------------------------------------------------------------------------
+
+
+def near_tie(price, **changes):
+    """Minimise x + price y over x + y >= 1, neither bounded from above: a price within 1e-12 of 1 is a tie to the simplex method."""
+    variables = [{"name": "x", "owner": "leader", "lb": 0}, {"name": "y", "owner": "leader", "lb": 0}, {"name": "z", "owner": "F", "lb": 0, "ub": 1}]
+    rows = [{"linear": {"x": 1, "y": 1}, "op": ">=", "rhs": 1}, *changes.get("rows", [])]
+    leader = {"objective": {"sense": "min", "linear": {"x": 1, "y": float(price)}}, "constraints": rows}
+    follower = {"name": "F", "objective": {"sense": "min", "linear": {"z": 1}}, "constraints": []}
+    return lower(load(json.dumps({"variables": variables, "leader": leader, "followers": [follower]})))
+
+
+@pytest.mark.parametrize(("price", "value"), [("0.999999999999", Q("0.999999999999")), ("1.000000000001", Q(1))])
+def test_a_basis_that_is_optimal_to_the_solver_alone(price, value):
+    S = near_tie(price)
+    f = floats(S)
+    block = Block(f, np.arange(len(f.cost)), np.arange(len(f.rhs)))
+    assert block.solve(1.0) is Status.OPTIMAL
+    found = basic_leaf(S, (), 1, value)
+    assert leaf_bound(S, (), 1, found.weights) == found.bound == value
+    assert basic_leaf(S, (), 0, None) is None  # the program is feasible
+
+
+def test_a_contradiction_of_1e_minus_12():
+    S = near_tie(1, rows=[{"linear": {"x": 1, "y": 1.000000000001}, "op": "<=", "rhs": 0.5}])
+    found = basic_leaf(S, (), 0, None)
+    assert found.kind == "f"
+    assert leaf_bound(S, (), 0, found.weights) > 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_last_repair_alone_does_what_all_do(seed):
+    f, block, cell, status = relaxed(seed)
+    if f.hessian is not None or status not in (Status.OPTIMAL, Status.INFEASIBLE):
+        return
+    found = basic_leaf(f.system, cell, int(status is Status.OPTIMAL), None)
+    if status is Status.OPTIMAL:
+        assert float(found.bound) * f.unit == pytest.approx(block.lp.value + f.constant, abs=1e-8)
+    assert found is not None
 
 
 # --- trees -----------------------------------------------------------------------------------------------------------------

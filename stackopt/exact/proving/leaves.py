@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackopt.exact.branching.cell import OPEN, TIGHT, ZERO
+from stackopt.proof.basic import basic_leaf
 from stackopt.proof.check import Decision
 from stackopt.proof.floats import Array, Floats
 from stackopt.proof.linear import Block
@@ -178,6 +179,9 @@ class Certifying(ABC):
     def bounded_below(self, cell: tuple[Decision, ...], y: Array) -> Leaf | None:
         """A leaf by weak duality, if one reaches the target or nearly so."""
         found = leaf(self.f, cell, 1, y, self.target)
+        if found is None or found.bound is None or self.target is None or found.bound < self.target:
+            other = basic_leaf(self.f.system, cell, 1, self.target)
+            found = other if found is None or (other is not None and _better(other, found)) else found
         return found if found is not None and self.accepted(found) else None
 
     def empty(self, cell: tuple[Decision, ...], block: Block) -> Leaf | None:
@@ -187,7 +191,7 @@ class Certifying(ABC):
         if found is None:
             y = block.elastic()
             found = None if y is None else leaf(self.f, cell, 0, y, None)
-        return found
+        return basic_leaf(self.f.system, cell, 0, None) if found is None else found
 
     def complementary(self, part: Part) -> Node:
         """A part with nothing left to decide whose optimum is better than the incumbent: take that one, and the bound it has."""
