@@ -24,6 +24,7 @@ import typer
 from typer.core import TyperGroup
 
 import stackopt
+from stackopt.cli_population import population
 from stackopt.errors import InvalidMethod, MissingPackage, Refused, StackoptError
 
 CERTIFIED, NOT_CERTIFIED, USAGE, INFEASIBLE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -53,6 +54,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 certified, 1 not certified or a bound violated, 2 usage, 3 infeasible, unbounded or not attained, 4 refused.",
 )
 
+app.command()(population)
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter of a model; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
