@@ -1,7 +1,7 @@
 """What proofs of strong Stackelberg values cost: ``python -m benchmarks.proofs_games``.
 
-Random games with rewards 0..10 and three successors of equal probability per row (boxes: all states but one). The search is `Exact`'s own without a proof; a proof
-is emitted from its answer and checked by the standalone checker in the same run. Where pure policies are few, every pair of them is evaluated in
+Random games with rewards 0..10 and three successors of equal probability per row (boxes: all states but one). The search is `Exact`'s own without a proof;
+a proof is emitted from its answer and checked by the standalone checker in the same run. Where pure policies are few, every pair of them is evaluated in
 rationals as well, by code that shares nothing with the checker's lowering.
 """
 
