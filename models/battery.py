@@ -1,8 +1,8 @@
 """Home batteries under an hourly tariff: a population of prosumers whose purchases move the wholesale price.
 
 A day of 24 hours that repeats itself. A household's state is (weather, charge level); its battery moves by one of 11 steps an hour,
-at most its power. A step that the battery cannot make (beyond full or empty) acts as idle. Weather changes at midnight and is the same
-for all. With load l, PV output g and the battery's intake e(b) at the meter (losses on both ways), the meter sees
+at most its power. A step that the battery cannot make (beyond full or empty) acts as idle. Weather changes at midnight, for each
+household by itself, so that what the population buys at an hour is certain. With load l, PV output g and the battery's intake e(b) at the meter (losses on both ways), the meter sees
 
     n = l(h) - g(h, w) + e(b),      imports (n)^+ at the buy rate, exports (-n)^+ at the sell rate,
 
@@ -21,7 +21,8 @@ Types differ in load, PV and battery size, by a low-discrepancy sequence instead
 
 The default is small, for certificates; `population(types=1000)` with 50 levels and 3 regimes is the size that the benchmarks measure.
 
-What is not in it: demand response, network limits, seasons, more than one wear rate. An answer to this model, not advice.
+What is not in it: weather that all share (prices would follow it), demand response, network limits, seasons, more than one wear rate.
+An answer to this model, not advice.
 
 Source: constructed for this package from public figures (data/energy); not the case study of any paper.
 """
