@@ -2,7 +2,8 @@
 
 A day of 24 hours that repeats itself. A household's state is (weather, charge level); its battery moves by one of 11 steps an hour,
 at most its power. A step that the battery cannot make (beyond full or empty) acts as idle. Weather changes at midnight, for each
-household by itself, so that what the population buys at an hour is certain. With load l, PV output g and the battery's intake e(b) at the meter (losses on both ways), the meter sees
+household by itself, so that what the population buys at an hour is certain. With load l, PV output g and the battery's intake e(b)
+at the meter (losses on both ways), the meter sees
 
     n = l(h) - g(h, w) + e(b),      imports (n)^+ at the buy rate, exports (-n)^+ at the sell rate,
 
