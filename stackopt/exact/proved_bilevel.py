@@ -70,7 +70,8 @@ def proved_bilevel(program: BilevelProgram, run: Run[Any], *, proof: bool | str,
     if proof == "auto" and (mpec.pairs > PAIRS or mpec.leader_rows.nnz + mpec.follower_rows.nnz + mpec.stationarity.nnz > COEFFICIENTS):
         return run
     begun = time.perf_counter()
-    limit = max(seconds, SECONDS) if proof == "auto" else max(time_limit - seconds, SECONDS)
+    left = max(time_limit - seconds, 0.0)
+    limit = min(max(seconds, SECONDS), left) if proof == "auto" else left
     cells = CELLS + PER_CELL * int(run.stats.get("nodes", 0)) if proof == "auto" else None
     found = prove(program, run, trace, limit, cells)
     stats = {**run.stats, "proof_seconds": time.perf_counter() - begun}
