@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.tariff_truths import KNOWN, RATES, SETTING, days_to, gaps, load_meters, truth
+from benchmarks.tariff_truths import KNOWN, RATES, SETTING, days_to, gaps_of, load_meters, truth
 from stackopt.learning.from_samples.learn import learn
 from stackopt.learning.from_samples.semi_gradient import semi_gradient
-from stackopt.learning.oracles import FollowerOracle, QLearners, SoftPopulation
+from stackopt.learning.oracles import Asked, FollowerOracle, Observation, QLearners, SoftPopulation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +33,9 @@ CASES = (
     ("value", "settled", 20_000, 300),
     ("value", "settled", 200, 300),
     ("frozen", "settled", 200, 300),
+    ("counts", "two types", 200, 400),
+    ("aggregate", "two types", 20_000, 400),
+    ("value", "two types", 20_000, 300),
     ("counts", "inertial", 200, 400),
     ("aggregate", "inertial", 20_000, 400),
     ("value", "inertial", 20_000, 400),
@@ -44,8 +47,24 @@ CASES = (
 )
 
 
+def truths(kind: str, seed: int) -> list[tuple[Any, float]]:
+    """(game, temperature) of each type of household, in equal shares."""
+    return [truth(seed), truth(seed + 100)] if kind == "two types" else [truth(seed)]
+
+
 def followers(kind: str, households: int, seed: int) -> FollowerOracle:
-    """The household population of truth `seed`."""
+    """The household population of truth `seed`; of two types, half are of another truth, with tastes and a temperature of its own."""
+    if kind == "two types":
+        halves = [
+            SoftPopulation(game, tau, steps_per_day=4, followers=households // 2, meters=load_meters(), seed=seed + 1000 * i)
+            for i, (game, tau) in enumerate(truths(kind, seed))
+        ]
+
+        def together(policy: Any, days: int) -> Observation:
+            one, two = (half.observe(policy, days) for half in halves)
+            return Observation((one.value + two.value) / 2, one.counts + two.counts, (one.aggregate + two.aggregate) / 2)  # type: ignore[operator]
+
+        return Asked(together)
     game, tau = truth(seed)
     rest: dict[str, Any] = {"steps_per_day": 4, "followers": households, "meters": load_meters(), "seed": seed}
     make: dict[str, Callable[[], FollowerOracle]] = {
@@ -66,7 +85,7 @@ def one(learner: str, kind: str, households: int, days: int, seed: int) -> dict[
         meters = load_meters() if learner == "aggregate" else None
         found = learn(KNOWN, oracle, learner, days=days, meters=meters, seed=seed, **SETTING)  # type: ignore[arg-type]
         history, outcome, value, error = found.history, str(found.outcome), found.value, found.error
-    losses = gaps(*truth(seed), [levels for _, levels in history])
+    losses = gaps_of(truths(kind, seed), [levels for _, levels in history])
     return {
         "outcome": outcome, "days to 2 %": days_to(history, losses), "final loss %": losses[-1], "value": value, "error": error,
         "curve": (np.array([day for day, _ in history]), losses), "seconds": time.process_time() - began,

@@ -33,9 +33,17 @@ def truth(seed):
 
 
 def gaps(game, temperature, levels):
-    """Exact loss to the best of the menu of policies [K, G], in percent of the best."""
-    best = soft_values(game, MENU, temperature).max()
-    return 100 * (1 - soft_values(game, LEVELS.policy(np.asarray(levels)), temperature) / abs(best))
+    """`gaps_of` households that are all alike."""
+    return gaps_of([(game, temperature)], levels)
+
+
+def gaps_of(truths, levels):
+    """Exact loss to the best of the menu of policies [K, G], in percent of the best; the truths are (game, temperature) of equal shares of households."""
+
+    def values(policies):
+        return np.mean([soft_values(game, policies, temperature) for game, temperature in truths], 0)
+
+    return 100 * (1 - values(LEVELS.policy(np.asarray(levels))) / abs(values(MENU).max()))
 
 
 def days_to(history, losses, level=2.0):
