@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stackopt.bilevel.point import Point
+from stackopt.bilevel.kkt import kkt
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.certificate import Bound
 from stackopt.exact.branching.relaxation import separable
@@ -21,7 +21,7 @@ from stackopt.exact.proving.leaves import SHARES, Certifying, Unproved
 from stackopt.exact.proving.together import Together
 from stackopt.proof.check import Decision, Rejected
 from stackopt.proof.floats import Floats, floats
-from stackopt.proof.lowering import Lowered, lowered, pair_numbers
+from stackopt.proof.lowering import Lowered, columns, lowered, pair_numbers
 from stackopt.proof.point import Exactly, exact_point, half_line
 from stackopt.proof.proof import Proof, checked
 from stackopt.proof.tree import Node, bound, lines
@@ -182,6 +182,8 @@ def _worded(program: BilevelProgram, run: Run[Any], found: Proved) -> Run[Any]:
         return run
     claimed = program.leader.objective.value(candidate.symbols)
     if abs(claimed - value) > WIDTH * (1.0 + abs(value)):  # the search was wrong; the point in the proof is not
-        candidate = Point(np.array([float(x) for x in best.v[: program.size]]), candidate.multipliers, claim=value)
+        form = kkt(program)
+        where, sign = columns(form.mpec)
+        candidate = dataclasses.replace(form.lift(np.array([float(best.v[j]) for j in where]) * np.array(sign)), claim=value)
     bound_value, sense = (upper, "upper") if program.maximises else (lower, "lower")
     return dataclasses.replace(run, status=Status.PROVED, candidate=candidate, bound=Bound(bound_value, OPTIMISTIC_VALUE, "proof", sense=sense))

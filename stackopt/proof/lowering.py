@@ -93,6 +93,14 @@ def places(mpec: Mpec) -> Places:
     return found
 
 
+def columns(mpec: Mpec) -> tuple[list[int], list[float]]:
+    """Where each column of an `Mpec` is in the checker's system, and its sign there: multipliers of equations have the other one."""
+    where, n = places(mpec).multipliers, mpec.variables
+    pairs = [where[key] for key in zip(mpec.pair_row.tolist(), mpec.pair_column.tolist(), mpec.pair_side.tolist())]
+    free = [where[row, column, 0] for row, column in zip(mpec.free_row.tolist(), mpec.free_column.tolist())]
+    return [*range(n), *pairs, *free], [1.0] * (n + len(pairs)) + [-1.0] * len(free)
+
+
 def pair_numbers(system: System, mpec: Mpec) -> list[int]:
     """For each pair of an `Mpec` the number that the checker gives it: both forms have the same sides, in different orders."""
     number = {m: p for p, (_, _, m) in enumerate(system.pairs)}

@@ -1,6 +1,7 @@
 """Proofs of bilevel programs from the package's own search: recorded cases, every status, units, what is said when there is none."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction as Q
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 
 import stackopt as so
 from stackopt import catalog
-from stackopt.exact import proved_bilevel
+from stackopt.exact import exact, proved_bilevel
 from stackopt.exact.bilevel import run_bilevel
 from stackopt.proof import check
 from stackopt.proof.lowering import lowered
@@ -154,25 +155,32 @@ def test_a_proof_cut_short_proves_a_part_of_the_gap():
     assert widths[0] > widths[1] > widths[2] == 0
 
 
-def test_a_wrong_optimum_is_put_right(monkeypatch):
+@pytest.mark.parametrize("program", [catalog.case("basblib_aw_1990_01").program, instance("prices", 2), catalog.case("bolib_DeSilva1978").program], ids=lambda p: p.name)
+def test_a_wrong_optimum_is_put_right(program, monkeypatch):
     """The search closes too early, at a point that is feasible and not best: the proof finds the better one, and the solution has it."""
-    from stackopt.exact import exact
-
-    program = catalog.case("basblib_aw_1990_01").program
+    right = so.solve(program, so.Exact(proof=False))
+    worse = None
+    for x in np.linspace(-2.0, 12.0, 15):  # the leader's first variable held somewhere else
+        held = np.where(np.arange(program.size) == np.flatnonzero(program.owner < 0)[0], x, np.nan)
+        lower, upper = np.fmax(program.lower, held), np.fmin(program.upper, held)
+        if (lower > upper).any():
+            continue
+        found = so.solve(replace(program, lower=lower, upper=upper), so.Exact(proof=False))
+        if found.certified and abs(found.value - right.value) > 0.1:
+            worse = found
+    assert worse is not None
     run = exact.run_bilevel
 
     def early(problem, **settings):
-        from dataclasses import replace
-
-        found = run(problem, **settings)
-        worse = so.Point(np.array([10.0, 10.0]), claim=-30.0)
-        return replace(found, candidate=worse, bound=so.Bound(-30.0, found.bound.of, "a search that stopped early", sense="lower"))
+        bound = so.Bound(worse.value, right.bound.of, "a search that stopped early", sense=right.bound.sense)
+        return replace(run(problem, **settings), candidate=worse.candidate, bound=bound)
 
     monkeypatch.setattr(exact, "run_bilevel", early)
     solution = so.solve(program, so.Exact(proof=True))
-    assert solution.status is not so.Status.OPTIMAL
-    if solution.status is so.Status.PROVED:
-        assert solution.value == pytest.approx(-49.0)
+    assert solution.status is so.Status.PROVED
+    assert solution.certified
+    assert solution.value == pytest.approx(right.value, rel=1e-7)
+    assert so.solve(program, so.Exact(proof=False)).value == pytest.approx(worse.value)
 
 
 def test_what_the_checker_rejects_is_no_proof(monkeypatch):
