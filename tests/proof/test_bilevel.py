@@ -155,7 +155,9 @@ def test_a_proof_cut_short_proves_a_part_of_the_gap():
     assert widths[0] > widths[1] > widths[2] == 0
 
 
-@pytest.mark.parametrize("program", [catalog.case("basblib_aw_1990_01").program, instance("prices", 2), catalog.case("bolib_DeSilva1978").program], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "program", [catalog.case("basblib_aw_1990_01").program, catalog.case("bolib_DeSilva1978").program, instance("prices", 2)], ids=lambda p: p.name
+)
 def test_a_wrong_optimum_is_put_right(program, monkeypatch):
     """The search closes too early, at a point that is feasible and not best: the proof finds the better one, and the solution has it."""
     right = so.solve(program, so.Exact(proof=False))
