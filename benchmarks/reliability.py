@@ -152,8 +152,8 @@ def fuzz(instances: int = 1000, seed: int = 0, *, wide: bool = False) -> Figures
     begun = time.perf_counter()
     for one in proof_fuzz.fuzz(range(instances), seed, wide=wide):
         results.append(one)
-        if one.wrong:
-            print(f"  instance({seed}, {one.index}): {one.wrong}", flush=True)
+        if one.wrong or not one.proved:
+            print(f"  instance({seed}, {one.index}, wide={wide}): {one.wrong or f'no proof, {one.because}'}", flush=True)
     cases = [(one.text, one.proved) for one in results if one.proved]
     differ = second_opinion(cases)
     return {**proof_fuzz.summary(results), "seed": seed, "second checker": {"proofs": len(cases), "differ": differ}, "seconds": time.perf_counter() - begun}
