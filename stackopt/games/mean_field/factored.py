@@ -10,7 +10,7 @@ import numpy as np
 from stackopt.errors import InvalidGame
 from stackopt.games.mean_field.kernel_checks import distributions, floats, take, transpose, with_axes
 from stackopt.games.mean_field.memory import require
-from stackopt.games.mean_field.namespace import namespace
+from stackopt.games.mean_field.namespace import beside, namespace
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ class Factored:
             own = _collect(mass, self.move.reshape(*self.move.shape[:2], -1), C)
         else:  # the standard has no scatter: a matrix of zeros and ones
             targets = xp.reshape(self.move, (*self.move.shape[:2], -1, 1))
-            hit = xp.astype(targets == xp.reshape(xp.arange(C), (1, 1, 1, C)), flow.dtype)
+            hit = xp.astype(targets == xp.reshape(xp.arange(C, **beside(targets)), (1, 1, 1, C)), flow.dtype)
             own = xp.matmul(mass, hit)
         found = xp.matmul(transpose(self.signal), own)
         return xp.reshape(found, (*found.shape[:2], S))
@@ -140,8 +140,9 @@ class Factored:
         K, T, S, B = self.shape
         require(8 * K * T * S * B * S, "the dense kernel", where=f"K * T * S * B * S = {K} * {T} * {S} * {B} * {S} float64")
         xp = namespace(self.signal)
-        one, zero = (xp.asarray(x, dtype=self.signal.dtype) for x in (1.0, 0.0))
-        columns = [self.expect(xp.broadcast_to(xp.where(xp.arange(S) == s, one, zero), (K, T, S))) for s in range(S)]
+        place = beside(self.signal)
+        one, zero = (xp.asarray(x, dtype=self.signal.dtype, **place) for x in (1.0, 0.0))
+        columns = [self.expect(xp.broadcast_to(xp.where(xp.arange(S, **place) == s, one, zero), (K, T, S))) for s in range(S)]
         return xp.stack(columns, axis=-1)
 
 

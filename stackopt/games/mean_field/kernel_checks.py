@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from stackopt.errors import InvalidGame
-from stackopt.games.mean_field.namespace import namespace
+from stackopt.games.mean_field.namespace import beside, namespace
 
 #: Largest deviation of a row's sum from 1 that is accepted (and then normalised away).
 MASS_TOLERANCE = 1e-9
@@ -41,7 +41,7 @@ def take(array: Any, index: Any, axis: int) -> Any:
     if isinstance(index, slice):
         return array[(slice(None),) * axis + (index, ...)]
     xp = namespace(array)
-    return xp.take(array, xp.asarray(index), axis=axis)
+    return xp.take(array, xp.asarray(index, **beside(array)), axis=axis)
 
 
 def distributions(name: str, array: Any, axes: str) -> Any:

@@ -31,3 +31,8 @@ def namespace(*arrays: Any) -> Any:
                 raise MissingPackage("package", feature="PyTorch tensors", package="array-api-compat") from None
             return xp
     return np
+
+
+def beside(array: Any) -> dict[str, Any]:
+    """The keyword that puts a new array on the device of `array`; none for NumPy."""
+    return {} if isinstance(array, np.ndarray) or not hasattr(array, "device") else {"device": array.device}

@@ -1,4 +1,7 @@
-"""Operators and kernels on arrays of other libraries: `array_api_strict` holds them to the standard; JAX and PyTorch where installed."""
+"""Operators and kernels on arrays of other libraries: `array_api_strict` holds them to the standard; JAX and PyTorch where installed.
+
+`array_api_strict` also plays a second device, as a graphics card would be one: nothing may be left behind on the first.
+"""
 
 import importlib
 
@@ -17,26 +20,30 @@ S = R * C
 class Library:
     """Arrays of one library from NumPy's and back."""
 
-    def __init__(self, name):
+    def __init__(self, name, device=None):
         self.module = importlib.import_module({"jax": "jax.numpy"}.get(name, name))
+        self.place = {} if device is None else {"device": self.module.Device(device)}
         if name == "jax":
             importlib.import_module("jax").config.update("jax_enable_x64", True)
 
     def __call__(self, array):
-        return self.module.asarray(np.array(array))  # a copy: PyTorch warns of read-only ones
+        return self.module.asarray(np.array(array), **self.place)  # a copy: PyTorch warns of read-only ones
 
-    @staticmethod
-    def back(array):
+    def back(self, array):
         assert not isinstance(array, np.ndarray), "the result belongs to the library of the arguments"
+        if self.place:
+            assert array.device == self.place["device"], "and stays on their device"
+            array = array.to_device(self.module.Device("CPU_DEVICE"))
         return np.asarray(array)
 
 
-@pytest.fixture(params=["array_api_strict", "jax", "torch"])
+@pytest.fixture(params=["array_api_strict", "array_api_strict device1", "jax", "torch"])
 def library(request):
-    pytest.importorskip(request.param)
-    if request.param == "torch":
+    name, *device = request.param.split()
+    pytest.importorskip(name)
+    if name == "torch":
         pytest.importorskip("array_api_compat")
-    return Library(request.param)
+    return Library(name, *device)
 
 
 @pytest.fixture
