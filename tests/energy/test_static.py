@@ -9,12 +9,12 @@ from stackopt.energy.static import StaticTown
 TOWN = StaticTown()
 #: scenario: adder of others, dead-weight loss $/h, incidence of low, middle, high in %.
 TABLE = {
-    "volumetric, net metering": (dict(), 0.03719261, 1.00946332, (2.04365, 1.03545, -0.15197)),
-    "volumetric, net billing": (dict(net_billing=True), 0.03295338, 0.58908995, (1.96942, 0.99784, -0.07029)),
-    "care, net metering": (dict(discount=(0.35, 0, 0)), 0.05641985, 1.68456935, (1.66714, 1.23103, -0.20355)),
-    "care, net billing": (dict(discount=(0.35, 0, 0), net_billing=True), 0.04818359, 0.76186522, (1.56336, 1.15919, -0.07025)),
+    "volumetric, net metering": ({}, 0.03719261, 1.00946332, (2.04365, 1.03545, -0.15197)),
+    "volumetric, net billing": ({"net_billing": True}, 0.03295338, 0.58908995, (1.96942, 0.99784, -0.07029)),
+    "care, net metering": ({"discount": (0.35, 0, 0)}, 0.05641985, 1.68456935, (1.66714, 1.23103, -0.20355)),
+    "care, net billing": ({"discount": (0.35, 0, 0), "net_billing": True}, 0.04818359, 0.76186522, (1.56336, 1.15919, -0.07025)),
     "6 and 24.15 fixed, net billing": (
-        dict(net_billing=True, fixed=np.array([6.0, 24.15, 24.15]) * 12 / 8760), 0.00235274, 0.00300283, (1.54853, 1.04939, 0.0721),
+        {"net_billing": True, "fixed": np.array([6.0, 24.15, 24.15]) * 12 / 8760}, 0.00235274, 0.00300283, (1.54853, 1.04939, 0.0721),
     ),
 }  # fmt: skip
 
@@ -80,7 +80,7 @@ def test_the_program_answers_as_the_market_does():
 
 
 def test_a_requirement_out_of_reach_says_how_much_is_in_reach():
-    with pytest.raises(so.InvalidStudy, match="at most 9[0-9]") as caught:
+    with pytest.raises(so.InvalidStudy, match=r"at most 9[0-9]") as caught:
         StaticTown(required=120.0).recovering()
     assert caught.value.code == "revenue"
     with pytest.raises(so.InvalidStudy, match="setting-value"):
