@@ -71,13 +71,13 @@ def lower(P: Any) -> System:
         mine = [j for j, o in enumerate(owner) if o == only(f, "name objective constraints")["name"]]; s, lin, _, H = objective(f["objective"])
         grad = {j: dict(H.get(j, {})) for j in mine}; convex(H, mine)  # stationarity: gradient - sum_i a_ij lam_i - mu_lb + mu_ub = 0
         for at, c in enumerate(f.get("constraints", [])):
-            own = marginal.setdefault((f["name"], c.get("name", f"row[{at}]")), {})
+            own: Row = {}; marginal.setdefault((f["name"], c.get("name", f"row[{at}]")), own)
             for i, side in add(c):
                 coef, equal, _ = S.rows[i]; m = S.add_column(None if equal else Q(0), None); own[m] = Q(s * side)
                 S.pairs += [] if equal else [("row", i, m)]
                 for j in grad.keys() & coef.keys(): grad[j][m] = -coef[j]
         for j in mine:
-            own, fixed = marginal.setdefault((f["name"], S.names[j]), {}), S.lb[j] is not None and S.lb[j] == S.ub[j]
+            own, fixed = {}, S.lb[j] is not None and S.lb[j] == S.ub[j]; marginal.setdefault((f["name"], S.names[j]), own)  # a row's name comes first
             for kind, b, side in (("lb", S.lb[j], 1), ("ub", S.ub[j], -1))[: 1 if fixed else 2]:
                 if b is None: continue
                 m = S.add_column(None if fixed else Q(0), None); grad[j][m] = Q(-side); own[m] = Q(s * side); S.pairs += [] if fixed else [(kind, j, m)]

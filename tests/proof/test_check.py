@@ -150,6 +150,8 @@ def test_a_multiplier_in_the_leader_s_objective():
     assert lower(load(json.dumps(record))).cost == {2: -1, 0: 1}
     record["duals"][0]["constraint"] = "y"
     assert lower(load(json.dumps(record))).cost == {3: 1, 4: -1, 0: 1}
+    record["followers"][0]["constraints"][0]["name"] = "y"  # a row's name comes before a variable's
+    assert lower(load(json.dumps(record))).cost == {2: -1, 0: 1}
 
 
 def test_unbounded_by_hand():

@@ -208,18 +208,20 @@ sub system_of {
         for my $one (list($f->{constraints} // [], 'constraints')) {
             my $called = exists $one->{name} ? text($one->{name}, 'a name') : "row[$number]";
             $number++;
+            my $taken = exists $marginal{$f->{name}}{$called};    # the first row of a name is meant
             $marginal{$f->{name}}{$called} //= {};
             for my $made ($row->($one)) {
                 my ($i, $turned) = @$made;
                 my $lambda = $multiplier->($rows[$i]{same});
                 push @pairs, ['row', $i, $lambda] unless $rows[$i]{same};
                 for my $y (@own) { $slope{$y}{$lambda} = minus($rows[$i]{a}{$y}) if $rows[$i]{a}{$y} }
-                $derivative->($called, $lambda, $turned);
+                $derivative->($called, $lambda, $turned) unless $taken;
             }
         }
         for my $y (@own) {
             my ($l, $h) = ($low[$y], $high[$y]);
             my $fixed = defined $l && defined $h && !order($l, $h);    # one free multiplier
+            my $taken = exists $marginal{$f->{name}}{$name[$y]};    # a row of this name is meant
             $marginal{$f->{name}}{$name[$y]} //= {};
             for my $side ($fixed ? ['lb', $l, 1] : (['lb', $l, 1], ['ub', $h, -1])) {
                 my ($kind, $bound, $turned) = @$side;
@@ -227,7 +229,7 @@ sub system_of {
                 my $mu = $multiplier->($fixed);
                 push @pairs, [$kind, $y, $mu] unless $fixed;
                 $slope{$y}{$mu} = whole(-$turned);
-                $derivative->($name[$y], $mu, $turned);
+                $derivative->($name[$y], $mu, $turned) unless $taken;
             }
         }
         for my $y (@own) {
