@@ -174,7 +174,8 @@ def check(game_text: str, proof_text: str) -> dict[str, Any]:
 def statement(found: dict[str, Any]) -> str:
     """The theorem, in a sentence."""
     lo, up = -found["upper"], -found["lower"]
-    said = f"= {lo} exactly" if lo == up else f"in [{lo}, {up}], width {float(up - lo):.3g}"
+    down, higher = Q(lo * 10**9 // 1, 10**9), -Q(-up * 10**9 // 1, 10**9)  # rounded outwards
+    said = f"= {lo} exactly" if lo == up else f"in [{float(down)!r}, {float(higher)!r}], width {float(up - lo):.3g}"
     return f"VERIFIED: strong Stackelberg value over {found['over']} leader policies {said} ({found['nodes']} node{'s' * (found['nodes'] != 1)})"
 
 

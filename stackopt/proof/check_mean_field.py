@@ -152,7 +152,8 @@ def statement(found: dict[str, Any]) -> str:
     if found["status"] == "infeasible":
         return f"VERIFIED: there is no mean-field equilibrium {nodes}"
     lo, up = (found["lower"], found["upper"]) if found["sense"] == 1 else (-found["upper"], -found["lower"])
-    said = f"= {lo} exactly" if lo == up else f"in [{lo}, {up}], width {float(up - lo):.3g}"
+    down, higher = Q(lo * 10**9 // 1, 10**9), -Q(-up * 10**9 // 1, 10**9)  # rounded outwards
+    said = f"= {lo} exactly" if lo == up else f"in [{float(down)!r}, {float(higher)!r}], width {float(up - lo):.3g}"
     return f"VERIFIED: mean-field equilibria exist, and the leader's {found['which']} value over all of them {said} {nodes}"
 
 

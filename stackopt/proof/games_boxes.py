@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackopt.games.rational import Process, Row, simplest
+from stackopt.games.rational import Process, Row, distribution, simplest
 from stackopt.games.responses import commitment
 from stackopt.proof import check_boxes, check_games
 from stackopt.proof.check import Rejected, leaf_bound
@@ -103,29 +103,42 @@ class _Attained:
 
 
 def _attaining(game: StackelbergGame, exact: Game, policy: Array) -> _Attained:
-    """The best exact policy among the one given in simple fractions and a few small steps from it."""
+    """The best exact policy among the one given, in simple fractions, and a few steps from it to where its response is strictly best."""
     _, A, _ = exact.size
     classes = np.array(exact.classes)
     start = np.clip(np.asarray(policy, float), 0.0, 1.0)
-    candidates = [start]
-    for step in STEPS:
+    answer = commitment(game, start).strong_response.argmax(-1)
+
+    def lead(x: Array) -> float:
+        """By how much the response is better than any other, in all states."""
+        gaps = commitment(game, x).gaps
+        mine = gaps[np.arange(len(answer)), answer][:, None]
+        return float(np.min(np.where(np.arange(gaps.shape[1]) == answer[:, None], np.inf, gaps - mine)))
+
+    def step(x: Array, o: int, a: int, size: float) -> Array:
+        moved = x.copy()
+        moved[classes == o] = (1 - size) * moved[classes == o] + size * np.eye(A)[a]
+        return moved
+
+    candidates: list[Array] = []
+    for size in STEPS:
+        greedy = start
         for o in range(classes.max() + 1):
-            for a in range(A):
-                moved = start.copy()
-                moved[classes == o] = (1 - step) * moved[classes == o] + step * np.eye(A)[a]
-                candidates.append(moved)
-    found = [_evaluated(exact, start)]
-    worth = [float(commitment(game, x).strong) for x in candidates[1:]]
-    found += [_evaluated(exact, candidates[1 + int(k)]) for k in np.argsort(worth)[::-1][:3]]
-    return max(found, key=lambda one: one.value)
+            steps = [step(start, o, a, size) for a in range(A)]
+            candidates += steps
+            greedy = step(greedy, o, int(np.argmax([lead(x) for x in steps])), size)
+        candidates.append(greedy)
+    scale = 1e-11 * (1.0 + float(np.abs(game.follower_reward).max()) / (1.0 - game.follower_discount))
+    kept = [x for x in candidates if lead(x) > scale]
+    worth = [float(commitment(game, x).strong) for x in kept]
+    tried = [start, *(kept[int(k)] for k in np.argsort(worth)[::-1][:3])]
+    return max((respond(exact, rows) for x in tried for rows in _rational(exact, x)), key=lambda one: one.value)
 
 
-def _evaluated(exact: Game, policy: Array) -> _Attained:
-    first: dict[int, Row] = {}
-    for s, o in enumerate(exact.classes):
-        first.setdefault(o, simplest(policy[s] / policy[s].sum()))
-    rows = [first[o] for o in exact.classes]
-    return respond(exact, rows)
+def _rational(exact: Game, policy: Array) -> list[list[Row]]:
+    """A policy in simple fractions, and as the floats are: rounding can lose a response that is best by little."""
+    first = [exact.classes.index(o) for o in range(len(set(exact.classes)))]
+    return [[rows[o] for o in exact.classes] for rows in ([how(policy[s] / policy[s].sum()) for s in first] for how in (simplest, distribution))]
 
 
 def respond(exact: Game, rows: list[Row]) -> _Attained:
