@@ -1,0 +1,165 @@
+"""Networks in MATPOWER's case format, version 2: the columns that a DC optimal power flow uses; the rest is read and ignored.
+
+Format: MATPOWER User's Manual, appendix B. Text is parsed, never executed; a file that computes its data is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackopt.energy.market.network import Generator, Line, Market
+from stackopt.errors import InvalidStudy
+
+Array = NDArray[np.float64]
+
+#: Column names and units, in order, as far as they are used.
+COLUMNS = {
+    "bus": (("bus_i", ""), ("type", ""), ("Pd", "MW"), ("Qd", "MVAr"), ("Gs", "MW")),
+    "gen": (("bus", ""), ("Pg", "MW"), ("Qg", "MVAr"), ("Qmax", "MVAr"), ("Qmin", "MVAr"), ("Vg", "p.u."), ("mBase", "MVA"), ("status", ""), ("Pmax", "MW"),
+            ("Pmin", "MW")),
+    "branch": (("fbus", ""), ("tbus", ""), ("r", "p.u."), ("x", "p.u."), ("b", "p.u."), ("rateA", "MVA"), ("rateB", "MVA"), ("rateC", "MVA"), ("ratio", ""),
+               ("angle", "deg"), ("status", "")),
+    "gencost": (("model", ""), ("startup", "$"), ("shutdown", "$"), ("n", "")),
+}  # fmt: skip
+ISOLATED, POLYNOMIAL, CIRCLE = 4, 2, 360.0
+
+
+class _Case:
+    """The matrices of a file, each row with its line number."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = str(path)
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as wrong:
+            raise self.wrong(str(wrong.strerror)) from None
+        lines = [re.sub(r"'[^']*'", lambda found: found.group().replace("%", " "), line).split("%")[0] for line in text.splitlines()]
+        text = "\n".join(lines)
+        self.matrices: dict[str, list[tuple[int, list[str]]]] = {}
+        for found in re.finditer(r"\bmpc\.(\w+)\s*=\s*\[([^\]]*)\]", text):
+            first = text.count("\n", 0, found.start(2)) + 1
+            rows = []
+            for offset, line in enumerate(found.group(2).split("\n")):
+                rows += [(first + offset, cells) for part in line.split(";") if (cells := part.replace(",", " ").split())]
+            self.matrices[found.group(1)] = rows
+        computed = re.search(r"\bmpc\.(bus|gen|branch|gencost)\s*\(", text) or re.search(r"\bmpc\.(bus|gen|branch|gencost)\s*=\s*[^\[\s]", text)
+        if computed:
+            row = text.count("\n", 0, computed.start()) + 1
+            raise self.wrong("it computes its data; save the result with MATPOWER's savecase and read that", row=row, column=computed.group(1))
+        base = re.search(r"\bmpc\.baseMVA\s*=\s*([^;\s]+)", text)
+        if not base:
+            raise self.wrong("mpc.baseMVA is missing", column="baseMVA", unit="MVA")
+        self.base = self.number(base.group(1), text.count("\n", 0, base.start()) + 1, "baseMVA", "MVA")
+        if self.matrices.get("dcline"):
+            raise self.wrong("lines of direct current are not supported", row=self.matrices["dcline"][0][0], column="dcline")
+
+    def wrong(self, law: str, *, row: int = 0, column: str = "", unit: str = "") -> InvalidStudy:
+        parts = (f'file "{self.file}"', f"row {row}" if row else "", f'column "{column}"' if column else "", f"unit {unit}" if unit else "")
+        return InvalidStudy("market-file", where=", ".join(part for part in parts if part), law=law)
+
+    def number(self, text: str, row: int, column: str, unit: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = np.nan
+        if np.isnan(value):
+            raise self.wrong(f"{text!r} is not a number", row=row, column=column, unit=unit)
+        return value
+
+    def table(self, name: str) -> list[tuple[int, dict[str, float]]]:
+        """(line, values by column) of a matrix."""
+        if name not in self.matrices:
+            raise self.wrong(f"mpc.{name} is missing", column=f"mpc.{name}")
+        found = []
+        for row, cells in self.matrices[name]:
+            if len(cells) < len(COLUMNS[name]):
+                missing, unit = COLUMNS[name][len(cells)]
+                raise self.wrong(f"mpc.{name} has {len(cells)} columns, {len(COLUMNS[name])} are needed", row=row, column=missing, unit=unit)
+            values = {column: self.number(cell, row, f"{name}.{column}", unit) for cell, (column, unit) in zip(cells, COLUMNS[name], strict=False)}
+            found.append((row, values))
+        return found
+
+    def cost(self, row: int, cells: list[str]) -> tuple[float, float, float]:
+        """(constant, linear, quadratic) of a row of gencost."""
+        if self.number(cells[0], row, "gencost.model", "") != POLYNOMIAL:
+            raise self.wrong("only polynomial costs (model 2) are read; give pieces as plants of their own", row=row, column="gencost.model")
+        count = int(self.number(cells[3], row, "gencost.n", ""))
+        if len(cells) < 4 + count:
+            raise self.wrong(f"{count} coefficients are announced, {len(cells) - 4} given", row=row, column="gencost.n")
+        terms = [self.number(cell, row, f"gencost.c{count - 1 - k}", "$/h") for k, cell in enumerate(cells[4 : 4 + count])][::-1]
+        if any(terms[3:]):
+            raise self.wrong("costs are at most quadratic", row=row, column="gencost.c3", unit="$/MW3h")
+        constant, linear, quadratic = (*terms[:3], 0.0, 0.0, 0.0)[:3]
+        return constant, linear, quadratic
+
+
+def read_matpower(path: str | Path, **rest: Any) -> tuple[Market, Array]:
+    """Read a MATPOWER case file (.m).
+
+    Parameters
+    ----------
+    path : path
+    **rest
+        Of `Market`: voll, spill.
+
+    Returns
+    -------
+    (Market, array [n] MW)
+        The network in service, buses named by their numbers, plants ``"G1"``..., lines ``"L1"``... by their rows; and the load of each
+        bus, shunt conductance at nominal voltage included. Taps scale reactances, a rating of 0 is none, and symmetric limits on angles
+        become limits on flows, as in a DC optimal power flow.
+
+    Raises
+    ------
+    InvalidStudy
+        ``market-file`` with file, row, column and unit: for what is missing, not a number, computed, or not supported (piecewise costs,
+        lines of direct current, one-sided limits on angles). ``market-value``, ``market-bus`` for data that break a law.
+    """
+    case = _Case(Path(path))
+
+    def named(row: int, make: Any, *data: Any, **more: Any) -> Any:
+        try:
+            return make(*data, **more)
+        except InvalidStudy as wrong:
+            raise InvalidStudy(wrong.code, where=f'file "{path}", row {row}: {wrong.where}', help=wrong.help, **wrong.placeholders) from None
+
+    buses, load = [], []
+    for _, bus in case.table("bus"):
+        if bus["type"] != ISOLATED:
+            buses.append(f"{bus['bus_i']:.0f}")
+            load.append(bus["Pd"] + bus["Gs"])
+    present = set(buses)
+    plants, prices = [], case.matrices.get("gencost", [])
+    case.table("gencost")
+    gens = case.table("gen")
+    if len(prices) not in (len(gens), 2 * len(gens)):
+        raise case.wrong(f"mpc.gencost has {len(prices)} rows for {len(gens)} generators", row=prices[0][0] if prices else 0, column="gencost")
+    for k, (row, gen) in enumerate(gens):
+        at = f"{gen['bus']:.0f}"
+        if gen["status"] > 0 and at in present:
+            constant, linear, quadratic = case.cost(*prices[k])
+            plants.append(named(row, Generator, f"G{k + 1}", at, gen["Pmax"], (linear, quadratic), gen["Pmin"], constant=constant))
+    lines = []
+    for k, (row, branch) in enumerate(case.table("branch")):
+        ends = f"{branch['fbus']:.0f}", f"{branch['tbus']:.0f}"
+        if branch["status"] > 0 and present.issuperset(ends):
+            reactance = branch["x"] * (branch["ratio"] or 1.0)
+            capacity = _limit(case, row, branch, reactance, case.matrices["branch"][k][1])
+            lines.append(named(row, Line, f"L{k + 1}", *ends, reactance, capacity, float(np.deg2rad(branch["angle"]))))
+    return Market(buses, lines, plants, (), base=case.base, **rest), np.array(load)
+
+
+def _limit(case: _Case, row: int, branch: dict[str, float], reactance: float, cells: list[str]) -> float:
+    """MW that a branch carries: its rating, or what its limit on the difference of angles allows."""
+    capacity = branch["rateA"] or np.inf
+    low, high = (case.number(cells[k], row, f"branch.{name}", "deg") if len(cells) > k else 0.0 for k, name in ((11, "angmin"), (12, "angmax")))
+    if (low == 0 or low <= -CIRCLE) and (high == 0 or high >= CIRCLE):
+        return capacity
+    if low != -high or branch["angle"] or not reactance:
+        raise case.wrong("limits on angles are read where they are symmetric and the branch shifts no phase", row=row, column="branch.angmin", unit="deg")
+    return float(min(capacity, case.base * np.deg2rad(high) / abs(reactance)))
