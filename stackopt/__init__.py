@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from stackopt.exact.exact import Exact as Exact
     from stackopt.exact.fixed_points import FixedPoints as FixedPoints
     from stackopt.exact.fixed_points import fixed_points as fixed_points
+    from stackopt.exact.mean_field.patterns import equilibria as equilibria
     from stackopt.exact.reformulated import BigM as BigM
     from stackopt.exact.reformulated import Indicator as Indicator
     from stackopt.exact.reformulated import Scip as Scip
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from stackopt.exact.reformulated import StrongDuality as StrongDuality
     from stackopt.games.bayesian import BayesianGame as BayesianGame
     from stackopt.games.mean_field.factored import Factored as Factored
+    from stackopt.games.mean_field.finite_population import FinitePopulation as FinitePopulation
+    from stackopt.games.mean_field.finite_population import finite_population as finite_population
     from stackopt.games.mean_field.game import MeanFieldStackelbergGame as MeanFieldStackelbergGame
     from stackopt.games.mean_field.horizon import Finite as Finite
     from stackopt.games.mean_field.horizon import Periodic as Periodic
@@ -77,10 +80,10 @@ if TYPE_CHECKING:
     from stackopt.learning.mean_field.equilibrium import MeanFieldEquilibrium as MeanFieldEquilibrium
     from stackopt.learning.mean_field.fictitious_play import FictitiousPlay as FictitiousPlay
     from stackopt.learning.mean_field.gauss_seidel import GaussSeidel as GaussSeidel
+    from stackopt.learning.mean_field.leader_model_free import ModelFreeAscent as ModelFreeAscent
     from stackopt.learning.mean_field.mirror_descent import MirrorDescent as MirrorDescent
     from stackopt.learning.mean_field.path_following import PathFollowing as PathFollowing
     from stackopt.learning.mean_field.quasi_newton import QuasiNewton as QuasiNewton
-    from stackopt.learning.mean_field.leader_model_free import ModelFreeAscent as ModelFreeAscent
     from stackopt.learning.mean_field.sampled_followers import SampledFollowers as SampledFollowers
     from stackopt.learning.naive_ascent import NaiveAscent as NaiveAscent
     from stackopt.learning.oracles import Asked as Asked
@@ -155,6 +158,7 @@ _HOME = {
     "Exact": "exact.exact",
     "FixedPoints": "exact.fixed_points",
     "fixed_points": "exact.fixed_points",
+    "equilibria": "exact.mean_field.patterns",
     "BayesianGame": "games.bayesian",
     "Coverage": "games.security",
     "Box": "games.mean_field.leaders",
@@ -162,6 +166,8 @@ _HOME = {
     "Factored": "games.mean_field.factored",
     "Finite": "games.mean_field.horizon",
     "MeanFieldStackelbergGame": "games.mean_field.game",
+    "FinitePopulation": "games.mean_field.finite_population",
+    "finite_population": "games.mean_field.finite_population",
     "Menu": "games.mean_field.leaders",
     "Periodic": "games.mean_field.horizon",
     "Policies": "games.mean_field.leaders",
