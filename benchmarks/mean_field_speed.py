@@ -28,8 +28,9 @@ from scipy import sparse
 from models import battery
 from stackopt.comparison.progress import Bar
 from stackopt.games.mean_field import operators
-from stackopt.games.mean_field.chunked import PeriodicResponse, default_threads
+from stackopt.games.mean_field.chunked import PeriodicResponse
 from stackopt.games.mean_field.kernels import Dense, Kernel, Sparse
+from stackopt.games.mean_field.machine import default_threads
 from stackopt.games.mean_field.priced import PricedPopulation, by_state
 from stackopt.learning.mean_field.fast import price_equilibrium
 from stackopt.learning.mean_field.fast_gradient import leader_gradient

@@ -14,7 +14,6 @@ Chunks are independent: threads share them out, and the numbers do not depend on
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from stackopt.games import validation
 from stackopt.games.mean_field import chunked_numpy, memory
 from stackopt.games.mean_field.chunked_numpy import NumpySweeps, Sweeps
 from stackopt.games.mean_field.chunked_settling import Settled, settle
+from stackopt.games.mean_field.machine import compiled_available
 from stackopt.games.mean_field.priced import PricedPopulation
 from stackopt.games.operators import Array
 from stackopt.solution import Progress, Report
@@ -75,13 +75,6 @@ class _ChunkAnswer:
     sweeps: tuple[int, int]
     residual: float
     converged: bool
-
-
-def compiled_available() -> bool:
-    """Whether Numba is installed."""
-    from importlib.util import find_spec
-
-    return find_spec("numba") is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,7 +315,7 @@ class PeriodicResponse:
 
         :math:`\frac1T\sum_t\big((1-\gamma)\,\mu_t\cdot V^*_t-E[r_t]\big)`: as the law is stationary,
         :math:`(1-\gamma)\sum_t\mu_t\cdot V^\pi_t=\sum_tE[r_t]`, so this is the general game's exploitability without evaluating the policy.
-        It is at most :math:`\tau\log B`, the price of softness  [B6.2].
+        It is at most :math:`\tau\log B`, the price of softness  [B6.2]. NaN where best values did not settle.
         """
         rho, T = self._contraction, self.population.shape[1]
 
@@ -335,7 +328,7 @@ class PeriodicResponse:
             v += 0.5 * (settled.change.max((0, 1)) + settled.change.min((0, 1))) * rho / (1.0 - rho)
             best = sweeps.back_hard(v)
             gain: Array = self.temperature * ((1.0 - self.population.discount) * best - sweeps.earned()) / T
-            return gain
+            return gain if settled.done else np.full_like(gain, np.nan)
 
         return np.concatenate(self._each(work, len(self.population.weights), "exploitability", report))[: len(self.population.weights)]
 
@@ -356,6 +349,11 @@ class PeriodicResponse:
             One payoff, or M of them, each with its own derivative [M, T, L].
         scale : float, optional
             Size of the payoffs that the tolerance is relative to; by default that of `payoff`.
+
+        Returns
+        -------
+        array [T, L] or [M, T, L]
+            NaN where the sweeps did not settle, as where a type's chain has several recurrent classes.
         """
         payoffs = np.asarray(payoff, dtype=float)
         payoffs = np.stack([self.require_prices(row) for row in payoffs]) if payoffs.ndim == 3 else self.require_prices(payoff)[None]
@@ -383,24 +381,19 @@ class PeriodicResponse:
             sweeps.back_linear(psi, pay)
             psi -= psi[:1, :1].copy()
 
-        settle(back, zero.copy(), tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=True)
+        backward = settle(back, zero.copy(), tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=True)
         source = sweeps.deviations(pay)
         parts = sweeps.purchases()
 
         def forward(carried: Array) -> None:
             sweeps.forward(carried, decay=self.population.discount, source=source)
 
-        settle(forward, zero, tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=False, contraction=self._contraction)
+        onward = settle(forward, zero, tolerance=self.tolerance * size, limit=self.max_sweeps, up_to_a_constant=False, contraction=self._contraction)
         sweeps.forward(zero, decay=self.population.discount, source=source, measure=True)
         total: Array = (parts + sweeps.purchases()) / -self.temperature
-        return total
+        return total if backward.done and onward.done else np.full_like(total, np.nan)
 
 
 def _filled(n: int, lanes: int, count: int) -> Array:
     """The indices of chunk n [lanes] out of `count`, filled up with the last."""
     return np.minimum(np.arange(n * lanes, (n + 1) * lanes), count - 1)
-
-
-def default_threads() -> int:
-    """As many as this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

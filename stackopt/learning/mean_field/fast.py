@@ -314,7 +314,7 @@ def feedback(response: PeriodicResponse, at: Response, prices: Prices) -> Array:
     found = np.zeros((T, L, T * L))
     if payoffs:
         for (t, share), slope in zip(back, response.gradient(at, np.stack(payoffs)), strict=True):
-            found[t] += np.outer(share, slope.ravel())
+            found[t] += np.outer(share, np.nan_to_num(slope.ravel()))  # what did not settle does not steer
     return found.reshape(T * L, T * L)
 
 

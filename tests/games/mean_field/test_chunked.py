@@ -8,14 +8,14 @@ import pytest
 
 from stackopt import catalog
 from stackopt.errors import InvalidGame, InvalidMethod, MissingPackage, Refused
-from stackopt.games.mean_field import chunked, chunked_numpy, dynamics
+from stackopt.games.mean_field import chunked, chunked_numpy, dynamics, machine
 from stackopt.games.mean_field.chunked import PeriodicResponse
 from stackopt.games.mean_field.priced import PricedPopulation, Prices
 
 battery = catalog.module("battery")
 
 
-@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.skipif(not chunked.compiled_available(), reason="needs numba"))], ids=["numpy", "compiled"])
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.skipif(not machine.compiled_available(), reason="needs numba"))], ids=["numpy", "compiled"])
 def compiled(request):
     return request.param
 
@@ -163,6 +163,25 @@ def test_a_limit_is_not_convergence(compiled):
     assert found.residual > 1e-10
 
 
+def test_derivatives_that_did_not_settle_are_nan(compiled):
+    population, prices = small(), day_prices()
+    found = PeriodicResponse(population, 0.02, compiled=compiled).solve(prices)
+    hasty = PeriodicResponse(population, 0.02, compiled=compiled, max_sweeps=2)
+    assert np.isnan(hasty.gradient(found, prices)).all()
+    assert np.isnan(hasty.exploitability(found)).all()
+
+
+def test_many_payoffs_at_once_are_one_at_a_time(compiled):
+    population, prices = small(types=5), day_prices()
+    response = PeriodicResponse(population, 0.02, compiled=compiled)
+    found = response.solve(prices)
+    payoffs = np.random.default_rng(3).normal(size=(20, 24, 2))
+    together = response.gradient(found, payoffs)
+    assert together.shape == payoffs.shape
+    for m in (0, 7, 19):
+        np.testing.assert_allclose(together[m], response.gradient(found, payoffs[m]), atol=1e-6)
+
+
 def test_progress_counts_chunks(monkeypatch):
     monkeypatch.setattr(chunked_numpy, "LANES", 8)
     for threads in (1, 2):
@@ -247,4 +266,4 @@ def test_numba_is_imported_only_when_it_is_asked_for():
 
 
 def test_threads_by_default_are_those_of_the_process():
-    assert chunked.default_threads() >= 1
+    assert machine.default_threads() >= 1

@@ -5,7 +5,7 @@ import pytest
 
 from stackopt import catalog
 from stackopt.errors import InvalidGame, InvalidMethod, InvalidStore
-from stackopt.games.mean_field import Population, chunked, dynamics
+from stackopt.games.mean_field import Population, chunked, dynamics, machine
 from stackopt.games.mean_field.priced import PricedPopulation, Prices
 from stackopt.learning.mean_field import fast
 from stackopt.learning.mean_field.fast import price_equilibrium
@@ -13,7 +13,7 @@ from stackopt.learning.mean_field.fast_gradient import leader_gradient
 
 battery = catalog.module("battery")
 FLAT = np.full(24, 0.2)
-COMPILED = chunked.compiled_available()
+COMPILED = machine.compiled_available()
 
 
 def small(types=2, levels=7):
