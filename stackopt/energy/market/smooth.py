@@ -1,0 +1,361 @@
+r"""Networks as supply curves without steps: dispatch with a barrier of fixed weight, and how its prices move with loads, exactly.
+
+Each hour and regime is a network of its own, all solved at once; :math:`\nu` is the weight, $/h:
+
+.. math:: \min c(p)+\mathrm{voll}\,u+\mathrm{spill}\,w-\nu\sum\log(\text{distances to all limits}).
+
+Its prices are smooth in the loads and tend to those of `dispatch` as the weight falls. With D the curvature of the cost in what buses produce,
+summed to S at each bus, M that of the lines' limits and B the susceptance matrix, the KKT matrix gives the slopes,
+
+.. math:: \begin{pmatrix}M&B^\top\\-B&S\end{pmatrix}\begin{pmatrix}d\theta\\dP\end{pmatrix}=\begin{pmatrix}0\\dN\end{pmatrix}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackopt.display import number
+from stackopt.energy.households import HOURS
+from stackopt.energy.market.network import Generator, Market
+from stackopt.errors import InvalidStudy, StackoptError
+
+Array = NDArray[np.float64]
+
+#: Newton steps after which a market is given up, and how well its conditions must hold: prices relative to the value of lost load, MW, weight.
+STEPS, ACCURACY = 200, 1e-11
+#: What the conditions must hold to, in the same units, for prices to be given out at all.
+ACCEPTED = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Cleared:
+    """A market at the barrier's optimum. Axes: b markets solved at once, g generators, n buses, l lines.
+
+    Attributes
+    ----------
+    price : array [b, n], $/MWh
+    slope : array [b, n, n], $/MWh per MW
+        Of the price at the first bus in the load at the second; symmetric.
+    generation : array [b, g], MW
+    unserved, spilled : array [b, n], MW
+    flow : array [b, l], MW
+    residual : float
+        How far the optimality conditions are from holding: the largest of a price's relative to voll, a balance's relative to the load
+        and a complementarity's relative to the weight.
+    steps : int
+    """
+
+    price: Array
+    slope: Array
+    generation: Array
+    unserved: Array
+    spilled: Array
+    flow: Array
+    residual: float
+    steps: int
+
+
+class _Barrier:
+    """The market as boxes: what buses take in (plants, load not served, surplus) and what lines carry, with its Newton system."""
+
+    def __init__(self, market: Market, weight: float) -> None:
+        self.market, self.weight = market, weight
+        N, G = len(market.buses), len(market.generators)
+        self.N, self.G = N, G
+        everyone = np.arange(N)
+        self.bus = np.concatenate([market.bus_of("generators"), everyone, everyone])
+        self.sign = np.concatenate([np.ones(G + N), -np.ones(N)])
+        voll, spill = float(market.voll or 0.0), float(market.spill or 0.0)
+        self.voll = voll
+        self.linear = np.concatenate([market.column("generators", "linear"), np.full(N, voll), np.full(N, spill)])
+        self.curved = np.concatenate([2.0 * market.column("generators", "quadratic"), np.zeros(2 * N)])
+        least, most = market.column("generators", "minimum"), market.column("generators", "capacity")
+        self.fixed = most - least <= 1e-9 * np.maximum(1.0, np.abs(most))  # nothing to decide: a load with another sign
+        self.low = np.concatenate([least, np.zeros(2 * N)])
+        self.high = np.concatenate([most, np.full(2 * N, np.inf)])
+        keep = np.concatenate([~self.fixed, np.ones(2 * N, bool)])
+        self.kept = np.flatnonzero(keep)
+        self.given = np.zeros(N)
+        np.add.at(self.given, market.bus_of("generators")[self.fixed], most[self.fixed])
+        for what in ("bus", "sign", "linear", "curved", "low", "high"):
+            setattr(self, what, getattr(self, what)[keep])
+        incidence = np.zeros((len(market.lines), N))
+        incidence[np.arange(len(market.lines)), market.bus_of("lines", "start")] += 1.0
+        incidence[np.arange(len(market.lines)), market.bus_of("lines", "end")] -= 1.0
+        flows = (market.susceptance / market.base)[:, None] * incidence
+        self.shifted = market.susceptance * market.column("lines", "shift")
+        self.given += incidence.T @ self.shifted
+        reference = {island[0] for island in market.islands}
+        angles = [n for n in range(N) if n not in reference]
+        self.flows = flows[:, angles]
+        self.outflow = incidence.T @ self.flows  # [n, angles]
+        self.capacity = market.column("lines", "capacity")
+        self.limited = np.isfinite(self.capacity)
+        self.free = self.flows[self.limited]
+        self.line_low = self.shifted[self.limited] - self.capacity[self.limited]
+        self.line_high = self.shifted[self.limited] + self.capacity[self.limited]
+        self.place = np.zeros((N, len(self.bus)))
+        self.place[self.bus, np.arange(len(self.bus))] = self.sign
+
+    def solve(self, load: Array) -> Cleared:
+        """Optima at loads [b, n]; raises StackoptError ``market-failed`` where the conditions do not hold."""
+        need = load - self.given
+        scale = np.maximum(1.0, np.abs(need).max())
+        B = len(need)
+        x = np.where(np.isfinite(self.high), 0.5 * (self.low + np.where(np.isfinite(self.high), self.high, 0.0)), self.low + 0.1 * scale)
+        x = np.repeat(x[None], B, 0)
+        angle = np.zeros((B, self.outflow.shape[1]))
+        price = np.full((B, self.N), float(np.median(self.linear[: max(len(self.linear) - 2 * self.N, 1)])))
+        # distances to sides and their multipliers: columns of x from below and above, lines from below and above
+        bounded = np.isfinite(self.high)
+        sides = _Sides(np.concatenate([self.low, -self.high[bounded], self.line_low, -self.line_high]), len(x[0]), bounded, self.free)
+        wide = np.maximum(0.5 * (self.line_high - self.line_low), 1.0)
+        slack = sides.of(x, angle)
+        slack[:, sides.lines] = np.concatenate([wide, wide])[None]  # angles of 0 may break a limit that a shifter moved: distances start apart
+        mu = max(self.weight, 0.01 * self.voll * scale)
+        dual = mu / slack
+        best = np.inf
+        for step in range(STEPS + 1):
+            rx = self.linear + self.curved * x - price[:, self.bus] * self.sign - sides.pull_x(dual)
+            ra = price @ self.outflow - sides.pull_angle(dual)
+            rb = need - (x @ self.place.T - angle @ self.outflow.T)
+            rs = sides.of(x, angle) - slack
+            short = max(np.abs(rx).max(initial=0.0), np.abs(ra).max(initial=0.0) / max(np.abs(self.outflow).max(initial=0.0), 1.0)) / self.voll
+            short = max(short, np.abs(rb).max() / scale, np.abs(rs).max(initial=0.0) / scale)
+            apart = float(np.abs(dual * slack / self.weight - 1.0).max(initial=0.0))
+            residual = max(float(short), apart)
+            best = min(best, residual)
+            if residual <= ACCURACY or step == STEPS or (residual <= ACCEPTED and residual > 2.0 * best) or not np.isfinite(residual):
+                break
+            average = (dual * slack).mean(1, keepdims=True)
+            target = np.maximum(self.weight, np.where(short <= 0.1, 0.1, 0.5) * average)
+            stiff = dual / slack
+            push = (target - dual * slack) / slack - stiff * rs  # change of multipliers apart from what moves of the point do
+            D = self.curved + sides.curve_x(stiff)
+            system = self._system(D, sides.curve_angle(stiff))
+            r1, r2 = -rx + sides.pull_x(push), -ra + sides.pull_angle(push)
+            right = np.concatenate([r2, rb - (r1 / D) @ self.place.T], 1)
+            moved = np.linalg.solve(system, right[..., None])[..., 0]
+            dangle, dprice = moved[:, : angle.shape[1]], moved[:, angle.shape[1] :]
+            dx = (r1 + dprice[:, self.bus] * self.sign) / D
+            dslack = sides.move(dx, dangle) + rs
+            ddual = (target - dual * slack - dual * dslack) / slack
+            length = np.minimum(_reach(slack, dslack), _reach(dual, ddual))[:, None]
+            x, angle, price = x + length * dx, angle + length * dangle, price + length * dprice
+            slack, dual = slack + length * dslack, dual + length * ddual
+        if not residual <= ACCEPTED:
+            raise StackoptError("market-failed", got=f"optimality conditions hold to {number(residual, 2)} after {step} steps of the interior point")
+        D = self.curved + sides.curve_x(dual / slack)
+        system = self._system(D, sides.curve_angle(dual / slack))
+        right = np.zeros((self.N + angle.shape[1], self.N))
+        right[angle.shape[1] :] = np.eye(self.N)
+        slope = np.linalg.solve(system, np.broadcast_to(right, (B, *right.shape)))[:, angle.shape[1] :]
+        slope = 0.5 * (slope + slope.transpose(0, 2, 1))
+        every = np.repeat(np.concatenate([self.market.column("generators", "capacity"), np.zeros(2 * self.N)])[None], B, 0)
+        every[:, self.kept] = x
+        G, N = self.G, self.N
+        return Cleared(price, slope, every[:, :G], every[:, G : G + N], every[:, G + N :], angle @ self.flows.T - self.shifted, residual, step)
+
+    def _system(self, D: Array, lines: Array) -> Array:
+        B, A = len(D), self.outflow.shape[1]
+        system = np.zeros((B, A + self.N, A + self.N))
+        system[:, :A, :A] = lines
+        system[:, :A, A:] = self.outflow.T
+        system[:, A:, :A] = -self.outflow
+        at = np.arange(self.N)
+        system[:, A + at, A + at] = (1.0 / D) @ np.abs(self.place).T
+        return system
+
+
+class _Sides:
+    """Every one-sided limit: distances, and how multipliers pull at the point."""
+
+    def __init__(self, limits: Array, n: int, bounded: NDArray[np.bool_], lines: Array) -> None:
+        self.limits, self.n, self.bounded, self.flows = limits, n, bounded, lines
+        self.upper, self.count = int(bounded.sum()), len(lines)
+        self.lines = slice(n + self.upper, n + self.upper + 2 * self.count)
+
+    def move(self, x: Array, angle: Array) -> Array:
+        """Changes of distances."""
+        flow = angle @ self.flows.T
+        return np.concatenate([x, -x[:, self.bounded], flow, -flow], 1)
+
+    def of(self, x: Array, angle: Array) -> Array:
+        """Distances."""
+        return self.move(x, angle) - self.limits
+
+    def pull_x(self, dual: Array) -> Array:
+        found = dual[:, : self.n].copy()
+        found[:, self.bounded] -= dual[:, self.n : self.n + self.upper]
+        return found
+
+    def pull_angle(self, dual: Array) -> Array:
+        both = dual[:, self.lines]
+        found: Array = (both[:, : self.count] - both[:, self.count :]) @ self.flows
+        return found
+
+    def curve_x(self, stiff: Array) -> Array:
+        found = stiff[:, : self.n].copy()
+        found[:, self.bounded] += stiff[:, self.n : self.n + self.upper]
+        return found
+
+    def curve_angle(self, stiff: Array) -> Array:
+        both = stiff[:, self.lines]
+        found: Array = np.einsum("li,bl,lj->bij", self.flows, both[:, : self.count] + both[:, self.count :], self.flows)
+        return found
+
+
+def _reach(value: Array, change: Array) -> Array:
+    """The longest step [b], at most 1, that keeps everything positive."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(change < 0, -0.995 * value / change, 1.0)
+    return np.asarray(np.minimum(found.min(1, initial=1.0), 1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSupply:
+    """A network that an equilibrium of households can be found on; load is shed at voll and surplus spilled.
+
+    Parameters
+    ----------
+    market : Market
+        Without storage; ramps do not bind between hours here. Without voll and spill 1000 and 0 $/MWh are used.
+    barrier : float, $/h
+        Weight of the barrier: prices are those of `dispatch` as it tends to 0, and smoother the larger it is.
+    buses : sequence of str, optional
+        Where the households are, in the order of their buses; by default all buses.
+    base : float or array [n], [n, 24], MW
+        Load at the market's buses that is not of households.
+
+    Raises
+    ------
+    InvalidStudy
+        ``setting-value`` for a barrier that is not positive or a market with storage, ``market-bus``, ``hours``.
+    """
+
+    market: Market
+    barrier: float = 0.1
+    buses: Any = None
+    base: Any = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.barrier < np.inf:
+            raise InvalidStudy("setting-value", name="barrier", law="positive", got=str(self.barrier))
+        if self.market.storages:
+            raise InvalidStudy("setting-value", name="market", law="without storage, which would link its hours", got=f"{len(self.market.storages)} storages")
+        _ = self._at, self._base
+
+    @cached_property
+    def _at(self) -> NDArray[np.int64]:
+        chosen = self.market.buses if self.buses is None else self.buses
+        return np.array([self.market.at(bus) for bus in chosen], np.int64)
+
+    @cached_property
+    def _base(self) -> Array:
+        base, N = np.asarray(self.base, float), len(self.market.buses)
+        if base.shape not in ((), (N,), (N, HOURS)):
+            raise InvalidStudy("hours", law=f"loads as [{N} buses] or [{N}, {HOURS}] MW", got=f"shape {base.shape}")
+        if not np.isfinite(base).all():
+            raise InvalidStudy("not-finite", name="base")
+        return np.array(np.broadcast_to(base[:, None] if base.ndim == 1 else base, (N, HOURS)))
+
+    @cached_property
+    def _program(self) -> _Barrier:
+        market = self.market
+        voll, spill = 1000.0 if market.voll is None else market.voll, 0.0 if market.spill is None else market.spill
+        return _Barrier(Market(market.buses, market.lines, market.generators, (), voll, spill, market.base), self.barrier)
+
+    @cached_property
+    def _latest(self) -> dict[bytes, Cleared]:
+        return {}
+
+    def load(self, net: Array) -> Array:
+        """Loads of the network's buses [n, h, w], MW, with `net` of households; raises InvalidStudy ``hours`` for another shape."""
+        if net.ndim != 3 or len(net) != len(self._at) or net.shape[1] != HOURS:
+            raise InvalidStudy("hours", law=f"loads of households as [{len(self._at)} buses, {HOURS}, regimes]", got=f"shape {net.shape}")
+        load = np.repeat(self._base[..., None], net.shape[2], 2)
+        np.add.at(load, self._at, net)
+        return load
+
+    def solve(self, net: Array) -> Cleared:
+        """Everything about the cleared markets, hour by hour and regime by regime [24 * w, ...]."""
+        key = net.tobytes()
+        if key not in self._latest:  # slopes, costs and prices are asked for one after another at the same loads
+            self._latest.clear()
+            load = self.load(net)
+            self._latest[key] = self._program.solve(load.reshape(len(load), -1).T)
+        return self._latest[key]
+
+    def clear(self, net: Array) -> tuple[Array, Array]:
+        """(prices [n, h, w] $/MWh, their derivatives in the loads [n, n, h, w]) at net loads of households [n, h, w] MW."""
+        found = self.solve(net)
+        price = found.price[:, self._at].T.reshape(net.shape)
+        slope = found.slope[:, self._at[:, None], self._at].transpose(1, 2, 0).reshape(len(net), *net.shape)
+        return price, slope
+
+    def cost(self, net: Array) -> Array:
+        """$/h [h, w]: generation, load not served at voll, surplus; without the barrier's term, so its derivative is the price only as that vanishes."""
+        found, market, program = self.solve(net), self.market, self._program
+        plants = market.column("generators", "linear") * found.generation + market.column("generators", "quadratic") * found.generation**2
+        other = program.voll * found.unserved.sum(1) + float(market.spill or 0.0) * found.spilled.sum(1)
+        total: Array = plants.sum(1) + market.column("generators", "constant").sum() + other
+        return total.reshape(net.shape[1:])
+
+    def total(self, net: Array) -> Array:
+        """MW [h, w]: all loads."""
+        found: Array = self.load(net).sum(0)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class MeritOrder:
+    """One bus, whose plants run in the order of their costs; the barrier rounds the steps off.
+
+    Parameters
+    ----------
+    blocks : sequence of (capacity MW, cost $/MWh)
+    barrier : float, $/h
+    base : float or array [24], MW
+        Load that is not of households.
+    voll, spill : float, $/MWh
+        At which load is shed and surplus given away.
+
+    Raises
+    ------
+    InvalidStudy
+        As `Generator`, `Market` and `NetworkSupply` do.
+    """
+
+    blocks: Sequence[tuple[float, float]]
+    barrier: float = 0.1
+    base: Any = 0.0
+    voll: float = 1000.0
+    spill: float = 0.0
+
+    def __post_init__(self) -> None:
+        _ = self.network
+
+    @cached_property
+    def network(self) -> NetworkSupply:
+        """The same as a network of one bus."""
+        plants = [Generator(f"block {k + 1}", "system", float(capacity), float(cost)) for k, (capacity, cost) in enumerate(self.blocks)]
+        load = np.asarray(self.base, float)
+        return NetworkSupply(Market(["system"], [], plants, (), self.voll, self.spill), self.barrier, None, load[None] if load.ndim else load)
+
+    def clear(self, net: Array) -> tuple[Array, Array]:
+        """(prices [1, h, w] $/MWh, slopes [1, 1, h, w])."""
+        return self.network.clear(net)
+
+    def cost(self, net: Array) -> Array:
+        """$/h [h, w]."""
+        return self.network.cost(net)
+
+    def total(self, net: Array) -> Array:
+        """MW [h, w]."""
+        return self.network.total(net)
