@@ -21,7 +21,7 @@ from stackopt.solution import Run, Status
 #: With ``proof="auto"`` games of at most this many triples (s, a, b) get a proof ...
 TRIPLES = 150
 #: ... for which this many seconds, or as long as the search took, are spent at most.
-SECONDS = 1.0
+SECONDS = 2.0
 
 #: Where the lowerings of `check_games` are derived.
 TAGS = {"stagewise": "P1", "randomised": "D3", "deterministic": "D1", "boxes": "D8"}

@@ -16,7 +16,7 @@ from stackopt.solution import Run, Status
 #: With ``proof="auto"`` games of at most this many (k, t, s, b) and decisions get a proof ...
 MASSES = 80
 #: ... for which this many seconds, or as long as the search took, are spent at most.
-SECONDS = 1.0
+SECONDS = 2.0
 
 
 def proved_population(
