@@ -289,7 +289,7 @@ def models(
     names, kinds = max(map(len, entries), default=0), max((len(e.kind) for e in entries.values()), default=0)
     for entry in entries.values():
         head = f"  {entry.name:<{names}}  {entry.kind:<{kinds}}  "
-        width = max(shutil.get_terminal_size((81, 24)).columns, len(head) + 30)
+        width = max(shutil.get_terminal_size((81, 24)).columns, len(head) + 24)
         typer.echo(textwrap.fill(entry.title, width, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False))
     typer.echo(f"and {len(catalog.cases())} recorded bilevel programs; `stackopt models --cases` lists them")
 
