@@ -1,4 +1,4 @@
-"""The command line: ``stackopt compare``, ``solve``, ``models``, ``verify``, ``report``, ``demo``, ``doctor``.
+"""The command line: ``stackopt compare``, ``solve``, ``check``, ``models``, ``verify``, ``report``, ``demo``, ``doctor``.
 
 Exit codes: 0 certified, 1 not certified or a bound violated, 2 usage and bad input, 3 proved infeasible, unbounded or not attained,
 4 refused (the method does not solve this problem), 130 interrupted. Results go to standard output, everything else to

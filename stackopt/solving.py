@@ -42,7 +42,8 @@ def solve(
     Returns
     -------
     Solution
-        With the status *after* certification: a claimed optimum that the problem does not confirm is FAILED.
+        With the status *after* certification: a claimed optimum that the problem does not confirm is FAILED. A method with a function
+        ``prove(problem, run, seconds)`` is asked for a proof first, in the user's units.
 
     Raises
     ------
