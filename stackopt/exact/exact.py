@@ -77,7 +77,8 @@ class Exact:
         For complementarity branching: so many share the open cells, on systems that can fork.
     proof : bool or ``"auto"``
         Whether to accompany the answer by a proof in rational arithmetic, `Solution.proof`. Auto: small problems, for as long as the search
-        took. True: within the time limit. Bilevel programs: linear and convex quadratic followers. Games: strong values; mean-field games: the best equilibrium over a menu or a box.
+        took. True: within the time limit. Bilevel programs: linear and convex quadratic followers under a linear or convex quadratic leader.
+        Games: strong values. Mean-field games: the best equilibrium over a menu or a box.
 
     Notes
     -----
