@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from stackopt.exact.reformulated import Sos1 as Sos1
     from stackopt.exact.reformulated import StrongDuality as StrongDuality
     from stackopt.games.bayesian import BayesianGame as BayesianGame
+    from stackopt.games.mean_field.chunked import PeriodicResponse as PeriodicResponse
     from stackopt.games.mean_field.factored import Factored as Factored
     from stackopt.games.mean_field.finite_population import FinitePopulation as FinitePopulation
     from stackopt.games.mean_field.finite_population import finite_population as finite_population
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
     from stackopt.games.mean_field.leaders import Policies as Policies
     from stackopt.games.mean_field.leaders import Simplex as Simplex
     from stackopt.games.mean_field.population import Population as Population
+    from stackopt.games.mean_field.priced import PricedPopulation as PricedPopulation
+    from stackopt.games.mean_field.priced import Prices as Prices
     from stackopt.games.profile import Profile as Profile
     from stackopt.games.security import Coverage as Coverage
     from stackopt.games.security import SecurityGame as SecurityGame
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
     from stackopt.learning.from_samples.learned import Learned as Learned
     from stackopt.learning.hypergradient import HypergradientAscent as HypergradientAscent
     from stackopt.learning.mean_field.equilibrium import MeanFieldEquilibrium as MeanFieldEquilibrium
+    from stackopt.learning.mean_field.fast import price_equilibrium as price_equilibrium
     from stackopt.learning.mean_field.fictitious_play import FictitiousPlay as FictitiousPlay
     from stackopt.learning.mean_field.gauss_seidel import GaussSeidel as GaussSeidel
     from stackopt.learning.mean_field.leader_model_free import ModelFreeAscent as ModelFreeAscent
@@ -171,6 +175,9 @@ _HOME = {
     "Menu": "games.mean_field.leaders",
     "Periodic": "games.mean_field.horizon",
     "Policies": "games.mean_field.leaders",
+    "PeriodicResponse": "games.mean_field.chunked",
+    "PricedPopulation": "games.mean_field.priced",
+    "Prices": "games.mean_field.priced",
     "Population": "games.mean_field.population",
     "Simplex": "games.mean_field.leaders",
     "Sparse": "games.mean_field.kernels",
@@ -194,6 +201,7 @@ _HOME = {
     "PathFollowing": "learning.mean_field.path_following",
     "QuasiNewton": "learning.mean_field.quasi_newton",
     "MeanFieldEquilibrium": "learning.mean_field.equilibrium",
+    "price_equilibrium": "learning.mean_field.fast",
     "ModelFreeAscent": "learning.mean_field.leader_model_free",
     "SampledFollowers": "learning.mean_field.sampled_followers",
     "NaiveAscent": "learning.naive_ascent",
