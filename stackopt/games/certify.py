@@ -175,7 +175,8 @@ def _notes(game: StackelbergGame, gap: float, profile: Profile) -> tuple[str, ..
 def _beside(v: Mapping[str, Any], profile: Profile) -> str:
     """What the leader has if nobody commits, and what its commitment gains."""
     own = {"strong": "strong", "weak": "margin" if "margin" in v else "weak"}.get(profile.concept, "own_follower")
-    players = f"soft players, temperature {100 * v['fixed_point_share']:g} % of their rewards' span" if v["fixed_point_share"] else "best responses to each other"
+    share = v["fixed_point_share"]
+    players = f"soft players, temperature {100 * share:g} % of their rewards' span" if share else "best responses to each other"
     return f"{number(v['fixed_point'])}  by {players} (commitment gains {number(v[own] - v['fixed_point'])})  [A2]"
 
 
