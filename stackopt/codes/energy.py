@@ -46,7 +46,7 @@ CODES: dict[str, ErrorCode] = {
         "Prices of a market whose data break a law of physics or of units look plausible. Capacities are MW and not negative, costs convex.",
     ),
     "market-bus": ErrorCode(
-        "a name in a market {law}; this one is {got}",
+        "a name in a market must {law}; this one is {got}",
         "check the spelling: buses are compared as text",
         "Plants, lines, storage and loads meet at buses by name. One misspelt would be connected to nothing.",
     ),

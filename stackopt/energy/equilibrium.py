@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from stackopt.display import Block, number
 from stackopt.energy.households import HOURS, Households
-from stackopt.energy.market.supply import Supply
+from stackopt.energy.market.supply import Settles, Supply
 from stackopt.energy.response import Response, Slopes, respond, slopes
 from stackopt.energy.tariff import Tariff
+from stackopt.errors import StackoptError
 from stackopt.solution import Status
 
 Array = NDArray[np.float64]
@@ -247,7 +248,12 @@ def _newton(search: _Search, point: tuple[Response, Array, float], temperature: 
 
 
 def _market_step(market: Supply, load: Array, jacobian: Array, price: Array) -> Array:
-    """Prices P' = S(load + J (P' - P)), by Newton's method on the market alone."""
+    """Prices P' = S(load + J (P' - P)): by the market itself where it can, else by Newton's method on it."""
+    if isinstance(market, Settles):
+        try:
+            return market.settle(load, jacobian, price)
+        except StackoptError:  # an updated Jacobian need not be monotone
+            pass
     shape, at = price.shape, price.copy()
     N, cells = shape[0], shape[1] * shape[2]
     for _ in range(50):

@@ -198,13 +198,13 @@ class Market:
         ):
             twice = [name for name, times in Counter(names).items() if times > 1]
             if twice:
-                raise InvalidStudy("market-bus", where=f"{kind} {twice[0]!r}", law="appears once", got="used twice", help="rename one of the two")
+                raise InvalidStudy("market-bus", where=f"{kind} {twice[0]!r}", law="appear once", got="used twice", help="rename one of the two")
         if not self.buses:
-            raise InvalidStudy("market-bus", where="a market without buses", law="exists", got="missing")
+            raise InvalidStudy("market-bus", where="a market without buses", law="exist", got="missing")
         known = set(self.buses)
         for kind, name, bus in self._places():
             if bus not in known:
-                raise InvalidStudy("market-bus", where=f"{kind} {name!r} at bus {bus!r}", law="exists", got=f"not among {len(known)} buses")
+                raise InvalidStudy("market-bus", where=f"{kind} {name!r} at bus {bus!r}", law="exist", got=f"not among {len(known)} buses")
         if self.voll is not None and not 0 < self.voll < np.inf:
             _refuse("market", "", "voll", "positive and finite", "$/MWh", self.voll)
         if self.spill is not None and not (np.isfinite(self.spill) and self.spill >= -(self.voll or np.inf)):
@@ -264,7 +264,7 @@ class Market:
     def at(self, bus: str) -> int:
         """Index of a bus; raises InvalidStudy ``market-bus`` for one that is not there."""
         if str(bus) not in self._index:
-            raise InvalidStudy("market-bus", where=f"bus {bus!r}", law="exists", got=f"not among {len(self.buses)} buses")
+            raise InvalidStudy("market-bus", where=f"bus {bus!r}", law="exist", got=f"not among {len(self.buses)} buses")
         return self._index[str(bus)]
 
     def column(self, kind: str, what: str) -> Array:

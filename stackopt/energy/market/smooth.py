@@ -61,6 +61,44 @@ class Cleared:
     steps: int
 
 
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """How loads answer to prices, all hours and regimes together: ``jacobian @ (price - reference)`` MW at the buses `at`.
+
+    Parameters
+    ----------
+    at : int array [k]
+    jacobian : array [k * b, k * b], MW per $/MWh
+    reference : array [k, b], $/MWh
+    """
+
+    at: NDArray[np.int64]
+    jacobian: Array
+    reference: Array
+
+    def change(self, price: Array) -> Array:
+        """MW [b, n]."""
+        found = np.zeros_like(price)
+        moved = (self.jacobian @ (price[:, self.at].T - self.reference).ravel()).reshape(self.reference.shape)
+        found[:, self.at] = moved.T
+        return found
+
+    def solve(self, system: Array, right: Array, angles: int) -> Array:
+        """Newton steps [b, angles + n] of the networks when their loads move with their prices."""
+        B, k = len(system), len(self.at)
+        sides = np.zeros((B, system.shape[1], k + 1))
+        sides[..., 0] = right
+        sides[:, angles + self.at, 1 + np.arange(k)] = 1.0
+        alone = np.linalg.solve(system, sides)
+        slope = alone[:, angles + self.at, 1:]  # [b, k, k]
+        # one equation for all prices: dP - slope J dP = dP of networks alone
+        coupled = np.einsum("bnm,mbx->nbx", slope, self.jacobian.reshape(k, B, -1)).reshape(k * B, k * B)
+        dprice = np.linalg.solve(np.eye(k * B) - coupled, alone[:, angles + self.at, 0].T.ravel())
+        dload = (self.jacobian @ dprice).reshape(k, B)
+        found: Array = alone[..., 0] + np.einsum("bxk,kb->bx", alone[..., 1:], dload)
+        return found
+
+
 class _Barrier:
     """The market as boxes: what buses take in (plants, load not served, surplus) and what lines carry, with its Newton system."""
 
@@ -103,9 +141,9 @@ class _Barrier:
         self.place = np.zeros((N, len(self.bus)))
         self.place[self.bus, np.arange(len(self.bus))] = self.sign
 
-    def solve(self, load: Array) -> Cleared:
-        """Optima at loads [b, n]; raises StackoptError ``market-failed`` where the conditions do not hold."""
-        need = load - self.given
+    def solve(self, load: Array, answer: Answer | None = None) -> Cleared:
+        """Optima at loads [b, n], or at those that answer to the prices; raises StackoptError ``market-failed`` where the conditions do not hold."""
+        given = need = load - self.given
         scale = np.maximum(1.0, np.abs(need).max())
         B = len(need)
         x = np.where(np.isfinite(self.high), 0.5 * (self.low + np.where(np.isfinite(self.high), self.high, 0.0)), self.low + 0.1 * scale)
@@ -122,6 +160,8 @@ class _Barrier:
         dual = mu / slack
         best = np.inf
         for step in range(STEPS + 1):
+            if answer is not None:
+                need = given + answer.change(price)
             rx = self.linear + self.curved * x - price[:, self.bus] * self.sign - sides.pull_x(dual)
             ra = price @ self.outflow - sides.pull_angle(dual)
             rb = need - (x @ self.place.T - angle @ self.outflow.T)
@@ -141,12 +181,13 @@ class _Barrier:
             system = self._system(D, sides.curve_angle(stiff))
             r1, r2 = -rx + sides.pull_x(push), -ra + sides.pull_angle(push)
             right = np.concatenate([r2, rb - (r1 / D) @ self.place.T], 1)
-            moved = np.linalg.solve(system, right[..., None])[..., 0]
+            moved = np.linalg.solve(system, right[..., None])[..., 0] if answer is None else answer.solve(system, right, angle.shape[1])
             dangle, dprice = moved[:, : angle.shape[1]], moved[:, angle.shape[1] :]
             dx = (r1 + dprice[:, self.bus] * self.sign) / D
             dslack = sides.move(dx, dangle) + rs
             ddual = (target - dual * slack - dual * dslack) / slack
             length = np.minimum(_reach(slack, dslack), _reach(dual, ddual))[:, None]
+            length = length if answer is None else length.min(keepdims=True)
             x, angle, price = x + length * dx, angle + length * dangle, price + length * dprice
             slack, dual = slack + length * dslack, dual + length * ddual
         if not residual <= ACCEPTED:
@@ -254,7 +295,10 @@ class NetworkSupply:
     @cached_property
     def _at(self) -> NDArray[np.int64]:
         chosen = self.market.buses if self.buses is None else self.buses
-        return np.array([self.market.at(bus) for bus in chosen], np.int64)
+        found = np.array([self.market.at(bus) for bus in chosen], np.int64)
+        if len(set(found.tolist())) < len(found):
+            raise InvalidStudy("market-bus", where=f"buses of households {', '.join(map(str, chosen))}", law="appear once", got="used twice")
+        return found
 
     @cached_property
     def _base(self) -> Array:
@@ -298,6 +342,27 @@ class NetworkSupply:
         price = found.price[:, self._at].T.reshape(net.shape)
         slope = found.slope[:, self._at[:, None], self._at].transpose(1, 2, 0).reshape(len(net), *net.shape)
         return price, slope
+
+    def settle(self, net: Array, jacobian: Array, price: Array) -> Array:
+        """Prices [n, h, w], $/kWh, at which the market clears loads that answer linearly to them.
+
+        Parameters
+        ----------
+        net : array [n, h, w], MW
+            At `price`.
+        jacobian : array [n * h * w, n * h * w], MW per $/kWh
+        price : array [n, h, w], $/kWh
+
+        Notes
+        -----
+        One interior point over everything together: networks have nearly steps, on which Newton's method outside the market cycles.
+        Where the jacobian is not monotone it may not find an answer and raises StackoptError ``market-failed``.
+        """
+        load = self.load(net)
+        answer = Answer(self._at, jacobian / 1000.0, 1000.0 * price.reshape(len(net), -1))
+        found = self._program.solve(load.reshape(len(load), -1).T, answer)
+        settled: Array = found.price[:, self._at].T.reshape(net.shape) / 1000.0
+        return settled
 
     def cost(self, net: Array) -> Array:
         """$/h [h, w]: generation, load not served at voll, surplus; without the barrier's term, so its derivative is the price only as that vanishes."""
@@ -351,6 +416,10 @@ class MeritOrder:
     def clear(self, net: Array) -> tuple[Array, Array]:
         """(prices [1, h, w] $/MWh, slopes [1, 1, h, w])."""
         return self.network.clear(net)
+
+    def settle(self, net: Array, jacobian: Array, price: Array) -> Array:
+        """As `NetworkSupply.settle`."""
+        return self.network.settle(net, jacobian, price)
 
     def cost(self, net: Array) -> Array:
         """$/h [h, w]."""

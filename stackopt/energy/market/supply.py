@@ -6,7 +6,7 @@ Anything with `clear` and `cost` serves as a market of an equilibrium; loads are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,14 @@ class Supply(Protocol):
 
     def total(self, net: Array) -> Array:
         """Load on the system [h, w], MW, everything else that is connected included."""
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """A market that can clear loads answering linearly to its prices by itself."""
+
+    def settle(self, net: Array, jacobian: Array, price: Array) -> Array:
+        """Prices [n, h, w] $/kWh at which it clears ``net + jacobian (prices - price)``; raises StackoptError ``market-failed``."""
 
 
 @dataclass(frozen=True)
