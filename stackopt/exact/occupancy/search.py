@@ -37,7 +37,7 @@ NARROW = 1e-9
 #: Starts of the local search per response.
 STARTS = 3
 #: Boxes whose ranges are narrowed by linear programs: the first ones, below which everything inherits, and at most so much of the time.
-NARROWED, NARROWING = 31, 1 / 3
+NARROWED, NARROWING = 31, 1 / 6
 #: Open boxes at most; beyond, the search stops and says so.
 OPEN = 200_000
 
