@@ -160,10 +160,10 @@ def price_equilibrium(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from stackopt.games.mean_field.priced import PricedPopulation, Prices
-    >>> wait_or_buy = PricedPopulation(move=[[0, 0]], signal=[[1.0]], base=[0.0, 1.0], net=[[0.0], [1.0]], discount=0.0)
-    >>> found = price_equilibrium(wait_or_buy, Prices(constant=[[0.0]], slope=[[2.0]], leader=np.zeros((1, 1, 0))), [], temperature=0.1)
+    >>> import numpy as np, stackopt as so
+    >>> wait_or_buy = so.PricedPopulation(move=[[0, 0]], signal=[[1.0]], base=[0.0, 1.0], net=[[0.0], [1.0]], discount=0.0)
+    >>> prices = so.Prices(constant=[[0.0]], slope=[[2.0]], leader=np.zeros((1, 1, 0)))
+    >>> found = so.price_equilibrium(wait_or_buy, prices, [], temperature=0.1)
     >>> found.outcome, round(float(found.prices[0, 0]), 6)        # half of them buy at a price of 1
     ('converged', 1.0)
     """
