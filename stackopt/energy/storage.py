@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 
 #: Relative change of values at which policy iteration stops, and its most rounds.
 TOLERANCE, ROUNDS = 1e-12, 60
+#: Chance a day of starting from anywhere, in the search for an optimum.
+RESTARTS = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,18 +74,21 @@ class Charging:
         """The soft-optimal control for worths [i, 24, w, a]; `start` [i, w, c] are values to begin from. Temperature 0: the optimum."""
         N, H, W, _ = worth.shape
         value = np.zeros((N, W, self.levels)) if start is None else start
-        n, before = W * self.levels, np.inf
+        n, before, last = W * self.levels, np.inf, None
         for _ in range(ROUNDS):
             policy, earned, after = self._back(worth, temperature, value)
             moved = after - value
             spread = moved.max((1, 2)) - moved.min((1, 2))
             size = 1.0 + np.abs(after - after.mean((1, 2), keepdims=True)).max()
             residual = float(spread.max() / size)
-            if residual <= TOLERANCE or not residual < before:
+            same = temperature == 0.0 and last is not None and np.array_equal(policy, last)
+            if residual <= TOLERANCE or same or (temperature > 0.0 and not residual < before):
                 break
-            before = residual
+            before, last = residual, policy
             day, reward = self._day(policy, earned)
             system = np.eye(n) - day + 1.0 / n  # the constant: relative values average to the gain
+            if temperature == 0.0:  # without noise a day can keep to several sets of charges: rare restarts tell which is best
+                system += RESTARTS * (day - 1.0 / n)
             value = np.linalg.solve(system, reward.reshape(N, n, 1)).reshape(N, W, self.levels)
         day, _ = self._day(policy, earned)
         law = stationary(day).reshape(N, W, self.levels)
