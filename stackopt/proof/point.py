@@ -12,7 +12,7 @@ import numpy as np
 
 from stackopt.backends.matrix import minimise
 from stackopt.proof.algebra import solve_near
-from stackopt.proof.check import Decision, Rejected, Row, check_point, check_ray, restrict
+from stackopt.proof.check import Decision, Rejected, Row, check_point, check_ray, dot, restrict
 from stackopt.proof.floats import Array, Floats, floats
 from stackopt.proof.linear import Block
 from stackopt.solution import Status
@@ -21,6 +21,8 @@ from stackopt.solution import Status
 TIGHT = 1e-6
 #: Sides within this of the solution of a linear program are met exactly.
 MET = 1e-7
+#: How often a program is magnified, and distances beyond this are infinite then.
+ROUNDS, FAR = 4, 10**9
 #: HiGHS's words for where a column or row stands in a basis.
 BASIC, AT_UPPER = 1, 2
 
@@ -56,9 +58,10 @@ def exact_point(f: Floats, values: Array) -> Exactly | None:
         tight = slack <= tolerance * size
         cell: list[Decision] = [("S" if t else "M", p, Fraction(0)) for p, t in enumerate(tight.tolist())]
         cell += _whole(f, v)
-        found = best_of_piece(f, cell)
-        if found is not None:
-            return found
+        for piece in (cell, None):
+            found = best_of_piece(f, with_fewer_tight(f, cell) if piece is None else piece)
+            if found is not None:
+                return found
     return None
 
 
@@ -69,29 +72,80 @@ def best_of_piece(f: Floats, cell: Sequence[Decision]) -> Exactly | None:
         return None
     if f.hessian is not None:
         return _curved(f, cell, lower, upper, high)
-    found = [_judged(f, v) for v in vertices(f, cell)]
+    found = (_judged(f, v) for v in vertices(f, cell))
     return next((one for one in found if one is not None), None)
 
 
-def vertices(f: Floats, cell: Sequence[Decision]) -> Iterator[list[Fraction]]:
-    """Exact basic solutions behind the optimum over a cell: by HiGHS's basis, then by the sides that its solution meets."""
+def with_fewer_tight(f: Floats, cell: Sequence[Decision]) -> list[Decision]:
+    """The same cell with those pairs alone tight whose multiplier is positive at its optimum; the other slacks may move again.
+
+    Rows that met in one point may not quite do so once their coefficients are rounded to decimals.
+    """
     everything = Block(f, np.arange(len(f.cost)), np.arange(len(f.rhs)))
     everything.enter(*f.cell(cell))
     if everything.solve(10.0) is not Status.OPTIMAL:
-        return
-    basis: Any = everything.lp.basis()
-    columns = [int(s) for s in basis.col_status]
-    rows = [i for i, s in enumerate(basis.row_status) if int(s) != BASIC]
-    x = everything.x
+        return list(cell)
+    mu = everything.x[f.multiplier]
+    needed = mu > MET * (1.0 + np.abs(mu).max(initial=0.0))
+    return [d if d[0] != "S" or needed[d[1]] else ("M", d[1], d[2]) for d in cell]
+
+
+def vertices(f: Floats, cell: Sequence[Decision]) -> Iterator[list[Fraction]]:
+    """Exact basic solutions behind the optimum over a cell: by HiGHS's basis, then by the sides that its solution meets.
+
+    Where an exact solution breaks a side by less than the solver can see, the program is moved there and magnified, and solved again.
+    """
+    everything = Block(f, np.arange(len(f.cost)), np.arange(len(f.rhs)))
+    everything.enter(*f.cell(cell))
     lb, ub, eq = restrict(f.system, cell)
-    fixed: dict[int, Fraction | None] = {}
-    for j, s in enumerate(columns):
-        if s != BASIC:
-            side = ub[j] if s == AT_UPPER else lb[j]
-            fixed[j] = Fraction(0) if side is None else side
-    for some in (_solved(f, x, fixed, rows), _by_sides(f, x, lb, ub, eq)):
-        if some is not None:
-            yield some
+    guess: Array | None = None
+    for _ in range(ROUNDS):
+        if everything.solve(10.0) is not Status.OPTIMAL:
+            break
+        guess = everything.x if guess is None else guess
+        basis: Any = everything.lp.basis()
+        rows = [i for i, s in enumerate(basis.row_status) if int(s) != BASIC]
+        fixed: dict[int, Fraction | None] = {}
+        for j, s in enumerate(int(s) for s in basis.col_status):
+            if s != BASIC:
+                side = ub[j] if s == AT_UPPER else lb[j]
+                fixed[j] = Fraction(0) if side is None else side
+        v = _solved(f, guess, fixed, rows)
+        if v is None:
+            break
+        yield v
+        if not _magnified(everything, v, lb, ub, eq):
+            break
+        guess = np.array([float(x) for x in v]) / f.column
+    if guess is not None:
+        by_sides = _by_sides(f, guess, lb, ub, eq)
+        if by_sides is not None:
+            yield by_sides
+
+
+def _magnified(block: Block, v: list[Fraction], lb: list[Fraction | None], ub: list[Fraction | None], eq: set[int]) -> bool:
+    """Put a program around v, in units of the largest side that v breaks; False if it breaks none."""
+    f = block.f
+    left = [(c, equal or i in eq, b - dot(c, v)) for i, (c, equal, b) in enumerate(f.system.rows)]
+    broken = [low - x for low, x in zip(lb, v) if low is not None] + [x - up for up, x in zip(ub, v) if up is not None]
+    broken += [abs(gap) if equal else gap for _, equal, gap in left]
+    worst = max(broken, default=Fraction(0))
+    if worst <= 0:
+        return False
+
+    def apart(distance: Fraction | None, unit: float) -> float:
+        """A side's distance in the new units; infinite where it is far out."""
+        if distance is None or abs(distance) > FAR * worst:
+            return np.inf if distance is None or distance > 0 else -np.inf
+        return float(distance / worst) * unit
+
+    low = [apart(None if b is None else x - b, 1.0 / u) for b, x, u in zip(lb, v, f.column.tolist())]
+    up = [apart(None if b is None else b - x, 1.0 / u) for b, x, u in zip(ub, v, f.column.tolist())]
+    block.lp.bounds(np.arange(len(v)), -np.array(low), np.array(up))
+    rows = [apart(gap, u) for (_, _, gap), u in zip(left, f.row.tolist())]
+    tops = [r if equal else np.inf for r, (_, equal, _) in zip(rows, left)]
+    block.lp.row_bounds(np.arange(len(rows)), np.array(rows), np.array(tops))
+    return True
 
 
 def half_line(f: Floats, cell: Sequence[Decision]) -> tuple[list[Fraction], list[Fraction]] | None:
@@ -165,19 +219,25 @@ def _curved(f: Floats, cell: Sequence[Decision], lower: Array, upper: Array, hig
     lb, ub, eq = restrict(S, cell)
     x = found.x
     size = 1.0 + np.abs(x).max(initial=0.0)
-    for near in (MET, 1e-5, 1e-9):
+    assert f.hessian is not None
+    dual = np.zeros(len(f.rhs)) if found.row_dual is None else found.row_dual
+    slope = f.cost + f.hessian @ x - f.matrix.T @ dual
+    weak, idle = np.abs(slope) <= MET * (1.0 + np.abs(slope).max()), np.abs(dual) <= MET * (1.0 + np.abs(dual).max(initial=0.0))
+    for near, needed in ((MET, False), (1e-5, False), (1e-9, False), (MET, True), (1e-5, True)):
         known: Row = {}
         for j, (low, up) in enumerate(zip(lb, ub)):
             for side in (low, up):
-                if side is not None and abs(x[j] - float(side) / f.column[j]) <= near * size:
+                if side is not None and abs(x[j] - float(side) / f.column[j]) <= near * size and not (needed and low != up and weak[j]):
                     known[j] = side
                     break
         activity = f.matrix @ x - f.rhs
         tight = [i for i in range(len(f.rhs)) if f.equal[i] or i in eq or activity[i] <= near * size]
+        if needed:  # the sides that hold the optimum in place alone
+            tight = [i for i in tight if f.equal[i] or i in eq or not idle[i]]
         true = x * f.column
         free = [j for j in range(n) if j not in known]
         guess = {j: float(true[j]) for j in free}
-        y = np.zeros(len(f.rhs)) if found.row_dual is None else found.row_dual * f.row / f.unit
+        y = dual * f.row / f.unit
         guess |= {n + i: float(y[i]) for i in tight}
         equations = []
         for i in tight:

@@ -15,7 +15,7 @@ from stackopt.exact.bilevel import run_bilevel
 from stackopt.proof import check
 from stackopt.proof.lowering import lowered
 from stackopt.proof.proof import problem_text
-from stackopt.verification.bilevel_instances import in_units, instance
+from stackopt.verification.bilevel_instances import in_units, instance, scaled
 
 CASES = catalog.cases()
 #: Recorded cases that are proved; the others have integer or quadratically constrained followers, or a leader that is not convex.
@@ -236,3 +236,14 @@ def test_the_same_proof_every_time():
     texts = {so.solve(program, so.Exact(proof=True)).proof.text for _ in range(3)}
     assert len(texts) == 1
     assert json.loads(so.solve(program).proof.problem)["variables"]
+
+
+def test_rows_that_almost_meet_in_a_point():
+    """Coefficients of a third are rounded: five rows through one vertex no longer are, and the optimum is a neighbour's, 1e-16 away."""
+    program, rng = instance("larger", 1007), np.random.default_rng(7)
+    rng.integers(-7, 8, 2)
+    odd = scaled(program, rng, (1e-4, 1e-2, 1.0, 1e2, 1e4, -1e3, 0.1, 1 / 3))
+    solution = so.solve(odd, so.Exact(proof=True))
+    assert solution.status is so.Status.PROVED
+    assert 0 < solution.proof.width < Q(1, 10**12)
+    accepted(solution.proof)
