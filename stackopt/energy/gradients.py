@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stackopt.energy.criteria import DAYS
 from stackopt.energy.equilibrium import Equilibrium
 from stackopt.energy.households import HOURS, Households
+from stackopt.energy.market.supply import Marginal
 from stackopt.energy.response import slopes
 from stackopt.energy.tariff import Tariff
 
@@ -105,7 +106,7 @@ def gradients(found: Equilibrium, buy: Array, sell: Array) -> Gradients:
         found_: Array = in_theta(per_rate) + (in_price(per_rate) + per_price) @ price_theta
         return found_
 
-    marginal = 1000.0 * found.cleared.reshape(-1)  # $/MWh
+    marginal = (found.market.marginal(response.load) if isinstance(found.market, Marginal) else 1000.0 * found.cleared).reshape(-1)  # $/MWh
     generation = np.einsum("c,cxsd->xsd", marginal / 1000.0, moved.net)
     cost = total(generation - moved.utility + moved.wear)
     share = households.share

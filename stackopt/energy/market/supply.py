@@ -37,6 +37,14 @@ class Settles(Protocol):
         """Prices [n, h, w] $/kWh at which it clears ``net + jacobian (prices - price)``; raises StackoptError ``market-failed``."""
 
 
+@runtime_checkable
+class Marginal(Protocol):
+    """A market whose prices are not quite the derivatives of its cost, and that knows those."""
+
+    def marginal(self, net: Array) -> Array:
+        """Derivatives of the cost in the loads of households [n, h, w], $/MWh."""
+
+
 @dataclass(frozen=True)
 class LinearSupply:
     """One bus with a price that rises with the load: ``intercept + slope * (base + net)``.
