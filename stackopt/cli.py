@@ -25,6 +25,7 @@ from typer.core import TyperGroup
 
 import stackopt
 from stackopt.cli_population import population
+from stackopt.cli_tariff import tariff
 from stackopt.errors import InvalidMethod, MissingPackage, Refused, StackoptError
 
 CERTIFIED, NOT_CERTIFIED, USAGE, INFEASIBLE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 
 app.command()(population)
+app.add_typer(tariff, name="tariff")
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter of a model; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

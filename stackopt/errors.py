@@ -10,6 +10,7 @@ documentation is generated from the same table that raises (`stackopt.codes`), a
     │   ├── InvalidProgram     a bilevel program, the model or file it comes from, or a program for a back end
     │   ├── InvalidCandidate   a policy pair handed to `certify`
     │   └── InvalidStudy       a tariff study: its file, data, rates or market
+    │       └── InfeasibleTariff   no level of a tariff recovers the requirement
     ├── Refused                a method does not solve this problem; says why and what would
     ├── NotCertified           `Solution.require()` on an answer that does not hold
     ├── UnknownModel           no model of that name
@@ -87,6 +88,10 @@ class InvalidCandidate(InvalidInput):
 
 class InvalidStudy(InvalidInput):
     """A tariff study's file, data, rates or market break a law."""
+
+
+class InfeasibleTariff(InvalidStudy):
+    """No level of a tariff recovers the revenue that is required."""
 
 
 class Refused(StackoptError):

@@ -10,7 +10,8 @@ from stackopt.codes.games import CODES as _GAMES
 from stackopt.codes.kernels import CODES as _KERNELS
 from stackopt.codes.mean_field import CODES as _MEAN_FIELD
 from stackopt.codes.methods import CODES as _METHODS
+from stackopt.codes.studies import CODES as _STUDIES
 
-CODES: dict[str, ErrorCode] = _GAMES | _BILEVEL | _FRONT_ENDS | _METHODS | _KERNELS | _MEAN_FIELD | _ENERGY
+CODES: dict[str, ErrorCode] = _GAMES | _BILEVEL | _FRONT_ENDS | _METHODS | _KERNELS | _MEAN_FIELD | _ENERGY | _STUDIES
 
 __all__ = ["CODES", "ErrorCode"]

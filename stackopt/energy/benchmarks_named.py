@@ -1,0 +1,359 @@
+r"""Named tariffs that recover the same revenue: each has one level, of its energy rate or of its fixed charges, solved for.
+
+What a rate collects beyond wholesale purchases, :math:`m(\ell)=\text{bills}(\ell)+\text{fixed}-\text{wholesale}(\ell)`, rises with its level
+:math:`\ell` and falls again where sales shrink; the smallest level with :math:`m(\ell)=\text{required}` is bracketed and solved. Where the
+largest m is below the requirement, no level recovers it, and that largest m is reported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackopt.energy.criteria import Criteria, criteria, fixed_for_revenue
+from stackopt.energy.equilibrium import Equilibrium, equilibrium
+from stackopt.energy.households import HOURS, Households
+from stackopt.energy.market.supply import Supply
+from stackopt.energy.standard import _table
+from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
+from stackopt.errors import InfeasibleTariff, InvalidStudy
+from stackopt.solution import Status
+
+Array = NDArray[np.float64]
+
+#: What each name means.
+NAMES: Mapping[str, str] = {
+    "flat_nem": "one rate, net metering",
+    "flat_nb": "one rate, exports credited at the wholesale price",
+    "tou_nem": "peak 16-21 h at the ratio of PG&E E-TOU-C, net metering",
+    "tou_nb": "the same peak, exports credited at the wholesale price",
+    "care": "as flat_nb, the two poorest groups at a discount",
+    "cpuc": "as flat_nb, with the fixed charges of 6 / 12.08 / 24.15 $/month that California adopted in 2024",
+    "iou": "as flat_nb, with the fixed charges of 15 / 30 / 51 / 92 $/month that its utilities proposed in 2023",
+    "lmp": "wholesale prices passed through, all fixed costs by fixed charges in the ratios of cpuc",
+}
+#: Share of customers and $/month of the tiers by rising income.
+CPUC: Sequence[tuple[float, float]] = ((0.2, 6.0), (0.2, 12.08), (0.6, 24.15))  # shares reconstructed: fifths
+IOU: Sequence[tuple[float, float]] = ((0.13, 15.0), (0.15, 30.0), (0.47, 51.0), (0.25, 92.0))  # shares of the proposal
+#: Rates at which the level is looked for, $/kWh, and how exactly revenue is met, $/day and household.
+STEP, HIGHEST, EXACT = 0.1, 2.0, 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class OwnTariff:
+    """A tariff of a study's own.
+
+    Parameters
+    ----------
+    name : str
+    buy, sell : arrays [24], $/kWh
+    pass_buy, pass_sell : float
+    fixed : $/month, or mapping of group
+    discount : mapping of group to share
+    net_metering : bool
+    neutral : bool
+        Whether `buy` is scaled so that the requirement is recovered.
+    """
+
+    name: str
+    buy: Array
+    sell: Array
+    pass_buy: float = 0.0
+    pass_sell: float = 0.0
+    fixed: Any = 0.0
+    discount: Mapping[str, float] = field(default_factory=dict)
+    net_metering: bool = False
+    neutral: bool = True
+
+    @classmethod
+    def of(cls, name: str, content: Mapping[str, Any], periods: Mapping[str, Sequence[int]], groups: Sequence[str]) -> OwnTariff:
+        """From a table of a study file; raises InvalidStudy ``study-key``, ``setting-value``, ``rate-units`` or ``group``."""
+        known = ["buy", "sell", "pass_buy", "pass_sell", "fixed", "discount", "net_metering", "neutral"]
+        for key in content:
+            if key not in known:
+                close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+                said = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(known)}"
+                raise InvalidStudy("study-key", where=key, key=key, place=f"[benchmarks.{name}]", close=said)
+        if "buy" not in content:
+            raise InvalidStudy("setting-value", where="unit $/kWh", name="buy", law="given", got="nothing")
+        rates = {key: _hourly(key, content.get(key, 0.0), periods) for key in ("buy", "sell")}
+        for key in ("pass_buy", "pass_sell"):
+            if not _number(content.get(key, 0.0)) or not 0 <= content.get(key, 0.0) <= 1:
+                raise InvalidStudy("setting-value", name=key, law="a share from 0 to 1", got=repr(content[key]))
+        for key in ("net_metering", "neutral"):
+            if not isinstance(content.get(key, False), bool):
+                raise InvalidStudy("setting-value", name=key, law="true or false", got=repr(content[key]))
+        fixed, discount = content.get("fixed", 0.0), content.get("discount", {})
+        for g, v in (fixed.items() if isinstance(fixed, dict) else [("all", fixed)]):
+            if not _number(v):
+                raise InvalidStudy("setting-value", where="unit $/month", name=f"fixed of {g}", law="a number", got=repr(v))
+        if not isinstance(discount, dict) or not all(_number(v) and 0 <= v < 1 for v in discount.values()):
+            raise InvalidStudy("setting-value", name="discount", law="shares from 0 to below 1 by group", got=repr(discount))
+        for g in (*(fixed if isinstance(fixed, dict) else ()), *discount):
+            if g not in groups and g != "other":
+                raise InvalidStudy("group", group=g, known=", ".join(groups))
+        return cls(name, rates["buy"], rates["sell"], float(content.get("pass_buy", 0.0)), float(content.get("pass_sell", 0.0)), fixed, discount,
+                   content.get("net_metering", False), content.get("neutral", True))  # fmt: skip
+
+    def tariff(self, level: float = 1.0) -> Tariff:
+        """With `buy` scaled."""
+        return Tariff(self.name, level * self.buy, self.sell, self.pass_buy, self.pass_sell, self.fixed, self.discount, self.net_metering)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _hourly(key: str, value: Any, periods: Mapping[str, Sequence[int]]) -> Array:
+    """Rates [24] of one number, 24, or one for each period."""
+    if _number(value):
+        rates = np.full(HOURS, float(value))
+    elif isinstance(value, list) and len(value) == HOURS and all(map(_number, value)):
+        rates = np.array(value, float)
+    elif isinstance(value, dict) and set(value) == set(periods) and all(map(_number, value.values())):
+        rates = np.zeros(HOURS)
+        for name, (start, end) in periods.items():
+            rates[start:end] = value[name]
+    else:
+        law = f"one number, 24, or one for each of the periods {', '.join(periods)}"
+        raise InvalidStudy("setting-value", where="unit $/kWh", name=key, law=law, got=repr(value))
+    if np.abs(rates).max() > 10:
+        raise InvalidStudy("rate-units", where=f"{key} = {value!r}", got=f"{np.abs(rates).max():g}", unit="$/kWh")
+    return rates
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A tariff and what it leads to.
+
+    Attributes
+    ----------
+    name, text : str
+    tariff : Tariff or None
+    equilibrium : Equilibrium or None
+    criteria : Criteria or None
+    status : Status
+        CONVERGED: prices settled, and revenue is met where it was asked for. INFEASIBLE: no level recovers the requirement. LIMIT: neither.
+    because : str
+    level : float
+        Of the energy rate, $/kWh (average over hours); for a tariff of one's own, what `buy` was scaled by. NaN where there is none.
+    reach : float, $/day and household
+        The largest revenue found, where the requirement is out of reach.
+    equilibria : int
+        Work done.
+    """
+
+    name: str
+    text: str
+    tariff: Tariff | None
+    equilibrium: Equilibrium | None
+    criteria: Criteria | None
+    status: Status
+    because: str
+    level: float = math.nan
+    reach: float = math.nan
+    required: float = math.nan
+    equilibria: int = 0
+
+    def require(self) -> Outcome:
+        """Itself, if it holds.
+
+        Raises
+        ------
+        InfeasibleTariff
+            ``revenue`` with the largest revenue reachable.
+        InvalidStudy
+            ``study-tariff-limit`` if prices did not settle.
+        """
+        if self.status is Status.INFEASIBLE:
+            raise InfeasibleTariff(
+                "revenue", where=f"{self.name}: {self.text}", reach=f"{self.reach:.4g}", required=f"{self.required:.4g}", unit="$/day and household"
+            )
+        if not self.status.success:
+            raise InvalidStudy("study-tariff-limit", where=self.because, name=self.name)
+        return self
+
+
+def charges(households: Households, tiers: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """Fixed charge of each group, $/month: the mean of the tiers over the ranks of income that the group holds."""
+    weight = np.bincount(households.group_of, weights=households.share, minlength=len(households.groups))
+    income = households.by_group(households.income)
+    edges = np.concatenate([[0.0], np.cumsum([share for share, _ in tiers])])
+    edges[-1] = 1.0 + 1e-9
+    found, start = {}, 0.0
+    for g in np.argsort(income, kind="stable"):
+        end = start + weight[g]
+        overlap = np.clip(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0.0, None)
+        found[households.groups[g]] = float(overlap @ [price for _, price in tiers] / overlap.sum())
+        start = end
+    return {g: found[g] for g in households.groups}
+
+
+def peak_ratio(season: str) -> float:
+    """Peak over off-peak rate of PG&E E-TOU-C in a season."""
+    rates = {(row["season"].split("(")[0], row["period"]): float(row["value"]) for row in _table("rates_pge_e_tou_c.csv")}
+    named = "summer" if season == "summer" else "winter"
+    return rates[(named, "peak")] / rates[(named, "off_peak")]
+
+
+def tariff_at(name: str, level: float, households: Households, *, season: str = "summer", care: float = 0.35, fixed: Any = 0.0) -> Tariff:
+    """A named tariff at a level: average energy rate over the hours, $/kWh; for ``lmp`` the mean fixed charge, $/month.
+
+    Raises
+    ------
+    InvalidStudy
+        ``study-tariff`` for another name.
+    """
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, list(NAMES), n=1, cutoff=0.5)
+        raise InvalidStudy("study-tariff", name=name, close=f"did you mean `{close[0]}`?" if close else f"there are {', '.join(NAMES)}")
+    if name == "lmp":
+        ratios = charges(households, CPUC)
+        weight = np.bincount(households.group_of, weights=households.share, minlength=len(households.groups))
+        mean = float(weight @ np.array(list(ratios.values())))
+        return Tariff(name, 0.0, 0.0, 1.0, 1.0, {g: level * r / mean for g, r in ratios.items()})
+    buy = np.full(HOURS, level)
+    if name.startswith("tou"):
+        shape = np.array([peak_ratio(season) if 16 <= h < 21 else 1.0 for h in range(HOURS)])
+        buy = level * shape / shape.mean()
+    if name in ("cpuc", "iou"):
+        fixed = charges(households, CPUC if name == "cpuc" else IOU)
+    poorest = [households.groups[g] for g in np.argsort(households.by_group(households.income), kind="stable")[:2]]
+    discount = dict.fromkeys(poorest, care) if name == "care" else {}
+    net_metering = name.endswith("nem")
+    return Tariff(name, buy, 0.0, 0.0, 0.0 if net_metering else 1.0, fixed, discount, net_metering)
+
+
+def neutral(
+    name: str, make: Callable[[float], Tariff], households: Households, market: Supply, required: float, *, text: str = "", temperature: float = 0.02,
+    step: float = STEP, highest: float = HIGHEST,
+) -> Outcome:  # fmt: skip
+    """The smallest level at which a tariff recovers the requirement.
+
+    Parameters
+    ----------
+    make : function
+        From a level, e.g. $/kWh, to the tariff.
+    required : float, $/day and household
+    step, highest : float
+        Levels that are tried on the way to a bracket.
+    """
+    from scipy.optimize import brentq, minimize_scalar
+
+    seen: dict[float, tuple[Equilibrium, float]] = {}
+    refused: list[str] = []
+
+    def missing(level: float) -> float:
+        """Requirement less what the level collects; NaN where prices do not settle or selling would pay more than buying."""
+        near = min(seen, key=lambda k: abs(k - level), default=None)
+        try:
+            found = equilibrium(
+                households, market, make(level), temperature=temperature, tolerance=1e-10, start=None if near is None else seen[near][0], time_limit=30.0
+            )
+        except InvalidStudy as wrong:
+            if wrong.code != "sell-above-buy":
+                raise
+            refused.append(wrong.where)
+            return math.nan
+        if not found.residual <= 1e-7:
+            refused.append(found.because)
+            return math.nan
+        seen[level] = (found, criteria(found, required).shortfall)
+        return seen[level][1]
+
+    def ended(level: float) -> Outcome:
+        found, short = seen[level]
+        good = found.residual <= 1e-8 and abs(short) <= EXACT
+        because = f"revenue met to {abs(short):.1g} $ a day and household, price residual {found.residual:.1g} $/kWh"
+        status = Status.CONVERGED if good else Status.LIMIT
+        return Outcome(name, text, make(level), found, criteria(found, required), status, because, level, math.nan, required, len(seen))
+
+    before = None
+    for level in np.arange(step, highest + step / 2, step):
+        short = missing(float(level))
+        if math.isnan(short):
+            continue
+        if short <= 0.0:
+            low, high = (before, float(level)) if before is not None else (None, float(level))
+            if low is None:  # already the lowest level collects enough: go down to where selling would pay more than buying
+                low = _below(missing, high, step)
+            if low is None:
+                return Outcome(name, text, None, None, None, Status.LIMIT, "the lowest rate that is no arbitrage collects too much; lower the fixed charges",
+                               required=required, equilibria=len(seen))  # fmt: skip
+            return _root(missing, low, high, brentq, ended, seen)
+        if before is not None and short > seen[before][1]:  # past the largest revenue
+            below = max((k for k in seen if k < before), default=before)
+            top = minimize_scalar(missing, bounds=(below, float(level)), method="bounded", options={"xatol": 1e-4})
+            if math.isfinite(top.fun) and top.fun <= 0.0:
+                return _root(missing, below, float(top.x), brentq, ended, seen)
+            break
+        before = float(level)
+    if not seen:
+        why = refused[-1] if refused else "no level was tried"
+        return Outcome(name, text, None, None, None, Status.LIMIT, f"prices settle at no level: {why}", required=required)
+    reach = required - min(short for _, short in seen.values())
+    because = f"no level recovers the requirement: the most that any collects is {reach:.4g} of {required:.4g} $ a day and household"
+    return Outcome(name, text, None, None, None, Status.INFEASIBLE, because, math.nan, reach, required, len(seen))
+
+
+def _below(missing: Callable[[float], float], high: float, step: float) -> float | None:
+    """A level below `high` that collects too little."""
+    for fraction in (0.8, 0.6, 0.4, 0.2, 0.05, 0.0, -0.5, -1.0):
+        level = high - step * (1.0 - fraction)
+        if missing(level) > 0.0:
+            return level
+    return None
+
+
+def _root(
+    missing: Callable[[float], float], low: float, high: float, brentq: Any, ended: Callable[[float], Outcome], seen: Mapping[float, tuple[Equilibrium, float]]
+) -> Outcome:
+    with contextlib.suppress(ValueError, RuntimeError):  # what was seen is judged, whatever the search says
+        brentq(missing, low, high, xtol=1e-12, rtol=1e-12, maxiter=60)
+    return ended(min(seen, key=lambda level: abs(seen[level][1])))
+
+
+def benchmark(
+    name: str, households: Households, market: Supply, required: float, *, season: str = "summer", care: float = 0.35, fixed: Any = 0.0,
+    temperature: float = 0.02,
+) -> Outcome:  # fmt: skip
+    """A named tariff at the level that recovers the requirement.
+
+    Parameters
+    ----------
+    name : str
+        Of `NAMES`.
+    required : float, $/day and household
+        Fixed costs beyond wholesale purchases.
+    season : str
+        For the ratio of time-of-use rates.
+    care : float
+        Discount of ``care``.
+    fixed : float or mapping of group, $/month
+        Of the tariffs whose definition leaves it open: ``flat_*``, ``tou_*``, ``care``.
+    """
+    def make(level: float) -> Tariff:
+        return tariff_at(name, level, households, season=season, care=care, fixed=fixed)
+
+    if name != "lmp":
+        tariff_at(name, STEP, households)  # an unknown name is refused before anything is computed
+        return neutral(name, make, households, market, required, text=NAMES[name], temperature=temperature)
+    found = equilibrium(households, market, make(0.0), temperature=temperature, tolerance=1e-10)
+    if not found.residual <= 1e-8:
+        return Outcome(name, NAMES[name], None, None, None, Status.LIMIT, found.because, required=required, equilibria=1)
+    ratios = np.array(list(charges(households, CPUC).values()))
+    fixed_daily = fixed_for_revenue(found, required, ratios)
+    weight = np.bincount(households.group_of, weights=households.share, minlength=len(households.groups))
+    tariff = make(float(weight @ fixed_daily) * DAYS_PER_MONTH)
+    settled = replace(found, response=replace(found.response, tariff=tariff))
+    good = abs(criteria(settled, required).shortfall) <= EXACT
+    because = f"fixed charges take what energy leaves; price residual {found.residual:.1g} $/kWh"
+    return Outcome(name, NAMES[name], tariff, settled, criteria(settled, required), Status.CONVERGED if good else Status.LIMIT, because, 0.0, math.nan,
+                   required, 1)  # fmt: skip
