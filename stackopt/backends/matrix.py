@@ -65,6 +65,7 @@ def minimise(
     constant: float = 0.0,
     time_limit: float = 60.0,
     presolve: bool = False,
+    interior: bool = False,
 ) -> Solved:
     r"""Minimise :math:`c_0 + c^\top x + \tfrac12 x^\top Hx` over rows and bounds.
 
@@ -79,6 +80,9 @@ def minimise(
     integer : bool array [n], optional
     constant, time_limit : float
     presolve : bool
+    interior : bool
+        Whether a quadratic program is given to the interior-point method first: on long ones, such as days of a network, the active-set
+        method can cycle at the optimum until its time is over.
 
     Returns
     -------
@@ -89,6 +93,11 @@ def minimise(
     curved = hessian is not None and hessian.nnz > 0
     assert not (whole and curved)
     given = (linear, matrix, row_lower, row_upper, lower, upper, hessian if curved else None, integer if whole else None, constant)
+    if curved and interior:
+        nothing = Solved(Status.FAILED, None, np.nan, -np.inf, None, None, "")
+        found = _by_interior_point(nothing, given, time_limit)
+        if found.status is Status.OPTIMAL:
+            return found
     found = _solved(*given, time_limit, presolve, REGULARISATION)
     if curved and _doubtful(found, given):  # it cycled, stopped early, or saw a ray that is none: more regularisation, held to the same proof
         found = _solved(*given, time_limit, presolve, 1e-7)

@@ -191,7 +191,7 @@ def dispatch(market: Market, load: Any, *, cyclic: bool = False, time_limit: flo
     program = build(market, demand, cyclic)
     constant = float(market.column("generators", "constant").sum()) * demand.shape[1]
     given = (program.linear, program.matrix, program.row_lower, program.row_upper, program.lower, program.upper)
-    found = minimise(*given, hessian=program.hessian, constant=constant, time_limit=time_limit)
+    found = minimise(*given, hessian=program.hessian, constant=constant, time_limit=time_limit, interior=True)
     if found.status is Status.INFEASIBLE:
         raise InvalidStudy("market-infeasible", where=_where(market, demand))
     if found.status is not Status.OPTIMAL or found.x is None or found.row_dual is None:
