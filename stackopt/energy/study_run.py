@@ -114,6 +114,7 @@ def _solved(study: Study, names: Sequence[str], report: Report | None) -> list[O
 
 
 def _status(outcomes: Sequence[Outcome]) -> Status:
+    """Of tariffs that must all hold."""
     words = {o.status for o in outcomes}
     if words == {Status.CONVERGED}:
         return Status.CONVERGED
@@ -139,7 +140,12 @@ def compare(study: Study, *, report: Report | None = None) -> StudyResult:
     before = outcomes[0]
     findings = [("before", f"{before.name}: {_said(before)}")] + [("", f"{o.name}: {_said(o, before)}") for o in outcomes[1:]]
     findings.append(("revenue", f"{study.required:g} $ a day and household beyond wholesale purchases, by every tariff that holds"))
-    return StudyResult(study, "compare", tuple(outcomes), tuple(exhibits(outcomes, before, study.assumptions)), _status(outcomes), tuple(findings))
+    held = [o for o in outcomes if o.status.success]
+    findings.append(("holds", f"{len(held)} of {len(outcomes)} tariffs"))
+    status = _status([before, *(held[1:2] or outcomes[1:])])  # the others are rows of the tables, with their reasons
+    if any(o.status is Status.LIMIT for o in outcomes):
+        status = Status.LIMIT
+    return StudyResult(study, "compare", tuple(outcomes), tuple(exhibits(outcomes, before, study.assumptions)), status, tuple(findings))
 
 
 def evaluate(study: Study, name: str, *, report: Report | None = None) -> StudyResult:
@@ -169,8 +175,7 @@ def design_study(study: Study, *, report: Report | None = None) -> StudyResult:
     designs = [free]
     limits = _gaps(study, free)
     if limits and free.z is not None:
-        first = Study.problem(study)
-        designs += frontier(first, limits, starts=0 if len(limits) == 0 else 1, seed=o["seed"], report=report)
+        designs += frontier(study.problem(), limits, starts=1, seed=o["seed"], report=report)
     named = _solved(study, [b["before"], *b["names"]], report)
     best = _designed(free, "designed")
     outcomes = [named[0], best, *named[1:]]
@@ -205,7 +210,7 @@ def _gaps(study: Study, free: Design) -> list[float]:
         least = smallest_gap(study.problem(), free.z)
         if not math.isfinite(least) or least >= high:
             return []
-        low = least + 0.02 * (high - least)
+        low = least + 0.1 * (high - least)  # next to the smallest gap costs rise steeply
     return [float(v) for v in np.linspace(high, low, o["points"])]
 
 
@@ -231,7 +236,7 @@ def frontier_table(designs: Sequence[Design], named: Sequence[Outcome]) -> Table
             shown = (100 * c.gap, c.cost, c.peak, c.price_spread, *rates, *(float(f) for f in fixed))
         rows.append((name, str(status), 100 * limit if math.isfinite(limit) else None, *shown, because))
     return Table("frontier", "Least cost at each limit on the gap of burdens, named tariffs beside it", columns, tuple(rows),
-                 "Local optima; points whose status is not CONVERGED have no figures and belong in no picture.")  # fmt: skip
+                 "Local optima; points that are not CONVERGED have no figures and belong in no picture. Named tariffs need not keep to the design's limits.")  # fmt: skip
 
 
 #: One assumption at a time: (section, key) to (low, high), or factors on what the study has.
@@ -288,6 +293,8 @@ def sensitivity(study: Study, name: str, *, report: Report | None = None) -> Stu
         for item in ranked[:3]:
             findings.append((item, f"cost {min(moved[item]):+.3f} to {max(moved[item]):+.3f} $/day"))
         signs = {v > 0 for row in rows if row[3] is not None for v in (row[3],)}
-        findings.append(("sign", "the change of cost keeps its sign in all cases" if len(signs) == 1 else "the change of cost does not keep its sign"))
+        held = sum(row[3] is not None for row in rows)
+        word = "keeps its sign" if len(signs) == 1 else "does not keep its sign"
+        findings.append(("sign", f"the change of cost {word} in the {held} of {len(rows)} cases where both tariffs hold"))
     sheet = exhibits(outcomes[:2], outcomes[0], study.assumptions)[-1]
-    return StudyResult(study, "sensitivity", tuple(outcomes), (table, sheet), _status(outcomes), tuple(findings))
+    return StudyResult(study, "sensitivity", tuple(outcomes), (table, sheet), _status(outcomes[:2]), tuple(findings))
