@@ -195,8 +195,7 @@ def solve(
     typer.echo(json.dumps(found, indent=1, allow_nan=False) if as_json else str(solution))
     if policies is not None and not as_json:
         told("wrote", str(policies))
-    if proof is not None:
-        cli_proof.save_proof(solution, proof)
+    cli_proof.save_proof(solution, proof)
     if solution.status in ("INFEASIBLE", "UNBOUNDED", "NOT ATTAINED"):
         raise typer.Exit(INFEASIBLE)
     raise typer.Exit(CERTIFIED if solution.certified else NOT_CERTIFIED)
@@ -208,11 +207,9 @@ def check(
     proof: Annotated[Path, typer.Argument(metavar="PROOF", help="The proof's text, as `solve --proof` writes it.")],
 ) -> None:
     """Verify a proof in exact arithmetic: 0 and the theorem, or 1 and the place where it fails."""
-    from stackopt.cli_proof import verdict
+    from stackopt import cli_proof
 
-    verified, text = verdict(problem, proof)
-    typer.echo(text)
-    raise typer.Exit(CERTIFIED if verified else NOT_CERTIFIED)
+    raise typer.Exit(CERTIFIED if cli_proof.verified(problem, proof) else NOT_CERTIFIED)
 
 
 def game_method(

@@ -10,20 +10,24 @@ import stackopt
 from stackopt.errors import InvalidMethod, InvalidProgram
 
 
-def verdict(problem: Path, proof: Path) -> tuple[bool, str]:
-    """Whether the checker accepts a proof, and its theorem, or the place where it fails.
+def verified(problem: Path, proof: Path) -> bool:
+    """Print the theorem, or the place where the proof fails; whether the checker accepts it.
 
     Raises
     ------
     InvalidProgram
         If a file cannot be read.
     """
+    import typer
+
     try:
-        return True, str(stackopt.check(problem, proof))
+        typer.echo(str(stackopt.check(problem, proof)))
+        return True
     except InvalidProgram as error:
         if error.code != "proof-rejected":
             raise
-        return False, f"REJECTED: {error.where}"
+        typer.echo(f"REJECTED: {error.where}")
+        return False
 
 
 def proving(method: Any, proof: Path | None) -> Any:
@@ -41,10 +45,12 @@ def proving(method: Any, proof: Path | None) -> Any:
     return dataclasses.replace(method, proof=True)
 
 
-def save_proof(solution: Any, path: Path) -> None:
-    """Write a proof and the problem that it is of, or say on standard error why there is none."""
+def save_proof(solution: Any, path: Path | None) -> None:
+    """Write a proof and the problem that it is of, or say on standard error why there is none; nothing if none is asked for."""
     import typer
 
+    if path is None:
+        return
     if solution.proof is None:
         typer.echo(f"no proof: {solution.stats.get('unproved', solution.because)}", err=True)
         return
