@@ -43,43 +43,46 @@ def test_storage_and_ramps_are_worth_what_they_save():
     assert low[3, 18] - 1e-3 <= quotient <= high[3, 18] + 1e-3
 
 
-def test_the_day_costs_what_pypsa_says():
-    pypsa = pytest.importorskip("pypsa")
-    market, load = duck()
+def _peer(pypsa, market, load, cyclic):
+    """The same day as a PyPSA network, solved."""
+    logging.disable(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
         try:
-            peer = pypsa.Network()
-            peer.set_snapshots(range(24))
-            for n, bus in enumerate(market.buses):
-                peer.add("Bus", bus, v_nom=1.0)
-                peer.add("Load", f"load {bus}", bus=bus, p_set=load[n])
-            for line in market.lines:
-                peer.add("Line", line.name, bus0=line.start, bus1=line.end, x=line.reactance, s_nom=min(line.capacity, 1e5))
-            for plant in market.generators:
-                limit = plant.ramp / plant.capacity if np.isfinite(plant.ramp) else np.nan
-                costs = {"marginal_cost": plant.linear, "marginal_cost_quadratic": plant.quadratic}
-                peer.add("Generator", plant.name, bus=plant.bus, p_nom=plant.capacity, ramp_limit_up=limit, ramp_limit_down=limit, **costs)
-            for store in market.storages:
-                each = np.sqrt(store.efficiency)
-                peer.add("StorageUnit", store.name, bus=store.bus, p_nom=store.power, max_hours=store.energy / store.power, efficiency_store=each,
-                         efficiency_dispatch=each, cyclic_state_of_charge=True)  # fmt: skip
-            peer.optimize(solver_name="highs", log_to_console=False)
+            return _solved(pypsa, market, load, cyclic)
         finally:
             logging.disable(logging.NOTSET)
-    found = dispatch(market, load)  # PyPSA's ramps do not hold overnight; only its storage is cyclic
-    assert found.cost <= peer.objective * (1 + 1e-6)
-    ours = dispatch(market, load, cyclic=True)
-    assert ours.cost >= peer.objective * (1 - 1e-6)
-    flat = replace(market, generators=tuple(replace(g, ramp=np.inf) for g in market.generators))
-    peer.generators[["ramp_limit_up", "ramp_limit_down"]] = np.nan
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        peer.optimize(solver_name="highs", log_to_console=False)
-    exact = dispatch(flat, load, cyclic=True)  # without ramps both say the same
-    assert exact.cost == pytest.approx(peer.objective, rel=1e-6)
-    low, high = exact.range
+
+
+def _solved(pypsa, market, load, cyclic):
+    peer = pypsa.Network()
+    peer.set_snapshots(range(24))
+    for n, bus in enumerate(market.buses):
+        peer.add("Bus", bus, v_nom=1.0)
+        peer.add("Load", f"load {bus}", bus=bus, p_set=load[n])
+    for line in market.lines:
+        peer.add("Line", line.name, bus0=line.start, bus1=line.end, x=line.reactance, s_nom=min(line.capacity, 1e5))
+    for plant in market.generators:
+        limit = plant.ramp / plant.capacity if np.isfinite(plant.ramp) else np.nan
+        costs = {"marginal_cost": plant.linear, "marginal_cost_quadratic": plant.quadratic}
+        peer.add("Generator", plant.name, bus=plant.bus, p_nom=plant.capacity, ramp_limit_up=limit, ramp_limit_down=limit, **costs)
+    for store in market.storages:
+        each = {f"efficiency_{way}": np.sqrt(store.efficiency) for way in ("store", "dispatch")}
+        size = {"p_nom": store.power, "max_hours": store.energy / store.power}
+        peer.add("StorageUnit", store.name, bus=store.bus, cyclic_state_of_charge=cyclic, **size, **each)
+    peer.optimize(solver_name="highs", log_to_console=False)
+    return peer
+
+
+@pytest.mark.parametrize("cyclic", [False, True])
+def test_the_day_costs_what_pypsa_says(cyclic):
+    pypsa = pytest.importorskip("pypsa")
+    market, load = duck()
+    if cyclic:  # PyPSA's ramps do not hold overnight
+        market = replace(market, generators=tuple(replace(g, ramp=np.inf) for g in market.generators))
+    peer, found = _peer(pypsa, market, load, cyclic), dispatch(market, load, cyclic=cyclic)
+    assert found.cost == pytest.approx(peer.objective, rel=1e-6)
+    low, high = found.range
     prices = peer.buses_t.marginal_price[list(market.buses)].to_numpy().T
     assert (prices >= low - 1e-2).all()
     assert (prices <= high + 1e-2).all()
