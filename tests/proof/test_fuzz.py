@@ -26,6 +26,12 @@ def test_proofs_and_enumeration_agree():
         assert proof_second.disagreements(cases, [check.statement(check.check(*case)) for case in cases]) == []
 
 
+def test_an_unbounded_relaxation_between_integers_is_divided():
+    """Found by the fuzz, the only one of ten thousand without a proof: all pairs decided, and the relaxation falls for ever at a fraction."""
+    found = examined(0, 5010)
+    assert (found.proof, found.width, found.wrong) == ("optimal", 0, "")
+
+
 def test_quadratic_leaders_and_multipliers_in_the_leader_agree_with_enumeration():
     results = [examined(3, index, wide=True) for index in range(14)]
     assert summary(results)["disagreements"] == []

@@ -69,9 +69,10 @@ class Together(Certifying):
         if f.hessian is not None and self.best is not None:
             return self.curved(part, lower, upper, high)
         if status is not Status.OPTIMAL:
-            if not (part.decisions == OPEN).any():
+            far = self.along_ray()
+            if not (part.decisions == OPEN).any() and self.fractional(far) < 0:
                 raise Unproved(f"a relaxation is {status}")
-            return status, self.along_ray()
+            return status, far
         if float(block.cost @ block.lp.x) + self.constant >= self.cutoff:
             closed = self.bounded_below(part.cell, block.y)
             if closed is not None:
