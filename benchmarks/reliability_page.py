@@ -13,12 +13,22 @@ Three words, from strongest to weakest: **PROVED**, the checker accepted a proof
 floating point and the program certified the point; **LIMIT**, the search ended early. Only the first is a theorem.
 """
 
+FOUND = """## Found this way, and put right
+
+No false claim has been verified so far. What these tests did find, each with a test of its own since:
+
+* The checker passed over unknown keys of a problem, and compared bounds that were written as texts as texts: `"9"` is above `"10"`. Found by the corpus of problems
+  that must be refused. Such a file is now rejected; the package's own reader always refused it.
+* A cell that the solver called empty, without multipliers that show it, ended the search for a proof in an assertion instead of a lower word. Found by the lying solver.
+* A relaxation that falls for ever only at a fraction of an integer column was given up. Found by the fuzz, once in ten thousand.
+"""
+
 
 def page(figures: dict[str, Any]) -> str:
     """The page."""
     parts = [HEAD, _summary(figures)]
     parts += [make(figures[name]) for name, make in SECTIONS.items() if name in figures]
-    parts.append(_covers(figures))
+    parts += [FOUND, _covers(figures)]
     return "\n".join(parts)
 
 
