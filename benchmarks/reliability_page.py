@@ -17,9 +17,10 @@ FOUND = """## Found this way, and put right
 
 No false claim has been verified so far. What these tests did find, each with a test of its own since:
 
-* The checker passed over unknown keys of a problem, and compared bounds that were written as texts as texts: `"9"` is above `"10"`. Found by the corpus of problems
-  that must be refused. Such a file is now rejected; the package's own reader always refused it.
-* A cell that the solver called empty, without multipliers that show it, ended the search for a proof in an assertion instead of a lower word. Found by the lying solver.
+* The checker passed over unknown keys of a problem, and compared bounds that were written as texts as texts: `"9"` is above `"10"`. Found by the
+  corpus of problems that must be refused. Such a file is now rejected; the package's own reader always refused it.
+* A cell that the solver called empty, without multipliers that show it, ended the search for a proof in an assertion instead of a lower word.
+  Found by the lying solver.
 * A relaxation that falls for ever only at a fraction of an integer column was given up. Found by the fuzz, once in ten thousand.
 """
 
