@@ -142,7 +142,7 @@ def describe(method: Any) -> dict[str, Any]:
 
 def provenance() -> dict[str, Any]:
     """Versions of everything whose change can change a figure."""
-    packages = {package: _version(package) for package in ("stackopt", "numpy", "scipy", "highspy")}
+    packages = {package: _version(package) for package in ("stackopt", "numpy", "scipy", "highspy", "pyscipopt")}
     return {"python": platform.python_version(), "machine": platform.machine(), "packages": packages}
 
 
