@@ -133,3 +133,23 @@ def test_what_the_model_free_leader_refuses():
         SampledFollowers(logit(), 0.1, rate=2.0)
     with pytest.raises(so.InvalidMethod):
         SampledFollowers(logit(), 0.1, followers=0)
+
+
+def test_a_policy_over_a_state_of_the_leaders_own():
+    """The season moves by itself and changes what buyers value; the leader mixes two prices by season, so each season has its own optimum."""
+    from scipy.special import lambertw
+
+    values, temperature = np.array([1.0, 2.0]), 0.1
+    prices = np.array([0.0, 2.5])
+    paid = np.zeros((2, 2, 4))  # [season, action, (season', price)]
+    for season in range(2):
+        paid[season, 0, 2 * season : 2 * season + 2] = prices
+    game = so.MeanFieldStackelbergGame(
+        so.Stationary(0.0), np.column_stack([values, np.zeros(2)]), np.array([[0.7, 0.3], [0.4, 0.6]])[:, None].repeat(2, 1),
+        reward_leader=-paid, leader=so.Policies(2, 2), leader_reward_leader=paid,
+    )  # fmt: skip
+    found = so.solve(game, so.HypergradientAscent(temperature=temperature))
+    assert found.certified
+    mean = game.leader.rows(found.candidate.theta) @ prices
+    best = temperature * (1 + lambertw(np.exp(values / temperature - 1)).real)
+    assert mean == pytest.approx(best, abs=1e-5)
