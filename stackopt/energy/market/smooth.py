@@ -141,6 +141,11 @@ class NetworkSupply:
         total: Array = plants.sum(1) + market.column("generators", "constant").sum() + other
         return total.reshape(net.shape[1:])
 
+    def unserved(self, net: Array) -> Array:
+        """MW [h, w] that are shed; the barrier leaves a trace of about its weight over voll at each bus."""
+        found: Array = self.solve(net).unserved.sum(1).reshape(net.shape[1:])
+        return found
+
     def total(self, net: Array) -> Array:
         """MW [h, w]: all loads."""
         found: Array = self.load(net).sum(0)

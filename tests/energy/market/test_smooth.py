@@ -73,6 +73,7 @@ def test_shortage_and_surplus_have_the_stated_prices():
     assert np.abs(price[:, 1, 0] + 2.0).max() <= 1e-2
     found, exact = supply.solve(net), dispatch(market, net[:, 0])
     assert found.unserved[0].sum() == pytest.approx(exact.unserved.sum(), abs=1e-2)
+    assert supply.unserved(net)[0, 0] == pytest.approx(found.unserved[0].sum())
     assert np.abs(found.price[0] - exact.price[:, 0]).max() <= 1e-2
     assert found.generation[0] == pytest.approx(exact.generation[:, 0], abs=1e-2)
 
@@ -129,6 +130,17 @@ def test_households_on_three_buses_find_an_equilibrium(barrier, temperature):
     exact = dispatch(replace(market, voll=1000.0, spill=0.0), load)
     extra = supply.cost(again.load)[:, 0].sum() - exact.cost
     assert -1e-3 <= extra <= 24 * supply.excess + 1e-3
+
+
+def test_scarcity_is_priced_and_unequal_pass_through_is_solved():
+    households, market, base = _on_three_buses()
+    scarce = NetworkSupply(market, 0.1, households.buses, 3.2 * base)
+    found = equilibrium(households, scarce, PASS)
+    assert found.converged, found.because
+    assert found.price.max() > 0.05  # above every plant's cost: demand sets the price
+    half = Tariff("half of it for exports", buy=0.1, pass_buy=1.0, pass_sell=0.5)
+    other = equilibrium(households, NetworkSupply(market, 0.1, households.buses, base), half)
+    assert other.converged, other.because
 
 
 def test_gradients_on_a_network_are_difference_quotients():
