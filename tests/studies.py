@@ -3,10 +3,10 @@
 from towns import LOAD, SUN
 
 TYPES = """type,group,kind,share,income [$/year],load,pv
-poor,Q1,C,0.4,20000,flat,
-middle,Q3,PV,0.3,75000,house,roof
-rich,Q5,C,0.1,250000,villa,
-richest,Q5,PVB,0.2,250000,villa,large
+poor,Q1,C,0.5,20000,flat,
+middle,Q3,PV,0.15,75000,house,roof
+rich,Q5,C,0.25,250000,villa,
+richest,Q5,PVB,0.1,250000,villa,large
 """
 TOML = """name = "town"
 [population]
@@ -16,7 +16,7 @@ pv = "pv.csv"
 [response]
 temperature = 0.02
 [revenue]
-required = 2.0
+required = 3.0
 [objective]
 points = 0
 starts = 1

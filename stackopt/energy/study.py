@@ -321,7 +321,7 @@ def _sheet(study: Study) -> tuple[Assumption, ...]:
         unused |= {("population", key) for key in ("shapes", "season", "adoption", "attachment")}
     found = figures({s: dict(k) for s, k in study.settings.items()}, set(study.given), unused)
     if own:
-        return (*found, *(Assumption(f"[population] {key}", str(study["population", key]), "", "study file", "data of the study file")
+        return (*found, *(Assumption(f"[population] {key}", str(study["population", key]), "", "study file", "definition: data of the study file")
                           for key in ("types", "load", "pv") if study["population", key]))  # fmt: skip
     seasonal = (f"({study['population', 'season']})", "load shape")
     for a in assumptions(study.households):

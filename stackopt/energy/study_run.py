@@ -235,8 +235,8 @@ def frontier_table(designs: Sequence[Design], named: Sequence[Outcome]) -> Table
             rates = [*(float(t.buy[h]) for h in periods.values()), *(float(sell[h]) for h in periods.values())]
             shown = (100 * c.gap, c.cost, c.peak, c.price_spread, *rates, *(float(f) for f in fixed))
         rows.append((name, str(status), 100 * limit if math.isfinite(limit) else None, *shown, because))
-    return Table("frontier", "Least cost at each limit on the gap of burdens, named tariffs beside it", columns, tuple(rows),
-                 "Local optima; points that are not CONVERGED have no figures and belong in no picture. Named tariffs need not keep to the design's limits.")  # fmt: skip
+    note = "Local optima; points that are not CONVERGED have no figures and belong in no picture. Named tariffs need not keep to the design's limits."
+    return Table("frontier", "Least cost at each limit on the gap of burdens, named tariffs beside it", columns, tuple(rows), note)
 
 
 #: One assumption at a time: (section, key) to (low, high), or factors on what the study has.

@@ -53,7 +53,7 @@ def test_own_households_are_read_exactly(tmp_path):
     assert [t.kind for t in h.types] == ["C", "PV", "C", "PVB"]
     assert np.allclose(h.load, [0.8 * LOAD, LOAD, 1.5 * LOAD, 1.5 * LOAD], atol=1e-11)
     assert np.allclose(h.types[3].sun, 1.5 * SUN, atol=1e-11)
-    assert h.share.tolist() == [0.4, 0.3, 0.1, 0.2]
+    assert h.share.tolist() == [0.5, 0.15, 0.25, 0.1]
     assert h.types[3].battery.kwh == 13.5
     assert study.name == "town"
 
@@ -114,8 +114,8 @@ def test_a_missing_file_is_named(tmp_path):
         ("types.csv", "income [$/year]", "income [k$/year]", ["row 1", "unit k$/year"]),
         ("types.csv", "type,group", "type,class", ['column "class"', "unknown column"]),
         ("types.csv", ",load,pv", ",load,load", ["row 1", "appears twice"]),
-        ("types.csv", "0.4,20000", "0.5,20000", ["row 5", "share", "sum to 1.1"]),
-        ("types.csv", "0.4,20000", "0.4,", ["row 2", "income [$/year]", "missing"]),
+        ("types.csv", "0.5,20000", "0.6,20000", ["row 5", "share", "sum to 1.1"]),
+        ("types.csv", "0.5,20000", "0.5,", ["row 2", "income [$/year]", "missing"]),
         ("types.csv", "Q3,PV,", "Q3,solar,", ["row 3", "kind", "'solar'"]),
         ("types.csv", "75000,house", "75000,hut", ["row 3", 'column "load"', "hut [kWh]", "house"]),
         ("types.csv", "house,roof", "house,", ["row 3", "generates"]),
@@ -171,7 +171,7 @@ def test_markets_of_plants_and_of_networks(tmp_path):
 def test_the_problem_of_the_leader_is_that_of_the_file():
     text = TOML.split("[response]")[1].join(["[response]", '[tariff]\ncap = 40\nratios = { Q1 = 1, Q2 = 2, Q3 = 3, Q4 = 4, Q5 = 5 }\nnet_metering = true\n'])
     problem = study_of(text).problem(0.05)
-    assert (problem.cap, problem.ratios, problem.net_metering, problem.required, problem.temperature) == (40.0, [1.0, 2.0, 3.0, 4.0, 5.0], True, 2.0, 0.02)
+    assert (problem.cap, problem.ratios, problem.net_metering, problem.required, problem.temperature) == (40.0, [1.0, 2.0, 3.0, 4.0, 5.0], True, 3.0, 0.02)
     assert problem.limits.gap == 0.05
     assert list(problem.periods["peak"]) == list(range(16, 21))
 

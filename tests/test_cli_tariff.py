@@ -1,0 +1,71 @@
+"""`stackopt tariff`: verdict first, files, exit codes."""
+
+import csv
+import json
+
+import pytest
+from studies import TOML, write
+from typer.testing import CliRunner
+
+from stackopt.cli import app
+from stackopt.energy.study import study_of
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["tariff", *(str(w) for w in words)])
+
+
+def test_the_example_is_a_study():
+    printed = run("--example")
+    assert printed.exit_code == 0
+    assert study_of(printed.stdout).name == "example"
+    assert run().exit_code == 2
+
+
+def test_compare_writes_tables_and_data(tmp_path):
+    study = write(tmp_path, TOML + '[benchmarks]\nnames = ["flat_nb", "lmp"]\n')
+    found = run("compare", study, "--out", tmp_path / "out")
+    assert found.exit_code == 0, found.output
+    assert found.stdout.startswith('Tariff study "town", compare: CONVERGED')
+    rows = list(csv.DictReader((tmp_path / "out" / "tables" / "summary.csv").read_text().splitlines()))
+    assert [r["tariff"] for r in rows] == ["flat_nem", "flat_nb", "lmp"]
+    assert "recalled" in rows[0]["basis"]
+    data = json.loads((tmp_path / "out" / "data.json").read_text())
+    assert float(rows[1]["cost [$/day]"]) == pytest.approx(data["tables"]["summary"]["rows"][1][3])
+    assert not [p.name for p in (tmp_path / "out").rglob("*.tmp")]
+
+
+def test_evaluate_prints_json_and_says_who_pays(tmp_path):
+    study = write(tmp_path)
+    found = run("evaluate", study, "--tariff", "care", "--out", tmp_path / "out", "--json")
+    assert found.exit_code == 0
+    data = json.loads(found.stdout)
+    assert data["command"] == "evaluate"
+    assert "% of households pay over 5 % more" in data["findings"]["rises"]
+
+
+def test_a_requirement_out_of_reach_ends_with_3(tmp_path):
+    study = write(tmp_path, TOML.replace("required = 3.0", "required = 30.0"))
+    found = run("evaluate", study, "--out", tmp_path / "out")
+    assert found.exit_code == 3
+    assert "evaluate: INFEASIBLE" in found.stdout
+    assert "the most that any collects" in " ".join(found.stdout.split())
+
+
+def test_design_alone(tmp_path):
+    study = write(tmp_path, TOML + '[tariff]\nperiods = { day = [0, 24] }\n[benchmarks]\nnames = ["cpuc"]\n')
+    found = run("design", study, "--points", 0, "--starts", 1, "--out", tmp_path / "out")
+    assert found.exit_code == 0, found.output
+    assert "design: CONVERGED" in found.stdout
+    assert (tmp_path / "out" / "tables" / "frontier.csv").exists()
+
+
+def test_bad_studies_end_with_2_and_their_place(tmp_path):
+    study = write(tmp_path, TOML.replace("required = 3.0", 'requird = "much"'))
+    for command in ("design", "evaluate", "compare", "sensitivity"):
+        found = run(command, study)
+        assert found.exit_code == 2
+        assert "did you mean `required`?" in found.stderr
+        assert "study.toml line" in found.stderr
+    assert run("compare", tmp_path / "no.toml").exit_code == 2
+    assert run("evaluate", write(tmp_path), "--tariff", "flat").exit_code == 2
