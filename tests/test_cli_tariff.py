@@ -2,6 +2,9 @@
 
 import csv
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 from studies import TOML, write
@@ -69,3 +72,19 @@ def test_bad_studies_end_with_2_and_their_place(tmp_path):
         assert "study.toml line" in found.stderr
     assert run("compare", tmp_path / "no.toml").exit_code == 2
     assert run("evaluate", write(tmp_path), "--tariff", "flat").exit_code == 2
+
+
+def test_the_commands_of_the_tutorial_run_on_its_files(tmp_path, monkeypatch):
+    """In order, in one folder, as a reader does; shortened: the frontier is in the page's own snippets, and one assumption moves."""
+    monkeypatch.setattr("stackopt.energy.study_run.VARIATIONS", {("storage", "wear"): (0.0, 0.1)})
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parent.parent / "docs" / "tariff-study.md").read_text()
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.M | re.S)
+    exec(next(text for kind, text in blocks if kind == "python"), {})
+    lines = [line for kind, text in blocks if kind == "sh" for line in text.splitlines() if line.startswith("stackopt tariff ") and ">" not in line]
+    assert [line.split()[2] for line in lines] == ["compare", "evaluate", "design", "sensitivity"]
+    for line in lines:
+        words = shlex.split(line)[2:]
+        found = run(*words, *(["--points", 0, "--starts", 1] if words[0] == "design" else []))
+        assert found.exit_code == 0, found.output
+    assert {p.stem for p in Path("tariff-town/tables").iterdir()} >= set(re.findall(r"`(\w+)\.csv`", page)) - {"types", "load", "pv", "buses", "lines", "generators"}

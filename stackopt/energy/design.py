@@ -188,14 +188,18 @@ def largest_revenue(problem: DesignProblem, levels: int = 25) -> float:
     return highest
 
 
-def frontier(problem: DesignProblem, gaps: Sequence[float], *, starts: int = 4, seed: int = 0, report: Report | None = None) -> list[Design]:
+def frontier(
+    problem: DesignProblem, gaps: Sequence[float], *, starts: int = 4, seed: int = 0, begin: Sequence[Array] = (), report: Report | None = None
+) -> list[Design]:
     """The least cost at each limit on the equity gap: widest first, each begun where its neighbours ended, then once more from the other side.
+
+    `begin` are further starts of the first, e.g. of a design without the limit (`Design.z`).
 
     Points that fail examination are returned as they are, with their status, and belong in no picture.
     """
     order = sorted(range(len(gaps)), key=lambda k: -gaps[k])
     found: dict[int, Design] = {}
-    before: list[Array] = []
+    before: list[Array] = list(begin)
     for rank, k in enumerate(order):
         limited = replace(problem, limits=replace(problem.limits, gap=float(gaps[k])))
         found[k] = design(limited, starts=starts if rank == 0 else 0, seed=seed, begin=before, report=report)

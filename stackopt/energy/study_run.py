@@ -175,7 +175,7 @@ def design_study(study: Study, *, report: Report | None = None) -> StudyResult:
     designs = [free]
     limits = _gaps(study, free)
     if limits and free.z is not None:
-        designs += frontier(study.problem(), limits, starts=1, seed=o["seed"], report=report)
+        designs += frontier(study.problem(), limits, starts=1, seed=o["seed"], begin=[free.z], report=report)
     named = _solved(study, [b["before"], *b["names"]], report)
     best = _designed(free, "designed")
     outcomes = [named[0], best, *named[1:]]
@@ -211,6 +211,7 @@ def _gaps(study: Study, free: Design) -> list[float]:
         if not math.isfinite(least) or least >= high:
             return []
         low = least + 0.1 * (high - least)  # next to the smallest gap costs rise steeply
+        return [float(v) for v in np.linspace(high, low, o["points"] + 1)[1:]]
     return [float(v) for v in np.linspace(high, low, o["points"])]
 
 
