@@ -5,18 +5,15 @@ It opens without a network and reads without its script, which only sorts tables
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-import re
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from stackopt.comparison import report_sections
 from stackopt.comparison.files import SCHEMA, output
-from stackopt.errors import InvalidStore, MissingPackage
+from stackopt.comparison.report_page import page
+from stackopt.errors import InvalidStore
 
 SECTIONS = (
     ("found", "What was found"), ("values", "Values"), ("temperature", "Error and temperature"), ("time", "Time"),
@@ -54,23 +51,6 @@ def write_report(comparison: Mapping[str, Any], path: str | os.PathLike[str]) ->
 
 def render(comparison: Mapping[str, Any]) -> str:
     """The page as text; see `write_report`."""
-    try:
-        from jinja2 import Environment, StrictUndefined
-        from markupsafe import Markup, escape
-    except ImportError:
-        raise MissingPackage("package", feature="a report", package="stackopt[report]") from None
     if comparison.get("schema") != SCHEMA:
         raise InvalidStore("store", path="given", verb="read", where=f"schema {comparison.get('schema')!r}; this report reads {SCHEMA!r}")
-    here = resources.files("stackopt.comparison")
-    script = here.joinpath("report.js").read_text("utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["ticks"] = lambda text: Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-    template = environment.from_string(here.joinpath("report.html.j2").read_text("utf-8"))
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return template.render(
-        **report_sections.context(comparison),
-        sections=SECTIONS,
-        schema=SCHEMA,
-        script=Markup(script),  # our own file
-        script_hash=f"sha256-{digest}",
-    )
+    return page("report.html.j2", {**report_sections.context(comparison), "sections": SECTIONS, "schema": SCHEMA})
