@@ -16,7 +16,7 @@ tariff = typer.Typer(
     epilog="Exit codes: 0 converged and within its limits, 1 not, 2 usage or a bad study file, 3 the requirement is out of reach.",
 )  # fmt: skip
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="`stackopt tariff --example` prints a documented one.")]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables and data; by default tariff-NAME.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables and data; by default tariff-NAME/COMMAND.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -104,7 +104,8 @@ def _end(found: Any, out: Path | None, as_json: bool) -> None:
     from stackopt.cli import told
     from stackopt.solution import Status
 
-    folder = out or Path("tariff-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in found.study.name))
+    named = "tariff-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in found.study.name)
+    folder = out or Path(named) / found.command  # tables of two commands never mix
     written = save(found, folder)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False))

@@ -285,8 +285,8 @@ def neutral(
             if low is None:  # already the lowest level collects enough: go down to where selling would pay more than buying
                 low = _below(missing, high, step)
             if low is None:
-                return Outcome(name, text, None, None, None, Status.LIMIT, "the lowest rate that is no arbitrage collects too much; lower the fixed charges",
-                               required=required, equilibria=len(seen))  # fmt: skip
+                because = "every level at which selling pays no more than buying costs collects too much: lower the fixed charges"
+                return Outcome(name, text, None, None, None, Status.LIMIT, because, required=required, equilibria=len(seen))
             return _root(missing, low, high, brentq, ended, seen)
         if before is not None and short > seen[before][1]:  # past the largest revenue
             below = max((k for k in seen if k < before), default=before)

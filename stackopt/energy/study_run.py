@@ -126,11 +126,20 @@ def _said(outcome: Outcome, before: Outcome | None = None) -> str:
     if not outcome.status.success or outcome.criteria is None:
         return f"{outcome.status}: {outcome.because}"
     c = outcome.criteria
-    text = f"cost {c.cost:.3f} $/day, gap {100 * c.gap:.2f} points, peak {c.peak:.0f} MW"
     old = before.criteria if before is not None and before.status.success else None
-    if old is not None and before is not outcome:
-        text += f"  ({c.cost - old.cost:+.3f}, {100 * (c.gap - old.gap):+.2f}, {c.peak - old.peak:+.0f})"
-    return text
+    if old is None or before is outcome:
+        return f"cost {c.cost:.3f} $/day, gap {100 * c.gap:.2f} points, peak {c.peak:.0f} MW"
+    moved = f"({c.cost - old.cost:+.3f})", f"({100 * (c.gap - old.gap):+.2f})", f"({c.peak - old.peak:+.0f})"
+    return f"cost {c.cost:.3f} {moved[0]}, gap {100 * c.gap:.2f} {moved[1]}, peak {c.peak:.0f} {moved[2]}"
+
+
+def _accuracy(tables: Sequence[Table]) -> tuple[str, str]:
+    """How far the equilibria are from exact, over all tariffs."""
+    found = next(t for t in tables if t.name == "convergence")
+    worst = {name: max((v for v in found.column(name) if v is not None), default=math.nan) for name in ("price residual", "exploitability", "spectral radius")}
+    text = f"price residuals up to {number(worst['price residual'], 2)} $/kWh; "
+    text += f"households could still gain {number(worst['exploitability'], 2)} $ a day on average"
+    return "accuracy", text + ("; iterating prices without damping would cycle" if worst["spectral radius"] > 1.0 else "")
 
 
 def compare(study: Study, *, report: Report | None = None) -> StudyResult:
@@ -145,7 +154,9 @@ def compare(study: Study, *, report: Report | None = None) -> StudyResult:
     status = _status([before, *(held[1:2] or outcomes[1:])])  # the others are rows of the tables, with their reasons
     if any(o.status is Status.LIMIT for o in outcomes):
         status = Status.LIMIT
-    return StudyResult(study, "compare", tuple(outcomes), tuple(exhibits(outcomes, before, study.assumptions)), status, tuple(findings))
+    tables = exhibits(outcomes, before, study.assumptions)
+    findings.append(_accuracy(tables))
+    return StudyResult(study, "compare", tuple(outcomes), tuple(tables), status, tuple(findings))
 
 
 def evaluate(study: Study, name: str, *, report: Report | None = None) -> StudyResult:
@@ -159,6 +170,7 @@ def evaluate(study: Study, name: str, *, report: Report | None = None) -> StudyR
         everyone = {row[1]: row for row in bills(old, [new]).rows if row[2] == "all"}
         findings.append(("bills", "  ".join(f"{g} {row[6]:+.2f}" for g, row in everyone.items()) + " $/month"))
         findings.append(("rises", f"{everyone['all'][10]:.1f} % of households pay over 5 % more"))
+    findings.append(_accuracy(tables))
     return StudyResult(study, "evaluate", tuple(outcomes), tuple(tables), _status([old, new]), tuple(findings))
 
 
@@ -195,6 +207,7 @@ def design_study(study: Study, *, report: Report | None = None) -> StudyResult:
     if limits:
         held = sum(d.status.success for d in designs[1:])
         findings.append(("frontier", f"{held} of {len(designs) - 1} points hold, at limits from {100 * max(limits):.2f} to {100 * min(limits):.2f} points"))
+    findings.append(_accuracy(tables))
     return StudyResult(study, "design", tuple(outcomes), tuple(tables), free.status, tuple(findings), tuple(designs))
 
 
