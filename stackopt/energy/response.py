@@ -15,6 +15,9 @@ from stackopt.energy.tariff import Tariff
 
 Array = NDArray[np.float64]
 
+#: Types that are computed at a time: what they need fits a cache, and memory does not grow with the population.
+TOGETHER = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -130,15 +133,16 @@ def respond(households: Households, tariff: Tariff, price: Array, temperature: f
     weather = households.weather
     parts = []
     having: set[int] = set()
-    warm = {id(p.charging.battery): p for p in start.parts if p.charging is not None} if start is not None else {}
-    for battery, members in households.batteries.items():
-        having |= set(members.tolist())
-        hour = _hour(households, members, battery.metered, buy, sell)
+    before = {(id(p.charging.battery), *p.members): p.control for p in start.parts if p.charging is not None} if start is not None else {}
+    for battery, everyone in households.batteries.items():
+        having |= set(everyone.tolist())
         charging = Charging(battery, weather.hourly)
-        before = warm.get(id(battery))
-        values = before.control.value if before is not None and before.control is not None else None
-        control = charging.control(hour.worth - battery.worn, temperature, values)
-        parts.append(Part(members, hour, control.moves, battery.worn, charging, control))
+        for first in range(0, len(everyone), TOGETHER):
+            members = everyone[first : first + TOGETHER]
+            hour = _hour(households, members, battery.metered, buy, sell)
+            near = before.get((id(battery), *members))
+            control = charging.control(hour.worth - battery.worn, temperature, None if near is None else near.value)
+            parts.append(Part(members, hour, control.moves, battery.worn, charging, control))
     rest = np.array([i for i in range(len(households.types)) if i not in having], int)
     if len(rest):
         hour = _hour(households, rest, np.zeros(1), buy, sell)
@@ -188,36 +192,34 @@ def slopes(response: Response, classes: NDArray[np.int64]) -> Slopes:
     buy, sell = response.tariff.rates(households, response.price)
     net = np.zeros((N, cells, X, 2, cells))
     utility, wear, paid = np.zeros((X, 2, cells)), np.zeros((X, 2, cells)), np.zeros((len(households.groups), X, 2, cells))
+    cell = np.arange(cells)
     for part in response.parts:
         hour, members = part.hour, part.members
-        bought, sold = np.where(hour.buying, hour.net, 0.0), np.where(hour.selling, -hour.net, 0.0)
-        rate = np.where(hour.buying, buy[members][..., None], np.where(hour.selling, sell[members][..., None], 0.0))
-        marginal = rate  # of use: its utility moves with the rate times the change of use
-        share = households.share[members]
-        direct = []
-        for zone in (hour.buying, hour.selling):
-            moved = np.where(zone, hour.slope, 0.0)
-            direct.append(((part.moves * moved).sum(-1), (part.moves * marginal * moved).sum(-1)))
+        count, A = len(members), hour.net.shape[-1]
+        rate = np.where(hour.buying, buy[members][..., None], np.where(hour.selling, sell[members][..., None], 0.0))  # what use is worth at the margin
+        # Types of one bus, income group and class add up.
+        keys, key = np.unique(np.stack([households.bus_of[members], households.group_of[members], classes[members]]), axis=1, return_inverse=True)
+        weight = np.zeros((keys.shape[1], count))
+        weight[key.ravel(), np.arange(count)] = households.share[members]
+        by_use, by_value = np.empty((2, count, 2, cells))
+        for side, zone in enumerate((hour.buying, hour.selling)):
+            moved = part.moves * np.where(zone, hour.slope, 0.0)
+            by_use[:, side], by_value[:, side] = moved.sum(-1).reshape(count, cells), (rate * moved).sum(-1).reshape(count, cells)
+        by_use, by_value = np.tensordot(weight, by_use, 1), np.tensordot(weight, by_value, 1)  # [k, 2, cells]
+        through = np.zeros((keys.shape[1], cells, 2, cells + 3))
         if part.charging is not None and part.control is not None:
-            own = np.zeros((cells + 3, len(members), H, W, hour.net.shape[-1]))
-            for cell in range(cells):
-                own[cell, :, cell // W, cell % W] = hour.net[:, cell // W, cell % W]
-            own[cells], own[cells + 1], own[cells + 2] = hour.utility, np.broadcast_to(part.worn, hour.net.shape), rate * hour.net
-            moved_moves = part.charging.sensitivity(part.control, response.temperature, own)  # [j, i, h, w, a]
-            through = np.stack([-(moved_moves * bought).sum(-1), (moved_moves * sold).sum(-1)], axis=2)  # [j, i, 2, h, w]
-        else:
-            through = np.zeros((cells + 3, len(members), 2, H, W))
-        diagonal = np.arange(cells)
-        for at, i in enumerate(members):
-            x, n, g = classes[i], households.bus_of[i], households.group_of[i]
-            flat = through[:, at].reshape(cells + 3, 2, cells)
-            net[n, :, x] += share[at] * flat[:cells]
-            utility[x] += share[at] * flat[cells]
-            wear[x] += share[at] * flat[cells + 1]
-            paid[g, x] += share[at] * flat[cells + 2]
-            for side in (0, 1):
-                by_use, by_value = (d[at].reshape(cells) for d in direct[side])
-                net[n, diagonal, x, side, diagonal] += share[at] * by_use
-                utility[x, side] += share[at] * by_value
-                paid[g, x, side] += share[at] * by_value
+            own = np.zeros((count, cells, A, cells + 3))
+            own[:, cell, :, cell] = np.moveaxis(hour.net.reshape(count, cells, A), 1, 0)
+            for j, earned in enumerate((hour.utility, np.broadcast_to(part.worn, hour.net.shape), rate * hour.net)):
+                own[..., cells + j] = earned.reshape(count, cells, A)
+            onto = np.stack([np.where(hour.buying, -hour.net, 0.0), np.where(hour.selling, -hour.net, 0.0)], axis=3)  # worths move with rates
+            answer = part.charging.sensitivity(part.control, own.reshape(count, H, W, A, cells + 3), onto)
+            through = np.tensordot(weight, answer.reshape(count, cells, 2, cells + 3), 1)
+        for k, (n, g, x) in enumerate(keys.T):
+            flat = np.moveaxis(through[k], (2, 1), (0, 1))  # [j, 2, cells]
+            net[n, :, x] += flat[:cells]
+            net[n, cell, x, :, cell] += by_use[k].T
+            utility[x] += flat[cells] + by_value[k]
+            wear[x] += flat[cells + 1]
+            paid[g, x] += flat[cells + 2] + by_value[k]
     return Slopes(classes, net.reshape(N * cells, X, 2, cells), utility, wear, paid)

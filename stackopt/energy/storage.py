@@ -4,8 +4,10 @@ A move a in hour h under regime w is worth :math:`\rho(h,w,a)` at every charge l
 
 .. math:: V_h(w,c)+\bar\rho_h=\tau\log\sum_a\exp\big((\rho(h,w,a)+\textstyle\sum_{w'}P_h(w'|w)V_{h+1}(w',c+a))/\tau\big),
 
-found by policy iteration: sweep the day backward, write down what the day does to states (W C of them) exactly, solve. Derivatives of
-averages go the other way round by adjoints: two sweeps, whatever the number of prices (theory C2 for average rewards).
+found by policy iteration: sweep the day backward, write down what the day does to states (W C of them) exactly, solve. Where weather
+changes at midnight only, a day is linear in :math:`\exp(V/\tau)` (Todorov): one sweep serves all the rounds that follow, exactly, since for other values
+:math:`V'` at its end a day that takes charges from c to c' with chances :math:`T` is worth :math:`V_0+\tau\log T\exp((PV'-PV)/\tau)`.
+Derivatives of averages go the other way round by adjoints: two sweeps, whatever the number of prices (theory C2 for average rewards).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from stackopt.energy.households import Battery
@@ -23,39 +26,53 @@ Array = NDArray[np.float64]
 TOLERANCE, ROUNDS = 1e-12, 60
 #: Chance a day of starting from anywhere, in the search for an optimum.
 RESTARTS = 1e-7
+#: Sums of odds below which a sweep takes logarithms first: nothing that counts may underflow.
+SMALL = 1e-200
 
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """How the batteries of several types are moved.
+    """How the batteries of several types are moved. Policies are made again from the values when they are asked for: they are large.
 
     Attributes
     ----------
-    policy : array [i, 24, w, c, a]
-    occupancy : array [i, 24, w, c]
-        Joint law of regime and charge, by hour.
+    charging : Charging
+    worth : array [i, 24, w, a]
+        Of moves.
+    temperature : float
+    moves : array [i, 24, w, a]
+        Joint shares of regime and move, by hour.
     gain : array [i]
         Average worth of a day, with the entropy bonus, $.
     value : array [i, w, c]
         At midnight, up to a constant.
-    day : array [i, w * c, w * c]
-        What a day does to states.
     residual : float
         Largest change of the last sweep, up to a constant, relative.
     """
 
-    policy: Array
-    occupancy: Array
+    charging: Charging
+    worth: Array
+    temperature: float
+    moves: Array
     gain: Array
     value: Array
-    day: Array
     residual: float
 
     @property
-    def moves(self) -> Array:
-        """Joint shares of regime and move, by hour [i, 24, w, a]."""
-        shares: Array = (self.occupancy[..., None] * self.policy).sum(3)
-        return shares
+    def policy(self) -> Array:
+        """Chances of moves [i, 24, w, c, a]."""
+        return np.ascontiguousarray(np.moveaxis(self.charging.sweep(self.worth, self.temperature, self.value)[0], (2, 0, 1), (0, 1, 4)))
+
+    @property
+    def day(self) -> Array:
+        """What a day does to states [i, w * c, w * c]."""
+        charging = self.charging
+        return charging.over_night(charging.product(charging.steps(self.policy)))
+
+    @property
+    def occupancy(self) -> Array:
+        """Joint law of regime and charge, by hour [i, 24, w, c]."""
+        return self.charging.occupancy(self.charging.steps(self.policy), self.day)
 
 
 class Charging:
@@ -65,152 +82,223 @@ class Charging:
         """`weather` [24, w, w]: chances from each hour to the next."""
         self.battery, self.weather = battery, weather
         self.levels, moves = battery.levels, battery.moves
+        self.reach, self.actions = int(moves[-1]), len(moves)
         target = np.arange(self.levels)[:, None] + moves
         self.possible = (target >= 0) & (target < self.levels)  # [c, a]
         self.target = np.clip(target, 0, self.levels - 1)
-        self.actions = len(moves)
+        self.calm = [bool(np.array_equal(p, np.eye(len(p)))) for p in weather]  # hours after which the weather stays
+        self.daily = all(self.calm[:-1])
 
     def control(self, worth: Array, temperature: float, start: Array | None = None) -> Control:
         """The soft-optimal control for worths [i, 24, w, a]; `start` [i, w, c] are values to begin from. Temperature 0: the optimum."""
-        N, H, W, _ = worth.shape
+        N, _, W, _ = worth.shape
+        n, before = W * self.levels, np.inf
+        last: Array | None = None
+        day: Array | None = None
         value = np.zeros((N, W, self.levels)) if start is None else start
-        n, before, last = W * self.levels, np.inf, None
         for _ in range(ROUNDS):
-            policy, earned, after = self._back(worth, temperature, value)
-            moved = after - value
-            spread = moved.max((1, 2)) - moved.min((1, 2))
-            size = 1.0 + np.abs(after - after.mean((1, 2), keepdims=True)).max()
-            residual = float(spread.max() / size)
+            policy, after = self.sweep(worth, temperature, value)
+            residual = _residual(after - value, after)
             same = temperature == 0.0 and last is not None and np.array_equal(policy, last)
-            if residual <= TOLERANCE or same or (temperature > 0.0 and not residual < before):
+            if day is not None and (residual <= TOLERANCE or same or (temperature > 0.0 and not residual < before)):
                 break
             before, last = residual, policy
-            day, reward = self._day(policy, earned)
+            product = self.product(self.steps(np.moveaxis(policy, (2, 0, 1), (0, 1, 4))))
+            if temperature > 0.0 and self.daily:
+                value, day = self._settle(product, after, value, temperature)
+                continue
+            day = self.over_night(product)
             system = np.eye(n) - day + 1.0 / n  # the constant: relative values average to the gain
             if temperature == 0.0:  # without noise a day can keep to several sets of charges: rare restarts tell which is best
                 system += RESTARTS * (day - 1.0 / n)
-            value = np.linalg.solve(system, reward.reshape(N, n, 1)).reshape(N, W, self.levels)
-        day, _ = self._day(policy, earned)
-        law = stationary(day).reshape(N, W, self.levels)
-        occupancy = np.empty((N, H, W, self.levels))
-        for h in range(H):
-            occupancy[:, h] = law
-            law = self._push(law[..., None] * policy[:, h], h)
-        gain = (occupancy * earned).sum((1, 2, 3))
-        return Control(policy, occupancy, gain, value - value.mean((1, 2), keepdims=True), day, residual)
+            reward = after.reshape(N, n, 1) - day @ value.reshape(N, n, 1)
+            value = np.linalg.solve(system, reward).reshape(N, W, self.levels)
+        steps = self.steps(np.moveaxis(policy, (2, 0, 1), (0, 1, 4)))
+        occupancy = self.occupancy(steps, day if temperature > 0.0 and day is not None else self.over_night(self.product(steps)))
+        moves = np.einsum("iwch,haiwc->ihwa", np.moveaxis(occupancy, 1, -1), policy)
+        gain = (occupancy[:, 0] * (after - value)).sum((1, 2))
+        return Control(self, worth, temperature, moves, gain, value - value.mean((1, 2), keepdims=True), residual)
 
-    def _back(self, worth: Array, temperature: float, value: Array) -> tuple[Array, Array, Array]:
-        """A day backward: (policy [i, h, w, c, a], what it earns in each state [i, h, w, c], values at its beginning [i, w, c])."""
+    def _settle(self, product: Array, after: Array, value: Array, temperature: float) -> tuple[Array, Array | None]:
+        """Values at which a day changes nothing, and what the day then does to states (None: sweep again), from a sweep and its chances."""
+        N, W, C = value.shape
+        n, before, start, night = W * C, np.inf, value, self.weather[-1]
+        while True:
+            shift = night @ (value - start) / temperature
+            top = shift.max(-1, keepdims=True)
+            tilt = np.exp(shift - top)
+            total = (product @ tilt[..., None])[..., 0]
+            if total.min() < SMALL:  # too far from where the sweep began: sweep again from here
+                return value, None
+            now = after + temperature * (top + np.log(total))
+            day = self.over_night(product * (tilt[..., None, :] / total[..., None]))
+            residual = _residual(now - value, now)
+            if residual <= TOLERANCE or not residual < before:
+                return value, day
+            before = residual
+            step = np.linalg.solve(np.eye(n) - day + 1.0 / n, (now - value).reshape(N, n, 1)).reshape(N, W, C)
+            value = value + step
+            value -= value.mean((1, 2), keepdims=True)
+
+    def sweep(self, worth: Array, temperature: float, value: Array) -> tuple[Array, Array]:
+        """A day backward: (chances of moves [h, a, i, w, c], values at its beginning [i, w, c])."""
         N, H, W, A = worth.shape
-        policy, earned = np.empty((N, H, W, self.levels, A)), np.empty((N, H, W, self.levels))
+        C, r, unit = self.levels, self.reach, temperature if temperature > 0.0 else 1.0
+        scaled = worth / unit
+        best = scaled.max(-1)
+        by_move = np.ascontiguousarray(np.moveaxis(scaled - best[..., None], (1, 3), (0, 1)))[..., None]  # [h, a, i, w, 1]
+        odds = np.exp(by_move)
+        policy, now = np.empty((H, A, N, W, C)), value / unit
+        padded, logs = np.zeros((N, W, C + 2 * r)), np.full((N, W, C + 2 * r), -np.inf)
+        here, width = slice(r, r + C), padded.strides
+        window, log_window = (as_strided(x, (A, N, W, C), (width[2], *width), writeable=False) for x in (padded, logs))  # of levels c + a - r
         for h in range(H - 1, -1, -1):
-            q = worth[:, h, :, None, :] + (self.weather[h] @ value)[..., self.target]
-            q = np.where(self.possible, q, -np.inf)
-            top = q.max(-1, keepdims=True)
+            ahead = self._mix(now, h)
+            y = policy[h]
+            if temperature > 0.0:  # one exponential and one logarithm per state: moves are worth the same at every level
+                peak = ahead.max(-1, keepdims=True)
+                np.exp(ahead - peak, out=padded[..., here])
+                np.multiply(odds[h], window, out=y)
+                total = y.sum(0)
+                if total.min() >= SMALL:
+                    y /= total
+                    now = np.log(total) + peak + best[:, h, :, None]
+                    continue
+            logs[..., here] = ahead
+            np.add(by_move[h], log_window, out=y)
+            top = y.max(0)
             if temperature > 0.0:
-                weights = np.exp((q - top) / temperature)
-                total = weights.sum(-1, keepdims=True)
-                policy[:, h] = weights / total
-                value = (top + temperature * np.log(total))[..., 0]
+                np.exp(y - top, out=y)
+                total = y.sum(0)
+                now = np.log(total) + top + best[:, h, :, None]
             else:
-                best = q >= top - 1e-12
-                policy[:, h] = best / best.sum(-1, keepdims=True)
-                value = top[..., 0]
-            y = policy[:, h]
-            earned[:, h] = (y * worth[:, h, :, None, :]).sum(-1)
-            if temperature > 0.0:
-                earned[:, h] -= temperature * (y * np.log(np.where(y > 0, y, 1.0))).sum(-1)
-        return policy, earned, value
+                y[:] = y >= top - 1e-12
+                total = y.sum(0)
+                now = top + best[:, h, :, None]
+            y /= total
+        return policy, now * unit
 
-    def _day(self, policy: Array, earned: Array) -> tuple[Array, Array]:
-        """What a day does to states [i, n, n], and what it earns from each [i, w, c]."""
-        N, H, W, C, _ = policy.shape
-        basis = np.broadcast_to(np.eye(W * C).reshape(W, C, W * C), (N, W, C, W * C))
-        reward = np.zeros((N, W, C))
-        for h in range(H - 1, -1, -1):
-            both = self._pull(np.concatenate([basis, reward[..., None]], -1), policy[:, h], h)
-            basis, reward = both[..., :-1], both[..., -1] + earned[:, h]
-        return basis.reshape(N, W * C, W * C), reward
-
-    def _pull(self, values: Array, policy: Array, h: int) -> Array:
-        """Expectations [i, w, c, j] under a policy [i, w, c, a] of values [i, w, c, j] of the next hour."""
-        N, W, C, J = values.shape
-        ahead = (self.weather[h] @ values.reshape(N, W, C * J)).reshape(N, W, C, J)
-        total = np.zeros((N, W, C, J))
-        for a in range(self.actions):
-            total += policy[..., a, None] * ahead[:, :, self.target[:, a]]
-        return total
-
-    def _push(self, flow: Array, h: int) -> Array:
-        """Mass [i, w, c] of the next hour, from flows [i, w, c, a]."""
-        N, W, C, _ = flow.shape
-        moved = np.zeros((N, W, C))
+    def steps(self, policy: Array) -> Array:
+        """What each hour does to charges [i, h, w, c, c'], the weather aside, under a policy [i, h, w, c, a]."""
+        C = self.levels
+        chances = np.zeros((*policy.shape[:-1], C))
+        flat = chances.reshape(*policy.shape[:-2], C * C)
         for a, move in enumerate(self.battery.moves):
             low, high = max(0, -move), min(C, C - move)
-            moved[:, :, low + move : high + move] += flow[:, :, low:high, a]
-        pushed: Array = np.einsum("iwc,wv->ivc", moved, self.weather[h])
-        return pushed
+            flat[..., low * (C + 1) + move : (high - 1) * (C + 1) + move + 1 : C + 1] = policy[..., low:high, a]
+        return chances
 
-    def sensitivity(self, control: Control, temperature: float, payoff: Array) -> Array:
-        r"""Derivatives of average payoffs in the worths of moves.
+    def product(self, steps: Array) -> Array:
+        """A day of steps: charges to charges within a regime [i, w, c, c'] where weather changes at midnight, else [i, w, c, w * c']."""
+        N, H, W, C, _ = steps.shape
+        if self.daily:
+            total: Array = steps[:, 0]
+            for h in range(1, H):
+                total = total @ steps[:, h]
+            return total
+        total = np.broadcast_to(np.eye(W * C).reshape(W, C, W * C), (N, W, C, W * C))
+        for h in range(H - 1, -1, -1):
+            total = steps[:, h] @ self._mix(total, h)
+        return total
+
+    def over_night(self, product: Array) -> Array:
+        """The day of a product, with the weather of the next one [i, n, n]."""
+        N, W, C, _ = product.shape
+        if not self.daily:
+            return product.reshape(N, W * C, W * C)
+        day: Array = (product[:, :, :, None, :] * self.weather[-1][:, None, :, None]).reshape(N, W * C, W * C)
+        return day
+
+    def occupancy(self, steps: Array, day: Array) -> Array:
+        """Joint law of regime and charge, by hour [i, h, w, c]."""
+        N, H, W, C, _ = steps.shape
+        found = np.empty((N, H, W, C))
+        law = stationary(day).reshape(N, W, 1, C)
+        for h in range(H):
+            found[:, h] = law[:, :, 0]
+            law = self._turn(law @ steps[:, h], h)
+        return found
+
+    def _mix(self, values: Array, h: int) -> Array:
+        """Expectations over the next hour's regime of values [i, w, ...]."""
+        if self.calm[h]:
+            return values
+        mixed: Array = (self.weather[h] @ values.reshape(*values.shape[:2], -1)).reshape(values.shape)
+        return mixed
+
+    def _turn(self, mass: Array, h: int) -> Array:
+        """Mass [i, w, ...] by the regime of the next hour."""
+        if self.calm[h]:
+            return mass
+        turned: Array = (self.weather[h].T @ mass.reshape(*mass.shape[:2], -1)).reshape(mass.shape)
+        return turned
+
+    def sensitivity(self, control: Control, payoff: Array, onto: Array) -> Array:
+        r"""Derivatives of average payoffs in the worths of moves, along given directions.
 
         Parameters
         ----------
-        payoff : array [j, i, 24, w, a]
-            What each of j payoffs earns by a move; their averages are sums of ``occupancy * policy * payoff``.
+        payoff : array [i, 24, w, a, j]
+            What each of j payoffs earns by a move; their averages are sums of ``moves * payoff``.
+        onto : array [i, 24, w, k, a]
+            How worths move in each of k directions.
 
         Returns
         -------
-        array [j, i, 24, w, a]
-            :math:`\partial(\text{average}_j)/\partial\rho(h,w,a)`, by the response of the policy alone.
+        array [i, 24, w, k, j]
+            :math:`\sum_a\text{onto}_k\,\partial(\text{average}_j)/\partial\rho(h,w,a)`, by the response of the policy alone.
         """
-        J, N, H, W, A = payoff.shape
+        N, H, W, A, J = payoff.shape
         C, n = self.levels, W * self.levels
-        policy, occupancy = control.policy, control.occupancy
-        averages = (control.moves * payoff).sum((2, 3, 4)).T  # [i, j]
-        by_state = np.ascontiguousarray(np.moveaxis(payoff, 0, -1))  # [i, h, w, a, j]
-
-        def back(psi: Array, keep: bool) -> tuple[Array, list[Array]]:
-            kept = []
-            for h in range(H - 1, -1, -1):
-                ahead = (self.weather[h] @ psi.reshape(N, W, C * J)).reshape(N, W, C, J)
-                if keep:
-                    kept.append(ahead)
-                psi = np.einsum("iwca,iwaj->iwcj", policy[:, h], by_state[:, h]) - (averages / H)[:, None, None, :]
-                for a in range(A):
-                    psi += policy[:, h, :, :, a, None] * ahead[:, :, self.target[:, a]]
-            return psi, kept
-
-        once, _ = back(np.zeros((N, W, C, J)), False)
+        policy = control.policy
+        steps = self.steps(policy)
+        day = self.over_night(self.product(steps))
+        occupancy = self.occupancy(steps, day)
+        averages = np.einsum("ihwa,ihwaj->ij", control.moves, payoff) / H
+        earned = policy @ payoff  # [i, h, w, c, j]
+        earned -= averages[:, None, None, None]
+        psi = np.zeros((N, W, C, J))
+        for h in range(H - 1, -1, -1):
+            psi = earned[:, h] + steps[:, h] @ self._mix(psi, h)
         law = occupancy[:, 0].reshape(N, 1, n)
-        start: Array = np.asarray(np.linalg.solve(np.eye(n) - control.day + law, once.reshape(N, n, J)), float).reshape(N, W, C, J)
-        _, ahead = back(start, True)
-        ahead.reverse()
-        gains = np.empty((N, H, W, C, A, J))
-        for h in range(H):  # what a move gains over the policy, times its mass over the temperature
-            q = by_state[:, h, :, None] + ahead[h][:, :, self.target]
-            mean = np.einsum("iwca,iwcaj->iwcj", policy[:, h], q)
-            gains[:, h] = (occupancy[:, h, :, :, None] * policy[:, h] / temperature)[..., None] * (q - mean[..., None, :])
+        psi = np.asarray(np.linalg.solve(np.eye(n) - day + law, psi.reshape(N, n, J)), float).reshape(N, W, C, J)
+        ahead = np.empty((N, H, W, C, J))
+        for h in range(H - 1, -1, -1):
+            ahead[:, h] = self._mix(psi, h)
+            psi = earned[:, h] + steps[:, h] @ ahead[:, h]
+            earned[:, h] = psi  # from here on: what a state is worth, less the average
+        # A move from c to c' with chance y gains q = payoff + ahead(c') - averages over what its state is worth; its mass answers with m y q / tau.
+        mass = occupancy / control.temperature
+        flow = mass[..., None] * policy
+        arriving = np.zeros((N, H, W, C, A))  # the same by where it leads
+        for a, move in enumerate(self.battery.moves):
+            low, high = max(0, -move), min(C, C - move)
+            arriving[..., low + move : high + move, a] = flow[..., low:high, a]
+        payoff = payoff - averages[:, None, None, None]
+        weighed = mass[..., None] * earned
+        offset = arriving @ payoff
+        offset += arriving.sum(-1)[..., None] * ahead
+        back = np.swapaxes(steps, -1, -2)
 
-        def forward(carried: Array, out: Array | None) -> Array:
-            for h in range(H):
-                flow = gains[:, h] + carried[..., None, :] * policy[:, h, ..., None]
-                if out is not None:
-                    out[:, h] = flow.sum(2)
-                moved = np.zeros((N, W, C, J))
-                for a, move in enumerate(self.battery.moves):
-                    low, high = max(0, -move), min(C, C - move)
-                    moved[:, :, low + move : high + move] += flow[:, :, low:high, a]
-                carried = np.einsum("iwcj,wv->ivcj", moved, self.weather[h])
-            return carried
+        carried = np.zeros((N, W, C, J))
+        for h in range(H):
+            carried = self._turn(offset[:, h] + back[:, h] @ (carried - weighed[:, h]), h)
+        system = np.eye(n) - np.swapaxes(day, 1, 2) + np.ones((n, n)) / n
+        carried = np.asarray(np.linalg.solve(system, carried.reshape(N, n, J)), float).reshape(N, W, C, J)  # of total mass 0
+        for h in range(H):
+            arrived = carried - weighed[:, h]
+            weighed[:, h] = arrived
+            carried = self._turn(offset[:, h] + back[:, h] @ arrived, h)
+        found: Array = (onto * arriving.sum(-2)[..., None, :]) @ payoff
+        found += (onto @ np.swapaxes(arriving, -1, -2)) @ ahead
+        found += (onto @ np.swapaxes(policy, -1, -2)) @ weighed
+        return found
 
-        offset = forward(np.zeros((N, W, C, J)), None).reshape(N, n, J)
-        back_day = np.swapaxes(control.day, 1, 2)
-        system = np.eye(n) - back_day + np.ones((n, n)) / n
-        carried: Array = np.asarray(np.linalg.solve(system, offset), float).reshape(N, W, C, J)  # of total mass 0
-        out = np.empty((N, H, W, A, J))
-        forward(carried, out)
-        return np.moveaxis(out, -1, 0)
+
+def _residual(moved: Array, after: Array) -> float:
+    """Largest change up to a constant, relative to the size of values."""
+    spread = moved.max((1, 2)) - moved.min((1, 2))
+    return float(spread.max() / (1.0 + np.abs(after - after.mean((1, 2), keepdims=True)).max()))
 
 
 def stationary(day: Array) -> Array:
