@@ -254,44 +254,42 @@ class Charging:
         steps = self.steps(policy)
         day = self.over_night(self.product(steps))
         occupancy = self.occupancy(steps, day)
-        averages = np.einsum("ihwa,ihwaj->ij", control.moves, payoff) / H
-        earned = policy @ payoff  # [i, h, w, c, j]
-        earned -= averages[:, None, None, None]
+        averages = np.einsum("ihwa,ihwaj->ij", control.moves, payoff)[:, None, None] / H
+        worth = policy @ payoff  # of states [i, h, w, c, j], less the average
         psi = np.zeros((N, W, C, J))
         for h in range(H - 1, -1, -1):
-            psi = earned[:, h] + steps[:, h] @ self._mix(psi, h)
+            psi = worth[:, h] + steps[:, h] @ (self._mix(psi, h) - averages)
         law = occupancy[:, 0].reshape(N, 1, n)
         psi = np.asarray(np.linalg.solve(np.eye(n) - day + law, psi.reshape(N, n, J)), float).reshape(N, W, C, J)
         ahead = np.empty((N, H, W, C, J))
         for h in range(H - 1, -1, -1):
-            ahead[:, h] = self._mix(psi, h)
-            psi = earned[:, h] + steps[:, h] @ ahead[:, h]
-            earned[:, h] = psi  # from here on: what a state is worth, less the average
-        # A move from c to c' with chance y gains q = payoff + ahead(c') - averages over what its state is worth; its mass answers with m y q / tau.
+            np.subtract(self._mix(psi, h), averages, out=ahead[:, h])
+            worth[:, h] += steps[:, h] @ ahead[:, h]
+            psi = worth[:, h]
+        # A move from c to c' with chance y gains q = payoff + ahead(c') over what its state is worth; its mass m y answers with m y q / tau.
         mass = occupancy / control.temperature
         flow = mass[..., None] * policy
         arriving = np.zeros((N, H, W, C, A))  # the same by where it leads
         for a, move in enumerate(self.battery.moves):
             low, high = max(0, -move), min(C, C - move)
             arriving[..., low + move : high + move, a] = flow[..., low:high, a]
-        payoff = payoff - averages[:, None, None, None]
-        weighed = mass[..., None] * earned
+        worth *= mass[..., None]
         offset = arriving @ payoff
-        offset += arriving.sum(-1)[..., None] * ahead
-        back = np.swapaxes(steps, -1, -2)
+        found: Array = (onto * arriving.sum(-2)[..., None, :]) @ payoff
+        found += (onto @ np.swapaxes(arriving, -1, -2)) @ ahead
+        ahead *= arriving.sum(-1)[..., None]
+        offset += ahead
+        back = np.ascontiguousarray(np.swapaxes(steps, -1, -2))
 
         carried = np.zeros((N, W, C, J))
         for h in range(H):
-            carried = self._turn(offset[:, h] + back[:, h] @ (carried - weighed[:, h]), h)
+            carried = self._turn(offset[:, h] + back[:, h] @ (carried - worth[:, h]), h)
         system = np.eye(n) - np.swapaxes(day, 1, 2) + np.ones((n, n)) / n
         carried = np.asarray(np.linalg.solve(system, carried.reshape(N, n, J)), float).reshape(N, W, C, J)  # of total mass 0
         for h in range(H):
-            arrived = carried - weighed[:, h]
-            weighed[:, h] = arrived
+            arrived = np.subtract(carried, worth[:, h], out=worth[:, h])
             carried = self._turn(offset[:, h] + back[:, h] @ arrived, h)
-        found: Array = (onto * arriving.sum(-2)[..., None, :]) @ payoff
-        found += (onto @ np.swapaxes(arriving, -1, -2)) @ ahead
-        found += (onto @ np.swapaxes(policy, -1, -2)) @ weighed
+        found += (onto @ np.swapaxes(policy, -1, -2)) @ worth
         return found
 
 
