@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stackopt.comparison.compare import Interrupted as Interrupted
     from stackopt.comparison.compare import compare as compare
     from stackopt.comparison.comparison import Comparison as Comparison
+    from stackopt.errors import InfeasibleTariff as InfeasibleTariff
     from stackopt.errors import InvalidCandidate as InvalidCandidate
     from stackopt.errors import InvalidGame as InvalidGame
     from stackopt.errors import InvalidInput as InvalidInput
@@ -145,6 +146,7 @@ _HOME = {
     "compare": "comparison.compare",
     "Verification": "verification.verify",
     "verify": "verification.verify",
+    "InfeasibleTariff": "errors",
     "InvalidCandidate": "errors",
     "InvalidGame": "errors",
     "InvalidInput": "errors",
