@@ -137,3 +137,13 @@ def again(drawn: str, prefix: str, name: str) -> str:
     """A second view of the inline SVG that `svg` made with `prefix`, without its weight; `name` is unique in the page."""
     head = drawn[: drawn.index("</title>") + len("</title>")]
     return head.replace(f'"{prefix}-finding"', f'"{name}-finding"') + f'<use href="#{prefix}-figure_1"/></svg>'
+
+
+def svg_file(figure: Figure, salt: str) -> str:
+    """`figure` as an SVG file of its own: real colours, letters as outlines, no date; the same figure and salt give the same text."""
+    from matplotlib import rc_context
+
+    buffer = io.StringIO()
+    with rc_context({**_STYLE, "svg.hashsalt": salt}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()

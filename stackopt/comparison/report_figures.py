@@ -29,7 +29,8 @@ def span(values: Sequence[float]) -> str:
     return f"{number(min(values), 3)} to {number(max(values), 3)}" if values else "–"
 
 
-def _markup(text: str) -> Any:
+def markup(text: str) -> Any:
+    """A figure as it stands in the page, not escaped once more."""
     from markupsafe import Markup
 
     return Markup(text)  # made by `drawing.svg`, which escapes what it is given
@@ -54,7 +55,7 @@ def temperature_figure(comparison: Json, name: str, quantity: str, id: str) -> D
             parts.append(f"{called(family)}, {first} and {last}")
     finding = f"{name}, {what} against temperature: " + "; ".join(parts)
     caption = f"{what[0].upper()}{what[1:]} against temperature, with the bound proved for it. Both axes are logarithmic; open marks are zeros to rounding."
-    return Drawn(id, _markup(svg(draw(comparison, name), id, finding)), caption)
+    return Drawn(id, markup(svg(draw(comparison, name), id, finding)), caption)
 
 
 def second_view(drawn: Drawn | None, id: str) -> Drawn | None:
@@ -62,7 +63,7 @@ def second_view(drawn: Drawn | None, id: str) -> Drawn | None:
     if drawn is None:
         return None
     caption = f"{drawn.caption.split(',')[0]}; its numbers are in section 3."
-    return Drawn(id, _markup(again(str(drawn.svg), drawn.id, id)), caption)
+    return Drawn(id, markup(again(str(drawn.svg), drawn.id, id)), caption)
 
 
 def residual_figures(comparison: Json, name: str, id: str) -> list[Drawn]:
@@ -73,7 +74,7 @@ def residual_figures(comparison: Json, name: str, id: str) -> list[Drawn]:
         if found:
             finding = f"{name}, {called(family)}, residual by iteration: the last residuals of {len(found)} runs range over {span(found)}"
             caption = f"{called(family)}: residual by iteration, median over seeds, range shaded where there are several."
-            drawn.append(Drawn(f"{id}-{i}", _markup(svg(figures.residual_figure(comparison, name, family), f"{id}-{i}", finding)), caption))
+            drawn.append(Drawn(f"{id}-{i}", markup(svg(figures.residual_figure(comparison, name, family), f"{id}-{i}", finding)), caption))
     return drawn
 
 
@@ -89,4 +90,4 @@ def performance_figure(comparison: Json) -> Drawn | None:
         "Every temperature is a run; high ones cannot come close. "
         "Open marks are runs that ended without such an answer."
     )
-    return Drawn("time-figure", _markup(svg(figures.performance_figure(comparison, GAP), "time-figure", finding)), caption)
+    return Drawn("time-figure", markup(svg(figures.performance_figure(comparison, GAP), "time-figure", finding)), caption)

@@ -1,0 +1,144 @@
+"""The report of a tariff study: one static HTML file, a pure function of the stored ``data.json`` (schema ``stackopt.tariff-study/1``).
+
+It opens without a network and reads without its script, which only sorts tables. Efficiency, fairness and stability are shown side by
+side and never added up; inputs that nobody has verified are marked; what does not hold is a row of a table and in no figure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stackopt.comparison.drawing import svg, svg_file
+from stackopt.comparison.files import output
+from stackopt.comparison.report_figures import Drawn, markup
+from stackopt.comparison.report_page import page
+from stackopt.energy import report_prose
+from stackopt.energy.figures import figures
+from stackopt.energy.report_data import Stored
+from stackopt.energy.report_tables import table
+from stackopt.errors import InvalidStore
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEMA = "stackopt.tariff-study/1"
+SECTIONS = (
+    ("found", "What was found"), ("reliance", "Can it be relied on?"), ("tariffs", "The tariffs"), ("bills", "Who pays more?"), ("burden", "Burden"),
+    ("revenue", "Revenue"), ("subsidy", "Cross-subsidy"), ("system", "System"), ("trade-off", "Trade-off"), ("convergence", "Convergence"),
+    ("provenance", "Provenance"),
+)  # fmt: skip
+#: How to read each figure.
+_READ = {
+    "rates": "One panel per tariff, same scale. A rate holds from the start of its hour to the end; wholesale prices that are passed through are included.",
+    "bills": "Change of the average monthly bill against today's tariff, at equal revenue. Above the line households pay more.",
+    "burden": "Change of bills as a share of income, against today's tariff at equal revenue. Hatched: the burden rises.",
+    "lorenz": "Households from the poorest to the richest. A curve of bills above that of income weighs on the poor; owners of panels may have negative bills.",
+    "revenue": "What is collected, and, as a diamond, what must be covered: fixed costs and wholesale purchases.",
+    "cross_subsidy": "Bill less wholesale cost of energy and an equal share of fixed costs. Above the line a household pays for others. The table has "
+                     "two other ways to share fixed costs.",
+    "day": "Load of the whole system and wholesale prices, averaged over buses, by hour and weather. At most four tariffs: today's and the extremes.",
+    "trade_off": "Left: cost against fairness; right: cost against stability. Lower and further left is better. Numbers: named tariffs at equal "
+                 "revenue; the diamond is today's. Steps, where drawn: the least cost found within each gap.",
+    "sensitivity": "One assumption moved at a time, both tariffs made revenue-neutral anew. The line is the base; the dotted line is no change.",
+    "convergence": "Tariffs that hold. Left: zero in an exact equilibrium. Right: beyond the dashed line undamped iteration cycles.",
+}  # fmt: skip
+
+
+def report(results: Mapping[str, Any], path: str | os.PathLike[str], *, figures_in: str | os.PathLike[str] | None = None) -> Path:
+    """Write the report of a stored study to `path`, whole or not at all, and on request its figures as files.
+
+    Parameters
+    ----------
+    results : mapping
+        What `StudyResult.to_json` returns, or ``data.json`` read back.
+    path : path-like
+        The HTML file; its folder is created if need be.
+    figures_in : path-like, optional
+        Folder for every figure as an SVG file of its own, without title and date, letters as outlines: for a journal.
+
+    Returns
+    -------
+    Path
+        Of the HTML file.
+
+    Raises
+    ------
+    InvalidOutput
+        If the file cannot be written.
+    InvalidStore
+        If the JSON has another schema.
+    MissingPackage
+        If jinja2 or Matplotlib is not installed.
+    """
+    stored = _stored(results)
+    drawn = {name: draw(stored) for name, draw in figures(stored).items()}
+    written = output(Path(path), _page(stored, drawn).encode(errors="backslashreplace"))  # before the files: each saving settles the layout further
+    if figures_in is not None:
+        for name, figure in drawn.items():
+            output(Path(figures_in) / f"{name}.svg", svg_file(figure, name).encode())
+    return written
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """The page as text; see `report`."""
+    stored = _stored(results)
+    return _page(stored, {name: draw(stored) for name, draw in figures(stored).items()})
+
+
+def _page(stored: Stored, plots: Mapping[str, Figure]) -> str:
+    word, verdict, tone = report_prose.headline(stored)
+    drawn = {}
+    for name, plot in plots.items():
+        id, finding = f"figure-{name.replace('_', '-')}", report_prose.finding(stored, name)
+        drawn[name] = (Drawn(id, markup(svg(plot, id, finding)), _READ[name]), finding)
+    context = {
+        "title": verdict, "word": word, "verdict": verdict, "tone": tone, "study": stored, "found": report_prose.found(stored),
+        "reliance": report_prose.reliance(stored), "words": report_prose.WORDS, "drawn": drawn, "tables": _tables(stored),
+        "provenance": _provenance(stored), "settings": _settings(stored), "sections": SECTIONS, "schema": SCHEMA,
+        "version": (stored.data.get("provenance") or {}).get("packages", {}).get("stackopt", ""),
+    }  # fmt: skip
+    return page("report.html.j2", context, package="stackopt.energy")
+
+
+def _stored(results: Mapping[str, Any]) -> Stored:
+    if results.get("schema") != SCHEMA:
+        raise InvalidStore("store", path="given", verb="read", where=f"schema {results.get('schema')!r}; this report reads {SCHEMA!r}")
+    return Stored(results)
+
+
+def _tables(stored: Stored) -> dict[str, Any]:
+    """By place in the page; None where the study has no such table."""
+    found = {name: table(stored, name) for name in stored.data["tables"]}
+    found["summary"] = table(stored, "summary", drop=("because",))
+    found["frontier"] = table(stored, "frontier", drop=("because",))
+    found["fixed_charges"] = table(stored, "fixed_charges", keep=lambda r: bool(r["fixed"] or r["discount"]), more="Groups without either are left out")
+    together = "All kinds of household together; the average bill of all may change at equal revenue, with what wholesale purchases cost"
+    found["bills"] = table(stored, "bills", keep=lambda r: r["kind"] == "all", drop=("kind",), more=together)
+    found["bills_by_kind"] = table(stored, "bills", id="table-bills-by-kind", keep=lambda r: r["kind"] != "all")
+    wanted = ("summary", "bills", "bills_by_kind", "equity", "lorenz", "revenue", "cross_subsidy", "load", "prices", "rates", "fixed_charges", "convergence",
+              "assumptions", "frontier", "sensitivity")  # fmt: skip
+    return {name: found.get(name) for name in wanted}
+
+
+def _provenance(stored: Stored) -> list[tuple[str, str]]:
+    data = stored.data
+    pairs = [("study", data["study"]), ("command", f"stackopt tariff {data['command']}"), ("inputs", data["basis"])]
+    kept = data.get("provenance") or {}
+    pairs += [(k, ", ".join(f"{a} {b}" for a, b in v.items()) if isinstance(v, Mapping) else str(v)) for k, v in kept.items() if v]
+    return [*pairs, ("schema", SCHEMA)]
+
+
+def _settings(stored: Stored) -> list[tuple[str, str]]:
+    """Every setting of the study file, defaults filled in."""
+    return [(f"[{section}] {key}", _shown(value)) for section, keys in stored.data["settings"].items() for key, value in keys.items()]
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not given"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items()) or "none"
+    return ", ".join(map(_shown, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,224 @@
+"""What the report of a tariff study says in sentences, each rendered from the unrounded figures of the stored tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stackopt.comparison.figures import is_number
+from stackopt.display import number
+from stackopt.energy.figures import mean_price
+from stackopt.energy.report_data import Stored
+from stackopt.solution import Status
+
+#: The words of the report, explained once.
+WORDS = (
+    ("Cost", "What all of society gives up a day, per household: generation and battery wear, less what the energy is worth to those who use it. Its "
+             "zero is arbitrary, so only differences mean anything."),
+    ("Burden and gap", "A group's bills as a share of its income; the gap is the largest burden less the smallest, in points of income."),
+    ("Suits index", "0 if bills are proportional to income, below 0 where they weigh more on the poor, above 0 where more on the rich."),
+    ("Lorenz curve", "Share of all bills paid by the poorest so many per cent of households; close to the curve of income is close to proportional."),
+    ("Net metering and net billing", "With net metering a kWh sold is worth a kWh bought; with net billing it is worth its wholesale price."),
+    ("Pass-through", "The part of the wholesale price that a rate follows hour by hour; the rest is an adder."),
+    ("Exploitability", "What a household could still gain by another plan at the prices found; zero in an exact equilibrium."),
+    ("Spectral radius", "Below 1, prices found by plain iteration settle; above 1 they cycle. The method used here needs neither."),
+    ("Consumer, with panels, with panels and battery", "The kinds of household, C, PV and PVB in the tables."),
+    ("Reconstructed, recalled, assumption", "Inputs that nobody has verified: rebuilt because the published ones are not public, quoted from memory, or "
+                                            "supposed. Figures that rest on them are illustrations until they are replaced."),
+)  # fmt: skip
+
+
+def headline(stored: Stored) -> tuple[str, str, str]:
+    """First word, first sentence and tone (``"good"``, ``"wait"``, ``"bad"``) of the page."""
+    data, status = stored.data, Status(stored.data["status"])
+    sentence = f'Tariff study "{data["study"]}", {data["command"]}: {status}'
+    if status.success and not stored.failed:
+        return "✓ Everything that was asked for holds", sentence, "good"
+    if status.success:
+        return f"! Holds, but {len(stored.failed)} of the tariffs asked for do not", sentence, "wait"
+    if status is Status.INFEASIBLE:
+        return "! A revenue requirement is out of reach", sentence, "wait"
+    return "! Not everything that was asked for holds", sentence, "wait"
+
+
+def found(stored: Stored) -> list[str]:
+    """The answer in a few sentences."""
+    said = [] if stored.summary else ["No tariff of this study holds, so there is nothing to compare."]
+    if not stored.has("summary"):
+        said = []
+    if stored.equal:
+        said += [_against(stored), _cheapest(stored), _fairest(stored), _steadiest(stored)]
+    if rises := _rises(stored):
+        said.append(rises)
+    said += [f"{row['tariff']} does not hold ({row['status']}): {row['because']}." for row in stored.failed]
+    said += [f"{k}: {v}." for k, v in stored.data["findings"].items()] if not stored.has("summary") else []
+    unequal = [n for n in stored.summary if n not in stored.equal]
+    if unequal:
+        said.append(f"{', '.join(unequal)}: as given, not made to recover the same revenue, so left out of comparisons.")
+    return [s for s in said if s]
+
+
+def _difference(stored: Stored, name: str) -> str:
+    old, new = stored.summary[stored.before], stored.summary[name]
+    return (
+        f"cost {new['cost'] - old['cost']:+.3f} $ a day and household, gap of burdens {new['gap of burdens'] - old['gap of burdens']:+.2f} points, "
+        f"peak {new['peak'] - old['peak']:+.0f} MW"
+    )
+
+
+def _against(stored: Stored) -> str:
+    if stored.before not in stored.equal or not stored.subject or stored.data["command"] not in ("design", "evaluate"):
+        return ""
+    return f"{stored.subject} against {stored.before}, today's tariff, at equal revenue: {_difference(stored, stored.subject)}."
+
+
+def _cheapest(stored: Stored) -> str:
+    best = stored.least("cost")
+    if best == stored.before:
+        return f"Of {len(stored.equal)} tariffs at equal revenue none costs less than today's, {best}."
+    if stored.before not in stored.equal:
+        return f"Of {len(stored.equal)} tariffs at equal revenue {best} costs least."
+    return f"{best} costs least of {len(stored.equal)} tariffs; against {stored.before}, at equal revenue: {_difference(stored, best)}."
+
+
+def _fairest(stored: Stored) -> str:
+    best, cheap = stored.least("gap of burdens"), stored.least("cost")
+    row = stored.summary[best]
+    if best == cheap:
+        return f"The same tariff, {best}, has the smallest gap of burdens, {row['gap of burdens']:.2f} points of income."
+    more = row["cost"] - stored.summary[cheap]["cost"]
+    gap = f"{row['gap of burdens']:.2f} points of income"
+    return f"{best} has the smallest gap of burdens, {gap}, and costs {more:.3f} $ a day and household more than {cheap}."
+
+
+def _steadiest(stored: Stored) -> str:
+    best, cheap = stored.least("peak"), stored.least("cost")
+    row = stored.summary[best]
+    if best == cheap:
+        return f"The same tariff has the lowest peak, {row['peak']:.0f} MW."
+    more = stored.summary[cheap]["peak"] - row["peak"]
+    return f"Stability pulls elsewhere: {best} has the lowest peak, {row['peak']:.0f} MW, {more:.0f} MW below {cheap}."
+
+
+def _rises(stored: Stored) -> str:
+    name = stored.subject or stored.least("cost")
+    rows = stored.rows("bills", tariff=name, group="all", kind="all") if name else []
+    return f"Under {name}, {rows[0]['with rise > 5 %']:.1f} % of households pay over 5 % more than under {stored.before}." if rows else ""
+
+
+def reliance(stored: Stored) -> list[str]:
+    """Whether the figures can be relied on: what was checked, and what was not."""
+    said = [f"Inputs: {stored.data['basis']}."]
+    rows = [r for r in stored.rows("convergence") if r["tariff"] in stored.summary]
+    if rows:
+        worst = max(rows, key=lambda r: r["exploitability"])
+        but = "; those that do not are rows of the tables of sections 1 and 10, and in no figure" if stored.failed else ""
+        said.append(f"{len(rows)} of {len(rows) + len(stored.failed)} tariffs hold{but}.")
+        said.append(f"Largest residual of prices {number(max(r['price residual'] for r in rows), 2)} $/kWh; largest shortfall of revenue among the tariffs "
+                    f"compared {number(max((abs(stored.summary[n]['shortfall']) for n in stored.equal), default=None), 2)} $ a day and household.")  # fmt: skip
+        said.append(f"Households choose with a temperature, so not quite best: on average they could still gain {number(worst['exploitability'], 2)} $ a day "
+                    f"under {worst['tariff']}, the most of all. Differences of cost below that are not resolved.")  # fmt: skip
+        cycling = [r["tariff"] for r in rows if r["spectral radius"] > 1]
+        said.append(f"Undamped iteration of prices would cycle under {', '.join(cycling)}." if cycling else "Undamped iteration of prices would settle too.")
+        unsure = [r["tariff"] for r in rows if r["locally one equilibrium"] != "yes"]
+        said.append(f"That the equilibrium is locally the only one is not shown for {', '.join(unsure)}." if unsure
+                    else "Demand falls with prices around each equilibrium, so each is locally the only one.")  # fmt: skip
+    if stored.has("frontier"):
+        said.append("Designs are the best of the local optima that the search found; a better one cannot be excluded.")
+    return said
+
+
+def finding(stored: Stored, figure: str) -> str:
+    """What one figure shows, as its title and for those who do not see it."""
+    return _FINDINGS[figure](stored)
+
+
+def _rates_finding(stored: Stored) -> str:
+    rows: dict[str, list[Any]] = {n: [r["buy"] for r in stored.rows("rates", tariff=n)] for n in stored.summary}
+    low, high = min(rows, key=lambda n: min(rows[n])), max(rows, key=lambda n: max(rows[n]))
+    return f"A kWh costs from {min(rows[low]):.3f} $ ({low}) to {max(rows[high]):.3f} $ ({high}), by tariff and hour"
+
+
+def _bills_finding(stored: Stored) -> str:
+    rows = [r for r in stored.rows("bills") if r["tariff"] in stored.equal and r["group"] != "all" and r["kind"] != "all"]
+    up, down = max(rows, key=lambda r: r["change"]), min(rows, key=lambda r: r["change"])
+    told = [f"{r['group']} {r['kind']} under {r['tariff']}, {r['change']:+.2f} $ a month" for r in (up, down)]
+    return f"Bills change most for {told[0]}, and for {told[1]}"
+
+
+def _burden_finding(stored: Stored) -> str:
+    first = stored.groups[0]
+    rows = [r for r in stored.rows("bills", group=first, kind="all") if r["tariff"] in stored.equal]
+    best = min(rows, key=lambda r: r["burden after"] - r["burden before"])
+    fall = best["burden after"] - best["burden before"]
+    return f"The burden of {first} changes most under {best['tariff']}: {fall:+.2f} points of income against {stored.before}"
+
+
+def _lorenz_finding(stored: Stored) -> str:
+    name = stored.least("gap of burdens")
+    new, old = stored.summary[name], stored.summary.get(stored.before, stored.summary[name])
+    return f"Suits index {new['Suits index']:.3f} under {name}, {old['Suits index']:.3f} under {old['tariff']}: 0 would be proportional to income"
+
+
+def _revenue_finding(stored: Stored) -> str:
+    rows = [r for r in stored.rows("revenue") if r["tariff"] in stored.summary]
+    most = max(rows, key=lambda r: r["fixed charges"])
+    share = 100 * most["fixed charges"] / (most["fixed charges"] + most["energy bills"])
+    low, high = min(r["fixed charges"] for r in rows), most["fixed charges"]
+    return f"Fixed charges bring from {low:.2f} to {high:.2f} $ a day and household, {share:.0f} % of all under {most['tariff']}"
+
+
+def _cross_subsidy_finding(stored: Stored) -> str:
+    column = "over cost: fixed per household"
+    rows = [r for r in stored.rows("cross_subsidy") if r["tariff"] == stored.chosen(1)[0]]
+    most, least = max(rows, key=lambda r: r[column]), min(rows, key=lambda r: r[column])
+    told = [f"{r['group']} {r['kind']} {r[column]:+.2f}" for r in (most, least)]
+    return f"Bill less cost of service under {most['tariff']}, from {told[0]} to {told[1]} $ a month"
+
+
+def _day_finding(stored: Stored) -> str:
+    names, weathers = stored.chosen(4), list(dict.fromkeys(r["weather"] for r in stored.rows("load")))
+    peaks = {n: stored.summary[n]["peak"] for n in names}
+    high, low = max(peaks, key=lambda n: peaks[n]), min(peaks, key=lambda n: peaks[n])
+    prices = [p for n in names for w in weathers for p in mean_price(stored, n, w)]
+    return (
+        f"The peak is {peaks[high]:.0f} MW under {high} and {peaks[low]:.0f} MW under {low}; wholesale prices range from {min(prices):.0f} to "
+        f"{max(prices):.0f} $/MWh"
+    )
+
+
+def _trade_off_finding(stored: Stored) -> str:
+    cheap, fair = stored.least("cost"), stored.least("gap of burdens")
+    a, b = stored.summary[cheap], stored.summary[fair]
+    if cheap == fair:
+        return f"{cheap} is best on both: cost {a['cost']:.3f} $ a day, gap {a['gap of burdens']:.2f} points, at a peak of {a['peak']:.0f} MW"
+    return (
+        f"{cheap} costs {a['cost']:.3f} $ a day at a gap of {a['gap of burdens']:.2f} points; {fair} has a gap of {b['gap of burdens']:.2f} points "
+        f"at {b['cost']:.3f} $"
+    )
+
+
+def _sensitivity_finding(stored: Stored) -> str:
+    rows = [r for r in stored.rows("sensitivity") if is_number(r["change of cost"])]
+    base = next(r["change of cost"] for r in rows if r["assumption"] == "base")
+    most = max(rows, key=lambda r: abs(r["change of cost"] - base))
+    return (
+        f"The change of cost is {base:+.3f} $ a day; {most['assumption']} at {number(most['value'], 4)} moves it most, to {most['change of cost']:+.3f}"
+        if most["assumption"] != "base" else f"The change of cost is {base:+.3f} $ a day whatever is varied"
+    )  # fmt: skip
+
+
+def _convergence_finding(stored: Stored) -> str:
+    rows = [r for r in stored.rows("convergence") if r["tariff"] in stored.summary]
+    gain, radius = (max(rows, key=lambda r: r[c]) for c in ("exploitability", "spectral radius"))
+    return (
+        f"Households could still gain at most {number(gain['exploitability'], 2)} $ a day ({gain['tariff']}); the largest spectral radius is "
+        f"{number(radius['spectral radius'], 2)} ({radius['tariff']})"
+    )
+
+
+_FINDINGS: dict[str, Callable[[Stored], str]] = {
+    "rates": _rates_finding, "bills": _bills_finding, "burden": _burden_finding, "lorenz": _lorenz_finding, "revenue": _revenue_finding,
+    "cross_subsidy": _cross_subsidy_finding, "day": _day_finding, "trade_off": _trade_off_finding, "sensitivity": _sensitivity_finding,
+    "convergence": _convergence_finding,
+}  # fmt: skip

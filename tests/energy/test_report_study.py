@@ -1,0 +1,269 @@
+"""The report of a tariff study: valid, self-contained, escaped, reproducible, equal to the stored numbers, and silent on what does not hold."""
+
+import copy
+import json
+import re
+
+import html5lib
+import pytest
+from studies import TOML, write
+
+from stackopt.energy.figures import bills_figure, day, day_figure, envelope, figures, rates_figure, trade_off_figure
+from stackopt.energy.report import SECTIONS, render, report
+from stackopt.energy.report_data import Stored
+from stackopt.energy.report_prose import finding, found, headline, reliance
+from stackopt.energy.report_tables import table
+from stackopt.energy.study import read_study
+from stackopt.energy.study_run import design_study, sensitivity
+from stackopt.errors import InvalidStore
+
+XHTML = "{http://www.w3.org/1999/xhtml}"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    evil = '[benchmarks."<script>alert(1)</script>"]\nbuy = { off = 0.3, midday = 0.2, peak = 0.5, night = 0.3 }\nfixed = 10\n'
+    return read_study(write(tmp_path_factory.mktemp("town"), TOML + evil)).changed(benchmarks__names=["flat_nb", "lmp", "<script>alert(1)</script>"])
+
+
+@pytest.fixture(scope="module")
+def data(study):
+    """A design with its frontier, through JSON."""
+    return json.loads(json.dumps(design_study(study.changed(objective__points=3)).to_json()))
+
+
+@pytest.fixture(scope="module")
+def page(data):
+    return render(data)
+
+
+@pytest.fixture(scope="module")
+def tree(page):
+    return html5lib.HTMLParser(strict=True).parse(page)  # the first error raises
+
+
+def text_of(element):
+    return " ".join("".join(element.itertext()).split())
+
+
+def broken(data, name):
+    """The study with one tariff that did not converge: figures gone, as `exhibits` leaves them."""
+    left = copy.deepcopy(data)
+    for kind, stored in left["tables"].items():
+        names = [c["name"] for c in stored["columns"]]
+        if kind in ("summary", "convergence", "frontier"):
+            for row in stored["rows"]:
+                if row[0] == name:
+                    row[1:] = ["LIMIT", *[None] * (len(row) - 3), "prices did not settle"]
+        elif names[0] == "tariff":
+            stored["rows"] = [row for row in stored["rows"] if row[0] != name]
+    return left
+
+
+# --- one valid page with nothing outside it -----------------------------------------------------------------------------
+
+
+def test_page_answers_the_questions_in_order(tree):
+    assert len(list(tree.iter(f"{XHTML}h1"))) == 1
+    assert [s.get("id") for s in tree.iter(f"{XHTML}section")] == ["verdict", *(id for id, _ in SECTIONS)]
+    assert [a.get("href") for a in next(tree.iter(f"{XHTML}nav")).iter(f"{XHTML}a")] == [f"#{id}" for id, _ in SECTIONS]
+    headings = [text_of(h) for h in tree.iter(f"{XHTML}h2")]
+    assert [h.split()[0] for h in headings] == [str(k + 1) for k in range(11)]
+
+
+def test_nothing_is_fetched_and_the_page_is_small(page, tree):
+    for element in tree.iter():
+        for name, value in element.attrib.items():
+            if name.split("}")[-1] in ("src", "href", "action", "data", "poster", "srcset"):
+                assert value.startswith(("#", "data:")), (element.tag, name, value)
+    assert not re.findall(r"url\((?!#)", page)
+    assert not list(tree.iter(f"{XHTML}link"))
+    policy = next(e for e in tree.iter(f"{XHTML}meta") if e.get("http-equiv") == "Content-Security-Policy").get("content")
+    assert policy.startswith("default-src 'none'")
+    assert len(page.encode()) < 3_000_000
+
+
+def test_ids_are_unique_and_targets_exist(page, tree):
+    ids = [e.get("id") for e in tree.iter() if e.get("id")]
+    assert len(ids) == len(set(ids))
+    pointed = [v[1:] for e in tree.iter() for k, v in e.attrib.items() if k.split("}")[-1] == "href" and v.startswith("#")]
+    pointed += [e.get("aria-labelledby") for e in tree.iter() if e.get("aria-labelledby")] + re.findall(r"url\(#([^)]+)\)", page)
+    assert set(pointed) <= set(ids)
+
+
+def test_tables_have_captions_and_scopes(tree):
+    parents = {child: parent for parent in tree.iter() for child in parent}
+    tables = list(tree.iter(f"{XHTML}table"))
+    assert len(tables) >= 13
+    for found_ in tables:
+        assert found_[0].tag == f"{XHTML}caption"
+        assert text_of(found_[0])
+        assert all(th.get("scope") in ("col", "row") for th in found_.iter(f"{XHTML}th"))
+        assert parents[found_].get("tabindex") == "0"
+        assert len({len(row) for row in found_.iter(f"{XHTML}tr")}) == 1
+
+
+def test_figures_state_a_finding_and_stand_beside_a_table(data, tree):
+    drawn = list(tree.iter(f"{SVG}svg"))
+    assert len(drawn) == len(figures(Stored(data))) == 9
+    for figure in drawn:
+        assert figure.get("role") == "img"
+        title = figure[0]
+        assert figure.get("aria-labelledby") == title.get("id")
+        assert len(title.text) >= 40
+        assert re.search(r"\d", title.text)
+    for section in tree.iter(f"{XHTML}section"):
+        assert not list(section.iter(f"{SVG}svg")) or list(section.iter(f"{XHTML}table"))
+
+
+def test_names_are_escaped(page, tree):
+    assert "<script>alert" not in page
+    assert len(list(tree.iter(f"{XHTML}script"))) == 1
+    assert "<script>alert(1)</script>" in text_of(next(t for t in tree.iter(f"{XHTML}table") if t.get("id") == "table-summary"))
+
+
+def test_the_same_data_give_the_same_bytes(data, page, tmp_path):
+    one = report(data, tmp_path / "deep" / "report.html", figures_in=tmp_path / "figures")
+    assert one.read_bytes() == page.encode()
+    files = {f.name: f.read_text() for f in (tmp_path / "figures").iterdir()}
+    assert set(files) == {f"{name}.svg" for name in figures(Stored(data))}
+    for text in files.values():
+        assert text.startswith("<?xml")
+        assert "var(--" not in text  # colours of its own
+        assert not re.search(r"\d{4}-\d\d-\d\d", text)  # no date
+
+
+def test_another_schema_is_refused():
+    with pytest.raises(InvalidStore, match="schema"):
+        render({"schema": "stackopt.comparison/1"})
+
+
+# --- what it says -------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_in_the_page_are_those_stored(data, tree):
+    """Every figure of every table shown in full, by its unrounded value, in order."""
+    shown = {t.get("id"): t for t in tree.iter(f"{XHTML}table")}
+    for name in ("equity", "lorenz", "revenue", "cross_subsidy", "load", "prices", "rates", "convergence"):
+        stored = data["tables"][name]
+        rows = [row for body in shown[f"table-{name.replace('_', '-')}"].iter(f"{XHTML}tbody") for row in body.iter(f"{XHTML}tr")]
+        assert len(rows) == len(stored["rows"])
+        for row, values in zip(rows, stored["rows"], strict=True):
+            for cell, value in zip(row, values, strict=True):
+                if isinstance(value, float):
+                    assert float(cell.get("data-v")) == value
+                    assert float(cell.text) == pytest.approx(value, rel=2e-2, abs=2e-4 + 1e-4 * abs(value))
+                elif isinstance(value, str):
+                    assert text_of(cell) == " ".join(value.split())
+    heads = [h.text or h[0].text for h in shown["table-revenue"].iter(f"{XHTML}th") if h.get("scope") == "col"]
+    assert heads[1] == "fixed costs required [$/day and household]"
+
+
+def test_verdict_comes_first_and_inputs_that_nobody_verified_are_marked(data, tree):
+    first = next(tree.iter(f"{XHTML}section"))
+    assert text_of(first).startswith("✓ Everything that was asked for holds")
+    assert text_of(next(tree.iter(f"{XHTML}h1"))) == 'Tariff study "town", design: CONVERGED'
+    assert data["basis"][3:] in text_of(first)
+    sheet = next(t for t in tree.iter(f"{XHTML}table") if t.get("id") == "table-assumptions")
+    marked = [text_of(e) for e in sheet.iter(f"{XHTML}span") if "wait" in e.get("class", "").split()]
+    doubtful = [row for row in data["tables"]["assumptions"]["rows"] if row[-1] == "not verified"]
+    assert len(marked) == len(doubtful) > 0
+    assert any(text.startswith("reconstructed") for text in marked)
+
+
+def test_sentences_come_from_the_figures(data):
+    stored = Stored(data)
+    said = " ".join(found(stored))
+    rows = {r["tariff"]: r for r in stored.rows("summary")}
+    cheap = min(rows.values(), key=lambda r: r["cost"])
+    assert cheap["tariff"] == "lmp"  # all rates at the price of energy: least loss
+    assert f"cost {cheap['cost'] - rows['flat_nem']['cost']:+.3f} $ a day and household" in said
+    assert f"{len(rows)} tariffs" in said
+    assert f"{min(r['peak'] for r in rows.values()):.0f} MW" in said
+    assert any("local optima" in s for s in reliance(stored))
+
+
+def test_what_did_not_converge_is_said_and_in_no_figure(data):
+    stored = Stored(broken(data, "flat_nb"))
+    assert "flat_nb" in " ".join(found(stored))
+    assert "prices did not settle" in " ".join(found(stored))
+    assert headline(stored)[2] == "wait"
+    for draw in (rates_figure, bills_figure):
+        assert "flat_nb" not in [ax.get_title(loc="left") for ax in draw(stored).axes if ax.get_visible()]
+    assert "flat_nb" not in stored.chosen(9)
+    for name in figures(stored):
+        assert "flat_nb" not in finding(stored, name)
+    rows = html5lib.HTMLParser(strict=True).parse(render(stored.data)).iter(f"{XHTML}tr")
+    assert any("flat_nb" in text_of(r) and "LIMIT" in text_of(r) for r in rows)
+
+
+def test_nothing_holds(data):
+    left = data
+    for name in [row[0] for row in data["tables"]["summary"]["rows"]]:
+        left = broken(left, name)
+    left["status"] = "INFEASIBLE"
+    assert figures(Stored(left)) == {}
+    text = text_of(html5lib.HTMLParser(strict=True).parse(render(left)))
+    assert "No tariff of this study holds" in text
+    assert "! A revenue requirement is out of reach" in text
+
+
+def test_tariffs_at_other_revenue_are_not_compared(data):
+    other = copy.deepcopy(data)
+    at = [c["name"] for c in other["tables"]["summary"]["columns"]].index("shortfall")
+    next(row for row in other["tables"]["summary"]["rows"] if row[0] == "lmp")[at] = 0.5
+    stored = Stored(other)
+    assert "lmp" in stored.summary
+    assert "lmp" not in stored.equal
+    assert any("left out of comparisons" in s for s in found(stored))
+
+
+# --- figures ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_ends_at_hour_24_where_it_began():
+    assert day(list(range(24))) == (list(range(25)), [*range(24), 0])
+
+
+def test_lines_of_the_day_are_the_stored_load(data):
+    stored = Stored(data)
+    line = day_figure(stored).axes[0].get_lines()[0]
+    assert list(line.get_xdata()) == list(range(25))
+    load = [r["system"] for r in stored.rows("load", tariff=stored.before, weather="clear")]
+    assert list(line.get_ydata()) == [*load, load[0]]
+
+
+def test_steps_of_rates_are_the_stored_rates(data):
+    stored = Stored(data)
+    panels = {ax.get_title(loc="left"): ax for ax in rates_figure(stored).axes}
+    values, edges, _ = panels["flat_nb"].patches[0].get_data()
+    assert list(edges) == list(range(25))
+    assert list(values) == [r["buy"] for r in stored.rows("rates", tariff="flat_nb")]
+
+
+def test_envelope_keeps_what_nothing_beats():
+    assert envelope([(3.0, 1.0), (1.0, 5.0), (2.0, 6.0), (2.5, 4.0), (3.5, 1.0)]) == [(1.0, 5.0), (2.5, 4.0), (3.0, 1.0)]
+
+
+def test_frontier_is_drawn_where_it_holds(data):
+    stored = Stored(data)
+    held = [r for r in stored.rows("frontier") if r["limit on gap"] is not None and r["cost"] is not None]
+    assert held
+    points = trade_off_figure(stored).axes[0].get_lines()[0]
+    assert sorted(zip(points.get_xdata(), points.get_ydata(), strict=True)) == sorted((r["gap"], r["cost"]) for r in held)
+
+
+def test_sensitivity_is_a_tornado_and_the_rest_says_where_to_get_it(study):
+    stored = json.loads(json.dumps(sensitivity(study, "flat_nb").to_json()))
+    assert list(figures(Stored(stored))) == ["sensitivity"]
+    tree = html5lib.HTMLParser(strict=True).parse(render(stored))
+    assert len(list(tree.iter(f"{SVG}svg"))) == 1
+    assert "Not a part of stackopt tariff sensitivity" in text_of(tree)
+
+
+def test_columns_keep_names_units_and_numbers(data):
+    made = table(Stored(data), "fixed_charges", keep=lambda r: r["fixed"] > 0)
+    assert [h.text for h in made.heads] == ["tariff", "group", "fixed [$/month]", "discount [%]"]
+    assert [float(row[2].raw) for row in made.rows] == [r[2] for r in data["tables"]["fixed_charges"]["rows"] if r[2] > 0]
+    assert table(Stored(data), "sensitivity") is None
