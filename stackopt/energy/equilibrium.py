@@ -271,8 +271,8 @@ def _market_step(market: Supply, load: Array, jacobian: Array, price: Array) -> 
     return at
 
 
-def spectral_radius(found: Equilibrium) -> float:
-    """Of S'J at an equilibrium: above 1, iterating prices without damping does not settle."""
+def spectral_radius(found: Equilibrium, jacobian: Array | None = None) -> float:
+    """Of S'J at an equilibrium: above 1, iterating prices without damping does not settle. `jacobian` is that of demand, where it is at hand."""
     load = found.response.load
     slope = found.market.clear(load)[1] / 1000.0
     N, cells = len(load), load[0].size
@@ -280,13 +280,13 @@ def spectral_radius(found: Equilibrium) -> float:
     for n in range(N):
         for m in range(N):
             full[n, np.arange(cells), m, np.arange(cells)] = slope[n, m].ravel()
-    jacobian = demand_jacobian(found.response)
+    jacobian = demand_jacobian(found.response) if jacobian is None else jacobian
     return float(np.abs(np.linalg.eigvals(full.reshape(N * cells, -1) @ jacobian)).max())
 
 
-def monotonicity(found: Equilibrium) -> float:
+def monotonicity(found: Equilibrium, jacobian: Array | None = None) -> float:
     """The largest eigenvalue of the symmetric part of dn/dP, weighted by how often regimes rule; at most 0: locally one equilibrium."""
-    jacobian = demand_jacobian(found.response)
+    jacobian = demand_jacobian(found.response) if jacobian is None else jacobian
     households = found.households
     W = len(households.weather.shares)
     regime = np.tile(households.weather.shares, jacobian.shape[0] // W)
