@@ -50,8 +50,14 @@ def test_infeasible_programs_and_games_have_proofs(tmp_path):
     assert (found.exit_code, "= 7/2 exactly" in found.stdout) == (0, True)
 
 
+def test_an_integer_follower_is_proved(tmp_path):
+    assert run("solve", "mibs_generalExample", "--proof", tmp_path / "proof.txt").exit_code == 0
+    assert run("check", tmp_path / "proof.problem.json", tmp_path / "proof.txt").stdout == "VERIFIED: optimum = -53 exactly (1 node)\n"
+
+
 def test_where_there_is_none(tmp_path):
-    solved = run("solve", "mibs_generalExample", "--proof", tmp_path / "proof.txt")
+    pytest.importorskip("pyscipopt")
+    solved = run("solve", "basblib_mb_2007_03", "--proof", tmp_path / "proof.txt")  # its follower has a quadratic row
     assert solved.exit_code == 0
     assert "no proof" in solved.stderr
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ import numpy as np
 from stackopt.bilevel.program import BilevelProgram
 from stackopt.certificate import Bound
 from stackopt.errors import InvalidMethod
-from stackopt.exact.bilevel import refuses_bilevel, run_bilevel
+from stackopt.exact.bilevel import refuses_bilevel, route, run_bilevel
 from stackopt.exact.bracket import upper_bracket
 from stackopt.exact.commitment import CommitmentValue, program_for
 from stackopt.exact.guarded import Outcome, guarded_search
@@ -22,6 +22,7 @@ from stackopt.exact.mean_field.solve import reformulate_mean_field, refuses_mean
 from stackopt.exact.occupancy import refuses_occupancy, run_occupancy
 from stackopt.exact.proved import proved
 from stackopt.exact.proved_bilevel import proved_bilevel
+from stackopt.exact.proved_integer import proved_integer
 from stackopt.exact.proved_population import proved_population
 from stackopt.exact.relaxed import run_relaxed
 from stackopt.exact.searched import Concept, Leader, check_settings, method_name, randomised_refusal, refusal, searched, stagewise
@@ -77,8 +78,9 @@ class Exact:
         For complementarity branching: so many share the open cells, on systems that can fork.
     proof : bool or ``"auto"``
         Whether to accompany the answer by a proof in rational arithmetic, `Solution.proof`. Auto: small problems, for as long as the search
-        took. True: within the time limit. Bilevel programs: linear and convex quadratic followers under a linear or convex quadratic leader.
-        Games: strong values. Mean-field games: the best equilibrium over a menu or a box.
+        took. True: within the time limit. Bilevel programs: linear and convex quadratic followers under a linear or convex quadratic leader;
+        with True also one integer follower that sees only integers of a linear leader. Games: strong values. Mean-field games: the best
+        equilibrium over a menu or a box.
 
     Notes
     -----
@@ -200,6 +202,8 @@ class Exact:
     def prove(self, problem: Any, run: Run[Any], seconds: float) -> Run[Any]:
         """`run`, of `seconds`, with a proof in the user's units if there is one."""
         if isinstance(problem, BilevelProgram):
+            if self.proof is True and route(problem) == "integer":
+                return proved_integer(problem, run, seconds=seconds, time_limit=self.time_limit)
             return proved_bilevel(problem, run, proof=self.proof, seconds=seconds, time_limit=self.time_limit)
         if isinstance(problem, MeanFieldStackelbergGame):
             return proved_population(problem, run, concept=self.concept, proof=self.proof, seconds=seconds, time_limit=self.time_limit)

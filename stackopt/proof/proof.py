@@ -12,7 +12,7 @@ from typing import Any
 
 from stackopt.errors import InvalidOutput, InvalidProgram
 from stackopt.proof import check as checker
-from stackopt.proof import check_boxes, check_games, check_mean_field
+from stackopt.proof import check_boxes, check_games, check_integer, check_mean_field
 
 
 class Texts:
@@ -124,6 +124,8 @@ def checked(problem: str, text: str, seconds: dict[str, float] | None = None) ->
         found, statement = check_boxes.check(problem, text), check_games.statement
     elif text.startswith("stackopt-mean-field-proof"):
         found, statement = check_mean_field.check(problem, text), check_mean_field.statement
+    elif text.startswith("stackopt-integer-proof"):
+        found, statement = check_integer.check(problem, text), checker.statement
     elif text.startswith("stackopt-game-proof"):
         found, statement = check_games.check(problem, text), check_games.statement
     else:

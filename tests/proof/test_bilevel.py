@@ -225,8 +225,8 @@ def test_check_and_save(tmp_path):
 def test_what_is_not_covered_is_left_alone():
     against = instance("pessimistic", 0)
     whole = catalog.case("mibs_generalExample").program
-    for program in (against, whole):
-        solution = so.solve(program, so.Exact(proof=True))
+    for program, asked in ((against, True), (whole, "auto")):
+        solution = so.solve(program, so.Exact(proof=asked))
         assert solution.proof is None
         assert solution.status is not so.Status.PROVED
 
