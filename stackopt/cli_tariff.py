@@ -113,16 +113,29 @@ def _end(found: Any, out: Path | None, as_json: bool) -> None:
         typer.echo(str(found))
         typer.echo()
         told("wrote", f"{folder}/: data.json, tables/: {', '.join(path.name for path in written if path.suffix == '.csv')}")
+        made = any(path.name == "report.html" for path in written)
+        told("report", f"{folder}/report.html, figures/*.svg" if made else 'not written: it takes pip install "stackopt[report]"')
     if found.status is Status.INFEASIBLE:
         raise typer.Exit(INFEASIBLE)
     raise typer.Exit(CERTIFIED if found.status.success else NOT_CERTIFIED)
 
 
 def save(found: Any, folder: Path) -> list[Path]:
-    """Write ``tables/*.csv`` and ``data.json``, each whole or not at all."""
+    """Write ``tables/*.csv`` and ``data.json``, and from the latter ``report.html`` and ``figures/*.svg``, each whole or not at all.
+
+    Without the packages of ``stackopt[report]`` the report is left out.
+    """
     from stackopt.comparison.files import output
+    from stackopt.energy.report import report
+    from stackopt.errors import MissingPackage
+    from stackopt.solving import provenance
 
     basis = found.study.basis
     written = [output(folder / "tables" / f"{table.name}.csv", table.to_csv(basis).encode()) for table in found.tables]
-    data = json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
-    return [*written, output(folder / "data.json", data.encode())]
+    data = json.dumps({**found.to_json(), "provenance": provenance()}, indent=1, allow_nan=False) + "\n"
+    written.append(output(folder / "data.json", data.encode()))
+    try:
+        written.append(report(json.loads(data), folder / "report.html", figures_in=folder / "figures"))
+    except MissingPackage:
+        (folder / "report.html").unlink(missing_ok=True)  # of an earlier run: it would not show these tables
+    return written

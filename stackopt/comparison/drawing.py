@@ -108,12 +108,21 @@ def svg(figure: Figure, prefix: str, finding: str) -> str:
     finding : str
         What the figure shows, for those who do not see it.
     """
+    return inline(svg_file(figure, prefix), prefix, finding)
+
+
+def svg_file(figure: Figure, salt: str) -> str:
+    """`figure` as an SVG file of its own: real colours, letters as outlines, no date; the same figure and salt give the same text."""
     from matplotlib import rc_context
 
     buffer = io.StringIO()
-    with rc_context({**_STYLE, "svg.hashsalt": prefix}):
+    with rc_context({**_STYLE, "svg.hashsalt": salt}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
+    return buffer.getvalue()
+
+
+def inline(text: str, prefix: str, finding: str) -> str:
+    """What `svg_file` gave, to stand in a page; see `svg`."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"<style[^>]*>.*?</style>\s*", "", text, flags=re.DOTALL)  # would style the whole page
@@ -137,13 +146,3 @@ def again(drawn: str, prefix: str, name: str) -> str:
     """A second view of the inline SVG that `svg` made with `prefix`, without its weight; `name` is unique in the page."""
     head = drawn[: drawn.index("</title>") + len("</title>")]
     return head.replace(f'"{prefix}-finding"', f'"{name}-finding"') + f'<use href="#{prefix}-figure_1"/></svg>'
-
-
-def svg_file(figure: Figure, salt: str) -> str:
-    """`figure` as an SVG file of its own: real colours, letters as outlines, no date; the same figure and salt give the same text."""
-    from matplotlib import rc_context
-
-    buffer = io.StringIO()
-    with rc_context({**_STYLE, "svg.hashsalt": salt}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from stackopt.comparison.drawing import svg, svg_file
+from stackopt.comparison.drawing import inline, svg_file
 from stackopt.comparison.files import output
 from stackopt.comparison.report_figures import Drawn, markup
 from stackopt.comparison.report_page import page
@@ -20,9 +20,6 @@ from stackopt.energy.figures import figures
 from stackopt.energy.report_data import Stored
 from stackopt.energy.report_tables import table
 from stackopt.errors import InvalidStore
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SCHEMA = "stackopt.tariff-study/1"
 SECTIONS = (
@@ -74,26 +71,35 @@ def report(results: Mapping[str, Any], path: str | os.PathLike[str], *, figures_
         If jinja2 or Matplotlib is not installed.
     """
     stored = _stored(results)
-    drawn = {name: draw(stored) for name, draw in figures(stored).items()}
-    written = output(Path(path), _page(stored, drawn).encode(errors="backslashreplace"))  # before the files: each saving settles the layout further
+    plots = _plots(stored)
+    written = output(Path(path), _page(stored, plots).encode(errors="backslashreplace"))
     if figures_in is not None:
-        for name, figure in drawn.items():
-            output(Path(figures_in) / f"{name}.svg", svg_file(figure, name).encode())
+        for name, text in plots.items():
+            output(Path(figures_in) / f"{name}.svg", text.encode())
     return written
 
 
 def render(results: Mapping[str, Any]) -> str:
     """The page as text; see `report`."""
     stored = _stored(results)
-    return _page(stored, {name: draw(stored) for name, draw in figures(stored).items()})
+    return _page(stored, _plots(stored))
 
 
-def _page(stored: Stored, plots: Mapping[str, Figure]) -> str:
+def _plots(stored: Stored) -> dict[str, str]:
+    """Every figure as SVG, by name."""
+    return {name: svg_file(draw(stored), _id(name)) for name, draw in figures(stored).items()}
+
+
+def _id(name: str) -> str:
+    return f"figure-{name.replace('_', '-')}"
+
+
+def _page(stored: Stored, plots: Mapping[str, str]) -> str:
     word, verdict, tone = report_prose.headline(stored)
     drawn = {}
     for name, plot in plots.items():
-        id, finding = f"figure-{name.replace('_', '-')}", report_prose.finding(stored, name)
-        drawn[name] = (Drawn(id, markup(svg(plot, id, finding)), _READ[name]), finding)
+        finding = report_prose.finding(stored, name)
+        drawn[name] = (Drawn(_id(name), markup(inline(plot, _id(name), finding)), _READ[name]), finding)
     context = {
         "title": verdict, "word": word, "verdict": verdict, "tone": tone, "study": stored, "found": report_prose.found(stored),
         "reliance": report_prose.reliance(stored), "words": report_prose.WORDS, "drawn": drawn, "tables": _tables(stored),
@@ -113,6 +119,7 @@ def _tables(stored: Stored) -> dict[str, Any]:
     """By place in the page; None where the study has no such table."""
     found = {name: table(stored, name) for name in stored.data["tables"]}
     found["summary"] = table(stored, "summary", drop=("because",))
+    found["assumptions"] = table(stored, "assumptions", drop=("label",))  # its status says it, marked
     found["frontier"] = table(stored, "frontier", drop=("because",))
     found["fixed_charges"] = table(stored, "fixed_charges", keep=lambda r: bool(r["fixed"] or r["discount"]), more="Groups without either are left out")
     together = "All kinds of household together; the average bill of all may change at equal revenue, with what wholesale purchases cost"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any
 
 from stackopt.comparison.figures import is_number
@@ -11,7 +12,7 @@ from stackopt.comparison.report_tables import Cell, Head, Table, column, figure,
 from stackopt.display import number
 from stackopt.energy.report_data import Row, Stored
 
-#: Numbers of a column whose sizes differ by more than this are written one by one, not with equal decimals.
+#: A column whose largest number is so many times its middle one has numbers written one by one, not with equal decimals.
 _RANGE = 1e4
 _DOUBTFUL = ("reconstructed", "recalled", "assumption")
 
@@ -56,7 +57,7 @@ def _cells(name: str, values: Sequence[Any]) -> list[Cell]:
     if all(isinstance(v, int) for v in values):
         return [figure(v) for v in values]
     sizes = [abs(v) for v in values if is_number(v) and v]
-    if not sizes or max(sizes) < 1e-3 or (max(sizes) / min(sizes) > _RANGE and min(sizes) < 1e-3):
+    if not sizes or max(sizes) < 1e-3 or max(sizes) / median(sizes) > _RANGE:
         return [figure(v if is_number(v) else None, 3) for v in values]
     return [_no_minus_zero(c) for c in column(values, 5)]
 
