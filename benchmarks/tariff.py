@@ -170,7 +170,7 @@ def large(copies: int = COPIES) -> list[Row]:
 def curve(points: int) -> list[Row]:
     """The frontier between cost and the gap of incidence."""
     problem = DesignProblem(standard_households(), LinearSupply())
-    found, cpu, wall = timed(lambda: frontier(problem, np.linspace(0.075, 0.058, points)), 1)
+    found, cpu, wall = timed(lambda: frontier(problem, np.linspace(0.075, 0.0625, points)), 1)
     good, solved = sum(d.status.success for d in found), sum(d.equilibria for d in found)
     return [Row(f"frontier of {points} points", cpu, 30.0 * points / 50, wall=wall, note=f"{good} of {points} converged, {solved} equilibria")]
 
