@@ -18,6 +18,7 @@ from exact.integer.whole_programs import moore_bard
 import stackopt as so
 from stackopt.bilevel.point import Point
 from stackopt.errors import InvalidProgram
+from stackopt.exact.integer import integer_followers
 from stackopt.exact.proved_integer import proved_integer
 from stackopt.proof import check_integer
 from stackopt.proof.check import Rejected, load
@@ -171,8 +172,8 @@ def test_what_is_not_feasible_is_not_proved():
     assert isinstance(prove_integer(moore_bard(), np.array([0.0, 0.0])), str)
 
 
-def test_a_program_whose_search_missed_the_optimum():
-    """x = (0, 2, 6) with the answer (2, 0) is worth -16."""
+def test_a_program_whose_optimum_a_search_once_missed():
+    """x = (0, 2, 6) with the answer (2, 0) is worth -16; direction branching took a difference of rounding for a direction that nothing stops."""
     program = so.BilevelProgram.from_matrices(
         leader_cost=([3, 2, -5], [5, -1]), follower_cost=[-5, 1], leader_bounds=(0, 6), follower_bounds=(0, 6), leader_integer=True,
         follower_rows=([[-1, 3, 1], [-3, 0, -1], [1, 1, 1], [1, 3, -1]], [[-4, 2], [2, 0], [3, -2], [2, 1]], [8, 15, 18, 5]), follower_integer=[True, False],
@@ -180,6 +181,8 @@ def test_a_program_whose_search_missed_the_optimum():
     assert enumerated(program) == -16
     solution = so.solve(program, so.Exact(proof=True))
     assert (solution.status, solution.proof.lower, solution.value) == ("PROVED", -16, -16.0)
+    for search in ("direction branching", "activity branching", "high-point relaxation", "value function by pieces"):
+        assert integer_followers(program, time_limit=30, search=search).bound == pytest.approx(-16)
 
 
 def test_a_continuous_leader_variable_in_the_followers_rows_is_left_alone():

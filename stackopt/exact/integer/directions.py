@@ -161,7 +161,9 @@ class DirectionBranching:
                     return value, []
             if chosen is None and reply.y is not None:
                 w = np.where(form.integer[form.mine], np.round(reply.y - z[form.mine]), reply.y - z[form.mine])
-                chosen = None if self.learnt(z) else self.pool.add(self.shorter(w, z))
+                # a point may be as good as the reply up to rounding and yet be refused: the difference is no direction, and nothing would stop it
+                improves = float(form.d @ w) < -IMPROVES * (1.0 + np.abs(form.d).max(initial=0.0))
+                chosen = None if not improves or self.learnt(z) else self.pool.add(self.shorter(w, z))
                 if self.activities is not None and (chosen is None or chosen != self.violated(node, z)):
                     return value, self.by_activity(node, z, reply.y, most)
         if chosen is not None:

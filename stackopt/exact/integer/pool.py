@@ -139,13 +139,14 @@ class Pool:
         self._met.update(w.tobytes() for w in fresh)
         w = np.array(fresh, float)
         n, count = len(form.cost), sides.count
+        small = (w[:, form.integer[form.mine]] == 0).all(1)
+        w[small] /= np.abs(w[small]).max(1, keepdims=True)  # every small multiple would do: the effect of one must not look like rounding
         effect = np.zeros((len(w), count))
         effect[:, form.mine] = w
         effect[:, n:] = w @ sides.own.T
         both = np.concatenate([effect, -effect], 1)
         stops = (both > ROUNDING * (1.0 + np.abs(w).max(1))[:, None]) & np.isfinite(sides.side)
         steps = np.concatenate([sides.step, sides.step])
-        small = (w[:, form.integer[form.mine]] == 0).all(1)
         to = np.where(small[:, None], sides.side, sides.side - both + steps)
         # an alternative that holds at every point of the box makes the direction useless
         always = (stops & (to <= np.concatenate([sides.lower, -sides.upper]) + sides.tolerance)).any(1)
