@@ -26,6 +26,11 @@ FORMS = {"sos1": sos1, "indicator": indicator, "products": products, "big_m": bi
 OPTIMUM = 92 / 15
 
 
+def searched(solution):
+    """The word of the search: a proof adds to it that the checker accepted."""
+    return so.Status.OPTIMAL if solution.status is so.Status.PROVED else solution.status
+
+
 def golden(name, text):
     path = GOLDEN / f"{name}.txt"
     assert text == path.read_text(), f"the text of {path.name} has changed; if it should, write the new one there"
@@ -151,7 +156,7 @@ def test_forms_agree_with_each_other_and_with_the_search(seed, integer):
     if integer:
         routes["strong duality"] = by_highs(strong_duality(form).target)
     for name, found in routes.items():
-        assert found.status == exact.status, name
+        assert found.status == searched(exact), name
         if exact.candidate is not None:
             assert found.value == pytest.approx(float(exact.value), abs=1e-6), name
 
@@ -166,7 +171,7 @@ def test_scip_agrees_with_the_search(seed, quadratic):
     exact = so.solve(program)
     for form in (sos1, indicator):
         found = solve_program(form(kkt(program)).target)
-        assert found.status == exact.status
+        assert found.status == searched(exact)
         if exact.candidate is not None:
             assert found.value == pytest.approx(float(exact.value), abs=1e-6)
 
@@ -224,7 +229,7 @@ def test_forms_agree_on_two_followers(seed, integer):
     if scip.available():
         routes["sos1"] = scip.solve_program(sos1(form).target)
     for name, found in routes.items():
-        assert found.status == exact.status, name
+        assert found.status == searched(exact), name
         if exact.candidate is not None:
             assert found.value == pytest.approx(float(exact.value), abs=1e-6), name
 
