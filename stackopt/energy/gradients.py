@@ -113,9 +113,8 @@ def gradients(found: Equilibrium, buy: Array, sell: Array) -> Gradients:
     imports, exports = response.imports.reshape(-1, cells), response.exports.reshape(-1, cells)
     groups = len(households.groups)
     paid = moved.paid.copy()  # [g, x, 2, cells]
-    for i in range(len(share)):
-        paid[households.group_of[i], classes[i], 0] += share[i] * imports[i]
-        paid[households.group_of[i], classes[i], 1] -= share[i] * exports[i]
+    np.add.at(paid[:, :, 0], (households.group_of, classes), share[:, None] * imports)
+    np.add.at(paid[:, :, 1], (households.group_of, classes), -share[:, None] * exports)
     of_groups = total(paid)
     weight = np.bincount(households.group_of, weights=share, minlength=groups)
     with np.errstate(invalid="ignore", divide="ignore"):

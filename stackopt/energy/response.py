@@ -187,7 +187,7 @@ def slopes(response: Response, classes: NDArray[np.int64]) -> Slopes:
     Payoffs are the net loads of every hour and regime, utility, wear, and each type's payments at the rates in force.
     """
     households = response.households
-    H, W = response.price.shape[1:]
+    W = response.price.shape[2]
     N, X, cells = len(response.price), int(classes.max()) + 1, HOURS * W
     buy, sell = response.tariff.rates(households, response.price)
     net = np.zeros((N, cells, X, 2, cells))
@@ -195,7 +195,7 @@ def slopes(response: Response, classes: NDArray[np.int64]) -> Slopes:
     cell = np.arange(cells)
     for part in response.parts:
         hour, members = part.hour, part.members
-        count, A = len(members), hour.net.shape[-1]
+        count = len(members)
         rate = np.where(hour.buying, buy[members][..., None], np.where(hour.selling, sell[members][..., None], 0.0))  # what use is worth at the margin
         # Types of one bus, income group and class add up.
         keys, key = np.unique(np.stack([households.bus_of[members], households.group_of[members], classes[members]]), axis=1, return_inverse=True)
@@ -208,12 +208,9 @@ def slopes(response: Response, classes: NDArray[np.int64]) -> Slopes:
         by_use, by_value = np.tensordot(weight, by_use, 1), np.tensordot(weight, by_value, 1)  # [k, 2, cells]
         through = np.zeros((keys.shape[1], cells, 2, cells + 3))
         if part.charging is not None and part.control is not None:
-            own = np.zeros((count, cells, A, cells + 3))
-            own[:, cell, :, cell] = np.moveaxis(hour.net.reshape(count, cells, A), 1, 0)
-            for j, earned in enumerate((hour.utility, np.broadcast_to(part.worn, hour.net.shape), rate * hour.net)):
-                own[..., cells + j] = earned.reshape(count, cells, A)
+            daily = np.stack([hour.utility, np.broadcast_to(part.worn, hour.net.shape), rate * hour.net], axis=-1)
             onto = np.stack([np.where(hour.buying, -hour.net, 0.0), np.where(hour.selling, -hour.net, 0.0)], axis=3)  # worths move with rates
-            answer = part.charging.sensitivity(part.control, own.reshape(count, H, W, A, cells + 3), onto)
+            answer = part.charging.sensitivity(part.control, hour.net, daily, onto)
             through = np.tensordot(weight, answer.reshape(count, cells, 2, cells + 3), 1)
         for k, (n, g, x) in enumerate(keys.T):
             flat = np.moveaxis(through[k], (2, 1), (0, 1))  # [j, 2, cells]

@@ -233,64 +233,89 @@ class Charging:
         turned: Array = (self.weather[h].T @ mass.reshape(*mass.shape[:2], -1)).reshape(mass.shape)
         return turned
 
-    def sensitivity(self, control: Control, payoff: Array, onto: Array) -> Array:
+    def sensitivity(self, control: Control, hourly: Array, daily: Array, onto: Array) -> Array:
         r"""Derivatives of average payoffs in the worths of moves, along given directions.
+
+        The payoffs are ``hourly`` in one hour and regime at a time, J = 24 w of them, then ``daily``, m of them, over all hours and regimes.
 
         Parameters
         ----------
-        payoff : array [i, 24, w, a, j]
-            What each of j payoffs earns by a move; their averages are sums of ``moves * payoff``.
+        hourly : array [i, 24, w, a]
+            What a move earns.
+        daily : array [i, 24, w, a, m]
         onto : array [i, 24, w, k, a]
             How worths move in each of k directions.
 
         Returns
         -------
-        array [i, 24, w, k, j]
+        array [i, 24, w, k, J + m]
             :math:`\sum_a\text{onto}_k\,\partial(\text{average}_j)/\partial\rho(h,w,a)`, by the response of the policy alone.
         """
-        N, H, W, A, J = payoff.shape
-        C, n = self.levels, W * self.levels
-        policy = control.policy
+        N, H, W, A = hourly.shape
+        C, n, cells = self.levels, W * self.levels, H * W
+        J = cells + daily.shape[-1]
+        policy = np.ascontiguousarray(np.moveaxis(self.sweep(control.worth, control.temperature, control.value)[0], 1, -1))  # [h, i, w, c, a]
         steps = self.steps(policy)
-        day = self.over_night(self.product(steps))
-        occupancy = self.occupancy(steps, day)
-        averages = np.einsum("ihwa,ihwaj->ij", control.moves, payoff)[:, None, None] / H
-        worth = policy @ payoff  # of states [i, h, w, c, j], less the average
-        psi = np.zeros((N, W, C, J))
+        by_type = np.moveaxis(steps, 0, 1)
+        day = self.over_night(self.product(by_type))
+        occupancy = self.occupancy(by_type, day)
+        each = np.moveaxis(np.concatenate([hourly[..., None], daily], -1), 1, 0)  # [h, i, w, a, 1 + m]
+        mean = (np.moveaxis(control.moves, 1, 0)[..., None] * each).sum(3)
+        averages = np.concatenate([np.moveaxis(mean[..., 0], 0, 1).reshape(N, cells), mean[..., 1:].sum((0, 2))], -1)[:, None, None] / H
+        hour, regime, cell = np.repeat(np.arange(H), W), np.tile(np.arange(W), H), np.arange(cells)
+
+        def apart(values: Array) -> Array:
+            """[h, i, w, r, 1 + m] to [h, i, w, r, J + m]: the hourly payoff under its hour and regime."""
+            found = np.zeros((*values.shape[:-1], J))
+            found[hour, :, regime, :, cell] = values[hour, :, regime, :, 0]
+            found[..., cells:] = values[..., 1:]
+            return found
+
+        worth = apart(policy @ each)  # of states [h, i, w, c, j]
+        psi, spare = np.zeros((N, W, C, J)), np.empty((N, W, C, J))
         for h in range(H - 1, -1, -1):
-            psi = worth[:, h] + steps[:, h] @ (self._mix(psi, h) - averages)
+            spare = np.matmul(steps[h], self._mix(psi, h), out=spare)
+            spare += worth[h]
+            psi, spare = spare, psi
         law = occupancy[:, 0].reshape(N, 1, n)
-        psi = np.asarray(np.linalg.solve(np.eye(n) - day + law, psi.reshape(N, n, J)), float).reshape(N, W, C, J)
-        ahead = np.empty((N, H, W, C, J))
+        once = (psi - H * averages).reshape(N, n, J)
+        psi = np.asarray(np.linalg.solve(np.eye(n) - day + law, once), float).reshape(N, W, C, J)
+        ahead = np.empty((H, N, W, C, J))
         for h in range(H - 1, -1, -1):
-            np.subtract(self._mix(psi, h), averages, out=ahead[:, h])
-            worth[:, h] += steps[:, h] @ ahead[:, h]
-            psi = worth[:, h]
+            np.subtract(self._mix(psi, h), averages, out=ahead[h])
+            worth[h] += np.matmul(steps[h], ahead[h], out=spare)
+            psi = worth[h]
         # A move from c to c' with chance y gains q = payoff + ahead(c') over what its state is worth; its mass m y answers with m y q / tau.
-        mass = occupancy / control.temperature
-        flow = mass[..., None] * policy
-        arriving = np.zeros((N, H, W, C, A))  # the same by where it leads
+        mass = np.moveaxis(occupancy, 1, 0) / control.temperature
+        arriving = np.zeros((H, N, W, C, A))  # m y / tau by where it leads
         for a, move in enumerate(self.battery.moves):
             low, high = max(0, -move), min(C, C - move)
-            arriving[..., low + move : high + move, a] = flow[..., low:high, a]
-        worth *= mass[..., None]
-        offset = arriving @ payoff
-        found: Array = (onto * arriving.sum(-2)[..., None, :]) @ payoff
-        found += (onto @ np.swapaxes(arriving, -1, -2)) @ ahead
+            arriving[..., low + move : high + move, a] = mass[..., low:high] * policy[..., low:high, a]
+        directions = np.moveaxis(onto, 1, 0)
+        found = apart((directions * arriving.sum(-2)[..., None, :]) @ each)
+        found += (directions @ np.swapaxes(arriving, -1, -2)) @ ahead
         ahead *= arriving.sum(-1)[..., None]
-        offset += ahead
+        offset = ahead  # what arrives by these answers alone
+        earned = arriving @ each
+        offset[hour, :, regime, :, cell] += earned[hour, :, regime, :, 0]
+        offset[..., cells:] += earned[..., 1:]
+        worth *= mass[..., None]
         back = np.ascontiguousarray(np.swapaxes(steps, -1, -2))
 
         carried = np.zeros((N, W, C, J))
         for h in range(H):
-            carried = self._turn(offset[:, h] + back[:, h] @ (carried - worth[:, h]), h)
+            carried = np.matmul(back[h], np.subtract(carried, worth[h], out=spare))
+            carried += offset[h]
+            carried = self._turn(carried, h)
         system = np.eye(n) - np.swapaxes(day, 1, 2) + np.ones((n, n)) / n
         carried = np.asarray(np.linalg.solve(system, carried.reshape(N, n, J)), float).reshape(N, W, C, J)  # of total mass 0
         for h in range(H):
-            arrived = np.subtract(carried, worth[:, h], out=worth[:, h])
-            carried = self._turn(offset[:, h] + back[:, h] @ arrived, h)
-        found += (onto @ np.swapaxes(policy, -1, -2)) @ worth
-        return found
+            arrived = np.subtract(carried, worth[h], out=worth[h])
+            carried = np.matmul(back[h], arrived)
+            carried += offset[h]
+            carried = self._turn(carried, h)
+        found += (directions @ np.swapaxes(policy, -1, -2)) @ worth
+        return np.moveaxis(found, 0, 1)
 
 
 def _residual(moved: Array, after: Array) -> float:
