@@ -264,14 +264,15 @@ class Charging:
         averages = np.concatenate([np.moveaxis(mean[..., 0], 0, 1).reshape(N, cells), mean[..., 1:].sum((0, 2))], -1)[:, None, None] / H
         hour, regime, cell = np.repeat(np.arange(H), W), np.tile(np.arange(W), H), np.arange(cells)
 
-        def apart(values: Array) -> Array:
+        def apart(values: Array, found: Array) -> Array:
             """[h, i, w, r, 1 + m] to [h, i, w, r, J + m]: the hourly payoff under its hour and regime."""
-            found = np.zeros((*values.shape[:-1], J))
+            found[:] = 0.0
             found[hour, :, regime, :, cell] = values[hour, :, regime, :, 0]
             found[..., cells:] = values[..., 1:]
             return found
 
-        worth = apart(policy @ each)  # of states [h, i, w, c, j]
+        worth, ahead = np.empty((2, H, N, W, C, J))  # one block: memory that is given back between calls would be mapped anew each time
+        apart(policy @ each, worth)  # of states [h, i, w, c, j]
         psi, spare = np.zeros((N, W, C, J)), np.empty((N, W, C, J))
         for h in range(H - 1, -1, -1):
             spare = np.matmul(steps[h], self._mix(psi, h), out=spare)
@@ -280,7 +281,6 @@ class Charging:
         law = occupancy[:, 0].reshape(N, 1, n)
         once = (psi - H * averages).reshape(N, n, J)
         psi = np.asarray(np.linalg.solve(np.eye(n) - day + law, once), float).reshape(N, W, C, J)
-        ahead = np.empty((H, N, W, C, J))
         for h in range(H - 1, -1, -1):
             np.subtract(self._mix(psi, h), averages, out=ahead[h])
             worth[h] += np.matmul(steps[h], ahead[h], out=spare)
@@ -292,7 +292,7 @@ class Charging:
             low, high = max(0, -move), min(C, C - move)
             arriving[..., low + move : high + move, a] = mass[..., low:high] * policy[..., low:high, a]
         directions = np.moveaxis(onto, 1, 0)
-        found = apart((directions * arriving.sum(-2)[..., None, :]) @ each)
+        found = apart((directions * arriving.sum(-2)[..., None, :]) @ each, np.empty((H, N, W, onto.shape[3], J)))
         found += (directions @ np.swapaxes(arriving, -1, -2)) @ ahead
         ahead *= arriving.sum(-1)[..., None]
         offset = ahead  # what arrives by these answers alone
