@@ -5,7 +5,7 @@ import pytest
 from towns import town
 
 import stackopt as so
-from stackopt.energy.households import Battery, HouseholdType, Weather
+from stackopt.energy.households import Battery, Households, HouseholdType, Weather
 from stackopt.energy.response import respond, slopes
 from stackopt.energy.storage import Charging
 from stackopt.energy.tariff import Tariff
@@ -14,9 +14,10 @@ PRICE = np.full((1, 24, 2), 0.06)
 RATES = Tariff("tou", buy=np.where((np.arange(24) >= 16) & (np.arange(24) < 21), 0.40, 0.25), sell=0.05)
 
 
+@pytest.mark.parametrize("temperature", [0.05, 2e-4])  # at the lower one odds underflow
 @pytest.mark.parametrize("changes", ["daily", "hourly"])
-def test_control_is_the_limit_of_value_iteration(changes):
-    battery, weather, temperature = Battery(levels=6), Weather(changes=changes), 0.05
+def test_control_is_the_limit_of_value_iteration(changes, temperature):
+    battery, weather = Battery(levels=6), Weather(changes=changes)
     rng = np.random.default_rng(0)
     worth = rng.normal(size=(2, 24, 2, len(battery.moves)))
     charging = Charging(battery, weather.hourly)
@@ -64,8 +65,9 @@ def test_hard_control_is_the_linear_program_over_occupancies():
     assert charging.control(worth, 0.0).gain[0] == pytest.approx(-found.fun)
 
 
-def test_slopes_are_difference_quotients():
-    households = town()
+@pytest.mark.parametrize("changes", ["daily", "hourly"])
+def test_slopes_are_difference_quotients(changes):
+    households = town(weather=Weather(changes=changes))
     response = respond(households, RATES, PRICE, 0.02)
     found = slopes(response, np.zeros(4, int))
     for hour in (3, 12, 18):
@@ -82,6 +84,25 @@ def test_slopes_are_difference_quotients():
             assert np.abs(quotient - exact).max() <= 1e-6 * max(1.0, np.abs(quotient).max())
             assert (ends[0][1] - ends[1][1]) / 2e-5 == pytest.approx(found.utility[0, side].reshape(24, 2)[hour].sum(), abs=1e-7)
             assert (ends[0][2] - ends[1][2]) / 2e-5 == pytest.approx(found.wear[0, side].reshape(24, 2)[hour].sum(), abs=1e-7)
+
+
+def test_types_in_blocks_and_types_together_say_the_same(monkeypatch):
+    battery, rng = Battery(), np.random.default_rng(0)
+    types = [
+        HouseholdType(f"{k}", f"Q{k % 3}", "PVB", 1 / 7, 1e4 * (k + 1), rng.uniform(0.3, 1.5, 24), rng.uniform(0.0, 3.0, 24), battery) for k in range(7)
+    ]
+    households, near = Households(types), Tariff("near", buy=np.array(RATES.buy) + 0.01, sell=0.05)
+    answers = []
+    for together in (64, 3):
+        monkeypatch.setattr("stackopt.energy.response.TOGETHER", together)
+        first = respond(households, RATES, PRICE, 0.02)
+        second = respond(households, near, PRICE, 0.02, first)  # warm: each block begins where it ended
+        assert len(second.parts) == -(-7 // together)
+        found = slopes(second, np.arange(7) % 2)
+        answers.append((second.net, second.bills, found.net, found.paid, second.exploitability()))
+    for one, other in zip(*answers, strict=True):
+        assert np.abs(one - other).max() <= 1e-9
+    assert np.abs(respond(households, near, PRICE, 0.02).net - answers[0][0]).max() <= 1e-9  # and cold
 
 
 def test_energy_is_accounted_for():
