@@ -114,7 +114,7 @@ def _end(found: Any, out: Path | None, as_json: bool) -> None:
         typer.echo()
         told("wrote", f"{folder}/: data.json, tables/: {', '.join(path.name for path in written if path.suffix == '.csv')}")
         made = any(path.name == "report.html" for path in written)
-        told("report", f"{folder}/report.html, figures/*.svg" if made else 'not written: it takes pip install "stackopt[report]"')
+        told("page", f"{folder}/report.html, figures/*.svg" if made else 'not written: it takes pip install "stackopt[report]"')
     if found.status is Status.INFEASIBLE:
         raise typer.Exit(INFEASIBLE)
     raise typer.Exit(CERTIFIED if found.status.success else NOT_CERTIFIED)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Point = tuple[float, float]
+
 #: Panels in a row, and hours at which a day is marked.
 COLUMNS, HOURS = 3, (0, 6, 12, 18, 24)
 _KIND_MARKS = {"C": "o", "PV": "s", "PVB": "^"}
@@ -195,9 +197,9 @@ def mean_price(stored: Stored, tariff: str, weather: str) -> list[float]:
     return [sum(by_hour[h]) / len(by_hour[h]) for h in sorted(by_hour)]
 
 
-def envelope(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def envelope(points: Sequence[Point]) -> list[Point]:
     """Those of the points (gap, cost) that no other one beats in both, by rising gap: no convexity assumed, nothing interpolated."""
-    kept: list[tuple[float, float]] = []
+    kept: list[Point] = []
     for gap, cost in sorted(points):
         if not kept or cost < kept[-1][1]:
             kept.append((gap, cost))
@@ -216,7 +218,8 @@ def trade_off_figure(stored: Stored) -> Figure:
         if designed and mine == "gap":
             kept = envelope([(r["gap"], r["cost"]) for r in designed])
             ax.step([g for g, _ in kept], [c for _, c in kept], where="post", color=COLOURS[0], linewidth=1.0, label="least cost found within a gap")
-        _numbered(ax, [(row[theirs], row["cost"]) for _, row in named], stored.equal.index(stored.before) if stored.before in stored.equal else -1)
+        first = stored.equal.index(stored.before) if stored.before in stored.equal else -1
+        _numbered(ax, [(row[theirs], row["cost"]) for _, row in named], [(r[mine], r["cost"]) for r in designed], first)
         ax.set_xlabel(label)
         ax.margins(0.12)
     axes[0].set_ylabel(plain("cost, $/day and household"))
@@ -227,14 +230,21 @@ def trade_off_figure(stored: Stored) -> Figure:
     return figure
 
 
-def _numbered(ax: Axes, points: Sequence[tuple[float, float]], first: int) -> None:
-    """Marks with their numbers beside them; numbers of marks that lie close are set around them."""
-    spans = [max(values) - min(values) or 1.0 for values in zip(*points, strict=True)] if points else [1.0, 1.0]
-    places = ((6, 4), (6, -10), (-13, 4), (-13, -10), (14, -3), (-20, -3))
+#: Where a number may stand beside its mark, points to the right and up, best first.
+_PLACES = ((9, 6), (-9, 6), (9, -7), (-9, -7), (0, 11), (0, -12), (16, 0), (-16, 0))
+
+
+def _numbered(ax: Axes, points: Sequence[Point], others: Sequence[Point], first: int) -> None:
+    """Marks with their numbers beside them, each where it is clear of other marks and numbers; a diamond for the one at `first`."""
+    spans = [max(values) - min(values) or 1.0 for values in zip(*points, *others, strict=True)] if points else [1.0, 1.0]
+    spots = [(240 * x / spans[0], 150 * y / spans[1]) for x, y in [*points, *others]]  # of a panel, in points
+    taken = list(spots)
     for k, (x, y) in enumerate(points):
         ax.plot([x], [y], linestyle="none", marker="D" if k == first else "o", markersize=6, color=COLOURS[1] if k == first else INK)
-        near = sum(abs(x - u) < 0.06 * spans[0] and abs(y - v) < 0.06 * spans[1] for u, v in points[:k])
-        ax.annotate(str(k + 1), (x, y), xytext=places[near % len(places)], textcoords="offset points", fontsize=9, color=INK)
+        room = [min(9.0, *(math.hypot(spots[k][0] + dx - u, spots[k][1] + dy - v) for u, v in taken)) for dx, dy in _PLACES]
+        dx, dy = _PLACES[room.index(max(room))]
+        taken.append((spots[k][0] + dx, spots[k][1] + dy))
+        ax.annotate(str(k + 1), (x, y), xytext=(dx, dy), textcoords="offset points", ha="center", va="center", fontsize=9, color=INK)
 
 
 def sensitivity_figure(stored: Stored) -> Figure:

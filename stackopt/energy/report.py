@@ -43,6 +43,10 @@ _READ = {
     "convergence": "Tariffs that hold. Left: zero in an exact equilibrium. Right: beyond the dashed line undamped iteration cycles.",
 }  # fmt: skip
 
+#: Tables that have their place in the page; a study's further ones stand at the end of section 10.
+_PLACED = ("summary", "bills", "bills_by_kind", "equity", "lorenz", "revenue", "cross_subsidy", "load", "prices", "rates", "fixed_charges", "convergence",
+           "assumptions", "frontier", "sensitivity")  # fmt: skip
+
 
 def report(results: Mapping[str, Any], path: str | os.PathLike[str], *, figures_in: str | os.PathLike[str] | None = None) -> Path:
     """Write the report of a stored study to `path`, whole or not at all, and on request its figures as files.
@@ -103,6 +107,7 @@ def _page(stored: Stored, plots: Mapping[str, str]) -> str:
     context = {
         "title": verdict, "word": word, "verdict": verdict, "tone": tone, "study": stored, "found": report_prose.found(stored),
         "reliance": report_prose.reliance(stored), "words": report_prose.WORDS, "drawn": drawn, "tables": _tables(stored),
+        "more": [name for name in stored.data["tables"] if name not in _PLACED and stored.has(name)],
         "provenance": _provenance(stored), "settings": _settings(stored), "sections": SECTIONS, "schema": SCHEMA,
         "version": (stored.data.get("provenance") or {}).get("packages", {}).get("stackopt", ""),
     }  # fmt: skip
@@ -125,9 +130,7 @@ def _tables(stored: Stored) -> dict[str, Any]:
     together = "All kinds of household together; the average bill of all may change at equal revenue, with what wholesale purchases cost"
     found["bills"] = table(stored, "bills", keep=lambda r: r["kind"] == "all", drop=("kind",), more=together)
     found["bills_by_kind"] = table(stored, "bills", id="table-bills-by-kind", keep=lambda r: r["kind"] != "all")
-    wanted = ("summary", "bills", "bills_by_kind", "equity", "lorenz", "revenue", "cross_subsidy", "load", "prices", "rates", "fixed_charges", "convergence",
-              "assumptions", "frontier", "sensitivity")  # fmt: skip
-    return {name: found.get(name) for name in wanted}
+    return {**dict.fromkeys(_PLACED), **found}
 
 
 def _provenance(stored: Stored) -> list[tuple[str, str]]:

@@ -48,6 +48,8 @@ def found(stored: Stored) -> list[str]:
         said = []
     if stored.equal:
         said += [_against(stored), _cheapest(stored), _fairest(stored), _steadiest(stored)]
+    if above := _above_cap(stored):
+        said.append(above)
     if rises := _rises(stored):
         said.append(rises)
     said += [f"{row['tariff']} does not hold ({row['status']}): {row['because']}." for row in stored.failed]
@@ -98,6 +100,14 @@ def _steadiest(stored: Stored) -> str:
         return f"The same tariff has the lowest peak, {row['peak']:.0f} MW."
     more = stored.summary[cheap]["peak"] - row["peak"]
     return f"Stability pulls elsewhere: {best} has the lowest peak, {row['peak']:.0f} MW, {more:.0f} MW below {cheap}."
+
+
+def _above_cap(stored: Stored) -> str:
+    """Named tariffs that a design may not choose, for their fixed charges."""
+    cap = stored.data["settings"]["tariff"]["cap"] if stored.data["command"] == "design" else None
+    highest = {n: max(r["fixed"] for r in stored.rows("fixed_charges", tariff=n)) for n in stored.equal}
+    above = [f"{n} (up to {f:.2f})" for n, f in highest.items() if is_number(cap) and f > cap + 1e-6]
+    return f"The design keeps fixed charges within {cap:g} $ a month; these do not: {', '.join(above)}." if above else ""
 
 
 def _rises(stored: Stored) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
-from stackopt.comparison.figures import is_number
+from stackopt.comparison.figures import ROUNDING, is_number
 from stackopt.comparison.report_tables import Cell, Head, Table, column, figure, word
 from stackopt.display import number
 from stackopt.energy.report_data import Row, Stored
@@ -57,6 +57,7 @@ def _cells(name: str, values: Sequence[Any]) -> list[Cell]:
     if all(isinstance(v, int) for v in values):
         return [figure(v) for v in values]
     sizes = [abs(v) for v in values if is_number(v) and v]
+    sizes = [s for s in sizes if s > ROUNDING * max(sizes)]
     if not sizes or max(sizes) < 1e-3 or max(sizes) / median(sizes) > _RANGE:
         return [figure(v if is_number(v) else None, 3) for v in values]
     return [_no_minus_zero(c) for c in column(values, 5)]

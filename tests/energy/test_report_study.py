@@ -63,6 +63,12 @@ def broken(data, name):
     return left
 
 
+def broken_all(data):
+    for name in [row[0] for row in data["tables"]["summary"]["rows"]]:
+        data = broken(data, name)
+    return data
+
+
 # --- one valid page with nothing outside it -----------------------------------------------------------------------------
 
 
@@ -175,6 +181,11 @@ def test_verdict_comes_first_and_inputs_that_nobody_verified_are_marked(data, tr
     assert any(text.startswith("reconstructed") for text in marked)
 
 
+def test_tariffs_beyond_the_cap_of_the_design_are_named(data):
+    assert any("lmp (up to " in s and "24.15" in s for s in found(Stored(data)))  # it charges all fixed costs so
+    assert not any("within" in s for s in found(Stored({**data, "command": "compare"})))
+
+
 def test_sentences_come_from_the_figures(data):
     stored = Stored(data)
     said = " ".join(found(stored))
@@ -201,10 +212,13 @@ def test_what_did_not_converge_is_said_and_in_no_figure(data):
     assert any("flat_nb" in text_of(r) and "LIMIT" in text_of(r) for r in rows)
 
 
+def test_a_table_without_a_place_of_its_own_is_shown_too(data):
+    further = {"title": "Diagnosis", "columns": [{"name": "check", "unit": ""}], "rows": [["one"]], "note": ""}
+    assert 'id="table-diagnosis"' in render(broken_all({**data, "tables": {**data["tables"], "diagnosis": further}}))
+
+
 def test_nothing_holds(data):
-    left = data
-    for name in [row[0] for row in data["tables"]["summary"]["rows"]]:
-        left = broken(left, name)
+    left = broken_all(data)
     left["status"] = "INFEASIBLE"
     assert figures(Stored(left)) == {}
     text = text_of(html5lib.HTMLParser(strict=True).parse(render(left)))
