@@ -78,7 +78,7 @@ def enumerated(program):
         return (low, up) if low <= up else None
 
     own, both = list(sides(program.followers[0])), [*sides(program.followers[0]), *sides(program.leader)]
-    costs = [[objective.sign * Q(float(a)) for a in objective.linear[:n]] for objective in (program.leader.objective, program.followers[0].objective)]
+    costs = [[int(objective.sign) * Q(float(a)) for a in objective.linear[:n]] for objective in (program.leader.objective, program.followers[0].objective)]
     whole = [j for j in mine if j != loose]
 
     def worth(cost, z, end):
@@ -93,7 +93,7 @@ def enumerated(program):
         limit = [0] * (n - len(mine)) + costs[1][n - len(mine) :], min(values)
         found = [worth(costs[0], z, end) for z in answers for end in span(z, [*both, limit]) or ()]
         best = min([*found, *([] if best is None else [best])], default=None)
-    return None if best is None else program.leader.objective.sign * best
+    return None if best is None else int(program.leader.objective.sign) * best
 
 
 # --- known answers -----------------------------------------------------------------------------------------------------
@@ -152,6 +152,7 @@ def test_random_programs_have_the_enumerated_optimum(adverse):
             assert solution.status == "INFEASIBLE"
             continue
         assert solution.status == "PROVED", (seed, solution.stats.get("unproved"))
+        assert isinstance(known, Q)
         assert solution.proof.lower == solution.proof.upper == known, seed
         divided += solution.proof.nodes > 1
         with_cuts += "replies 0" not in solution.proof.text
