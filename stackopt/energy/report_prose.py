@@ -127,7 +127,7 @@ def reliance(stored: Stored) -> list[str]:
         said.append(f"Largest residual of prices {number(max(r['price residual'] for r in rows), 2)} $/kWh; largest shortfall of revenue among the tariffs "
                     f"compared {number(max((abs(stored.summary[n]['shortfall']) for n in stored.equal), default=None), 2)} $ a day and household.")  # fmt: skip
         said.append(f"Households choose with a temperature, so not quite best: on average they could still gain {number(worst['exploitability'], 2)} $ a day "
-                    f"under {worst['tariff']}, the most of all. Differences of cost below that are not resolved.")  # fmt: skip
+                    f"under {worst['tariff']}, the most of all. Smaller differences of cost may come from this alone.")  # fmt: skip
         cycling = [r["tariff"] for r in rows if r["spectral radius"] > 1]
         said.append(f"Undamped iteration of prices would cycle under {', '.join(cycling)}." if cycling else "Undamped iteration of prices would settle too.")
         unsure = [r["tariff"] for r in rows if r["locally one equilibrium"] != "yes"]
@@ -167,7 +167,8 @@ def _burden_finding(stored: Stored) -> str:
 def _lorenz_finding(stored: Stored) -> str:
     name = stored.least("gap of burdens")
     new, old = stored.summary[name], stored.summary.get(stored.before, stored.summary[name])
-    return f"Suits index {new['Suits index']:.3f} under {name}, {old['Suits index']:.3f} under {old['tariff']}: 0 would be proportional to income"
+    values = [number(row["Suits index"], 3) for row in (new, old)]
+    return f"Suits index {values[0]} under {name}, {values[1]} under {old['tariff']}: 0 would be proportional to income"
 
 
 def _revenue_finding(stored: Stored) -> str:

@@ -226,6 +226,18 @@ def test_nothing_holds(data):
     assert "! A revenue requirement is out of reach" in text
 
 
+def test_without_todays_tariff_there_are_no_changes_but_the_rest(data):
+    left = broken(data, "flat_nem")
+    del left["tables"]["bills"]  # as `exhibits` does
+    stored = Stored(left)
+    drawn = figures(stored)
+    assert not {"bills", "burden"} & set(drawn)
+    assert {"rates", "lorenz", "trade_off", "day"} <= set(drawn)
+    said = [*found(stored), *reliance(stored), *(finding(stored, name) for name in drawn)]
+    assert not [s for s in said if "flat_nem" in s and "does not hold" not in s]
+    assert len(trade_off_figure(stored).axes[1].texts) == len(stored.equal) == 4
+
+
 def test_tariffs_at_other_revenue_are_not_compared(data):
     other = copy.deepcopy(data)
     at = [c["name"] for c in other["tables"]["summary"]["columns"]].index("shortfall")
