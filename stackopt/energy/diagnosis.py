@@ -169,7 +169,7 @@ def loads_along(found: Equilibrium, regimes: NDArray[np.int64]) -> Array:
             after = np.empty_like(law)
             for w in range(W):
                 here = regimes[:, t] == w
-                loads[:, here, t] += np.einsum("ni,ipc,ic->np", onto, law[:, here], takes[:, h, w], optimize=True)
+                loads[:, here, t] += onto @ (law[:, here] @ takes[:, h, w, :, None])[..., 0]
                 after[:, here] = law[:, here] @ steps[:, h, w]
             law = after
     scaled: Array = loads * households.count / 1000.0
