@@ -53,7 +53,7 @@ def found(stored: Stored) -> list[str]:
     if rises := _rises(stored):
         said.append(rises)
     said += [f"{row['tariff']} does not hold ({row['status']}): {row['because']}." for row in stored.failed]
-    said += [f"{k}: {v}." for k, v in stored.data["findings"].items()] if not stored.has("summary") else []
+    said += [f"{k}: {v}." if k else f"{v}." for k, v in stored.data["findings"]] if not stored.has("summary") else []
     unequal = [n for n in stored.summary if n not in stored.equal]
     if unequal:
         said.append(f"{', '.join(unequal)}: as given, not made to recover the same revenue, so left out of comparisons.")

@@ -71,7 +71,7 @@ class StudyResult:
 
         tables = {t.name: {"title": t.title, "columns": [{"name": n, "unit": u} for n, u in t.columns], "rows": t.rows, "note": t.note} for t in self.tables}
         data = {
-            "schema": SCHEMA, "study": self.study.name, "command": self.command, "status": str(self.status), "findings": dict(self.findings),
+            "schema": SCHEMA, "study": self.study.name, "command": self.command, "status": str(self.status), "findings": [list(pair) for pair in self.findings],
             "basis": self.study.basis, "settings": {s: dict(k) for s, k in self.study.settings.items()}, "tables": tables,
         }  # fmt: skip
         found: dict[str, Any] = plain(data)
