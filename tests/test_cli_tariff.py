@@ -44,7 +44,7 @@ def test_evaluate_prints_json_and_says_who_pays(tmp_path):
     assert found.exit_code == 0
     data = json.loads(found.stdout)
     assert data["command"] == "evaluate"
-    assert "% of households pay over 5 % more" in data["findings"]["rises"]
+    assert "% of households pay over 5 % more" in dict(data["findings"])["rises"]
 
 
 def test_a_requirement_out_of_reach_ends_with_3(tmp_path):
