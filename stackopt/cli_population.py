@@ -28,7 +28,7 @@ def population(
 ) -> None:
     """Let N followers play a population's equilibrium: errors of the law, of values and of a deviator's gain, with their bounds."""
     from stackopt import catalog
-    from stackopt.cli import drawn, numbers, parsed, told, watching
+    from stackopt.cli_terminal import drawn, numbers, parsed, told, watching
     from stackopt.comparison.plain import plain
     from stackopt.games.mean_field.finite_population import finite_population
     from stackopt.games.mean_field.game import MeanFieldStackelbergGame

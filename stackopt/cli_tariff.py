@@ -39,7 +39,7 @@ def design(
     as_json: AsJson = False,
 ) -> None:
     """Find the tariff of least cost within the study's limits, and the frontier of cost against the gap of burdens."""
-    from stackopt.cli import watching
+    from stackopt.cli_terminal import watching
     from stackopt.energy.study import read_study
     from stackopt.energy.study_run import design_study
 
@@ -58,7 +58,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """One tariff against today's: bills and burdens by group, revenue, cross-subsidies, loads and prices."""
-    from stackopt.cli import watching
+    from stackopt.cli_terminal import watching
     from stackopt.energy.study import read_study
     from stackopt.energy.study_run import evaluate as run
 
@@ -71,7 +71,7 @@ def evaluate(
 @tariff.command()
 def compare(study: StudyFile, out: Out = None, as_json: AsJson = False) -> None:
     """All tariffs that the study names, each made to recover the same revenue."""
-    from stackopt.cli import watching
+    from stackopt.cli_terminal import watching
     from stackopt.energy.study import read_study
     from stackopt.energy.study_run import compare as run
 
@@ -89,7 +89,7 @@ def sensitivity(
     as_json: AsJson = False,
 ) -> None:
     """One assumption moved at a time: what a tariff then changes against today's."""
-    from stackopt.cli import watching
+    from stackopt.cli_terminal import watching
     from stackopt.energy.study import read_study
     from stackopt.energy.study_run import sensitivity as run
 
@@ -101,7 +101,7 @@ def sensitivity(
 
 def _end(found: Any, out: Path | None, as_json: bool) -> None:
     """Write tables and data, print, and leave with the exit code of the verdict."""
-    from stackopt.cli import told
+    from stackopt.cli_terminal import told
     from stackopt.solution import Status
 
     named = "tariff-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in found.study.name)

@@ -336,7 +336,7 @@ def test_a_pipe_sees_no_progress(tmp_path):
     process = shell("compare", "commitment_2x2", "--method", "softmax", "--temperatures", "0.02", "--out", tmp_path)
     output, error = process.communicate(timeout=60)
     assert error == ""
-    assert max(map(len, output.splitlines())) <= 90
+    assert max(len(line) for line in output.splitlines() if str(tmp_path) not in line) <= 90  # a path is never broken
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
