@@ -421,7 +421,7 @@ def _valued(value):
         ("epidemic_subsidy", {"own": 4.0}, "from 0 to 3"),
         ("epidemic_subsidy", {"funds": -0.1}, "non-negative"),
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" at 0x[0-9a-f]+", "", str(value)),  # the same in every process
 )
 def test_parameters_outside_their_range_are_refused(name, parameters, law):
     with pytest.raises(InvalidMethod, match=r"\[model-value\]") as error:
