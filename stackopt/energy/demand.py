@@ -74,7 +74,7 @@ def best_use(load: Array, sun: Array, charge: Array, buy: Array, sell: Array, el
     use = np.where(buying, at_buy[..., None], np.where(selling, at_sell[..., None], np.maximum(-given, 0.0)))
     net = np.where(buying, net_buying, np.where(selling, net_selling, 0.0))
     away = use - usual[..., None]
-    utility = reference * away - away**2 / (2.0 * steep[..., None]) * 1.0
+    utility = reference * away - away**2 / (2.0 * steep[..., None])
     worth = utility - np.where(buying, buy[..., None], sell[..., None]) * net
     free = use > 0.0
     slope = -np.where((buying | selling) & free, steep[..., None], 0.0)

@@ -79,12 +79,10 @@ class Search:
         income = problem.households.by_group(problem.households.income)
         self.per_fixed = DAYS / income
         self.present = np.flatnonzero(self.evaluation.weight > 0)
-        self.bad = 0
 
     def cost(self, z: Array) -> float:
         """The objective; a wall where households do not settle, so that a line search turns back."""
         if not self.evaluation.at(z):
-            self.bad += 1
             return 1e3
         assert self.evaluation.seen is not None
         return float(z[-2] - z[-1]) if self.least_gap else self.evaluation.seen.cost

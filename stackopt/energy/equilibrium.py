@@ -207,7 +207,6 @@ def equilibrium(
 def _newton(search: _Search, point: tuple[Response, Array, float], temperature: float, tolerance: float) -> tuple[tuple[Response, Array, float], str]:
     """Steps until the residual is within the tolerance; the best point, and why it stopped short of it."""
     best, poor = point, 0
-    shape = point[0].price.shape
     fresh = search.jacobian is None
     if fresh:
         search.jacobian = demand_jacobian(point[0])
@@ -243,7 +242,6 @@ def _newton(search: _Search, point: tuple[Response, Array, float], temperature: 
         if not np.isfinite(after[2]):
             return best, "prices are not finite"
         point = after
-    assert shape == point[0].price.shape
     return point, ""
 
 

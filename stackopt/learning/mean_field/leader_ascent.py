@@ -65,7 +65,6 @@ class Point:
     at: Settled
     value: float
     gradient: Array
-    products: int = 0
 
 
 class _Climb:
@@ -157,7 +156,7 @@ def ascend(
     ends: list[tuple[Point, float, str]] = []
     history: dict[str, list[float]] = {"value": [], "residual": []}
     last_report = -np.inf
-    for at, theta in enumerate(begin):
+    for theta in begin:
         here = climb.point(theta, None)
         if here is None:
             continue
@@ -194,7 +193,6 @@ def ascend(
             residual = first_order(game, here)
         ends.append((here, residual, reason if residual > tolerance else ""))
         climb.because = ""
-        del at
     return _run(game, climb, ends, temperature, tolerance, history)
 
 
