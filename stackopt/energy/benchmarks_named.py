@@ -39,9 +39,8 @@ NAMES: Mapping[str, str] = {
     "iou": "as flat_nb, with the fixed charges of 15 / 30 / 51 / 92 $/month that its utilities proposed in 2023",
     "lmp": "wholesale prices passed through, all fixed costs by fixed charges in the ratios of cpuc",
 }
-#: Share of customers and $/month of the tiers by rising income.
-CPUC: Sequence[tuple[float, float]] = ((0.2, 6.0), (0.2, 12.08), (0.6, 24.15))  # shares reconstructed: fifths
-IOU: Sequence[tuple[float, float]] = ((0.13, 15.0), (0.15, 30.0), (0.47, 51.0), (0.25, 92.0))  # shares of the proposal
+#: Schemes of fixed charges by income in data/energy/fixed_charges_california.csv, which has their sources and status.
+CPUC, IOU = "CPUC adopted 2024", "Joint IOU proposal 2023"
 #: Rates at which the level is looked for, $/kWh, and how exactly revenue is met, $/day and household.
 STEP, HIGHEST, EXACT = 0.1, 2.0, 1e-6
 
@@ -181,17 +180,24 @@ class Outcome:
         return self
 
 
-def charges(households: Households, tiers: Sequence[tuple[float, float]]) -> dict[str, float]:
-    """Fixed charge of each group, $/month: the mean of the tiers over the ranks of income that the group holds."""
+def tiers(scheme: str) -> list[tuple[float, float]]:
+    """(share of customers, $/month) of the tiers of `CPUC` or `IOU`, poorest first."""
+    rows = [row for row in _table("fixed_charges_california.csv") if row["scheme"] == scheme and row["share of customers"]]
+    return [(float(row["share of customers"]), float(row["value"])) for row in rows]
+
+
+def charges(households: Households, scheme: str) -> dict[str, float]:
+    """Fixed charge of each group, $/month: the mean of the tiers of `CPUC` or `IOU` over the ranks of income that the group holds."""
+    steps = tiers(scheme)
     weight = np.bincount(households.group_of, weights=households.share, minlength=len(households.groups))
     income = households.by_group(households.income)
-    edges = np.concatenate([[0.0], np.cumsum([share for share, _ in tiers])])
+    edges = np.concatenate([[0.0], np.cumsum([share for share, _ in steps])])
     edges[-1] = 1.0 + 1e-9
     found, start = {}, 0.0
     for g in np.argsort(income, kind="stable"):
         end = start + weight[g]
         overlap = np.clip(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0.0, None)
-        found[households.groups[g]] = float(overlap @ [price for _, price in tiers] / overlap.sum())
+        found[households.groups[g]] = float(overlap @ [price for _, price in steps] / overlap.sum())
         start = end
     return {g: found[g] for g in households.groups}
 
