@@ -12,12 +12,14 @@ import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stackopt.energy.criteria import Criteria, criteria, fixed_for_revenue
+from stackopt.energy.diagnosis import Diagnosis, diagnose
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
 from stackopt.energy.households import HOURS, Households
 from stackopt.energy.market.supply import Supply
@@ -160,6 +162,11 @@ class Outcome:
     reach: float = math.nan
     required: float = math.nan
     equilibria: int = 0
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis | None:
+        """How far its equilibrium can be relied on, computed once; None without one."""
+        return None if self.equilibrium is None else diagnose(self.equilibrium)
 
     def require(self) -> Outcome:
         """Itself, if it holds.

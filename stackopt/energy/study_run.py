@@ -15,7 +15,8 @@ from stackopt.energy.criteria import criteria
 from stackopt.energy.design import Design, design, frontier, smallest_gap
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.study import Study
-from stackopt.energy.tables import Table, bills, exhibits
+from stackopt.energy.table import Table
+from stackopt.energy.tables import bills, exhibits
 from stackopt.energy.tariff import DAYS_PER_MONTH
 from stackopt.errors import InvalidStudy
 from stackopt.solution import Progress, Report, Status
@@ -164,7 +165,7 @@ def evaluate(study: Study, name: str, *, report: Report | None = None) -> StudyR
     before = study.settings["benchmarks"]["before"]
     outcomes = _solved(study, [before, name, "lmp"], report)
     old, new = outcomes[0], next(o for o in outcomes if o.name == name)
-    tables = exhibits(outcomes, old, study.assumptions)
+    tables = exhibits(outcomes, old, study.assumptions, name)
     findings = [("before", f"{old.name}: {_said(old)}"), ("after", f"{new.name}: {_said(new, old)}")]
     if old.status.success and new.status.success and old is not new:
         everyone = {row[1]: row for row in bills(old, [new]).rows if row[2] == "all"}
@@ -191,7 +192,7 @@ def design_study(study: Study, *, report: Report | None = None) -> StudyResult:
     named = _solved(study, [b["before"], *b["names"]], report)
     best = _designed(free, "designed")
     outcomes = [named[0], best, *named[1:]]
-    tables = [*exhibits(outcomes, named[0], study.assumptions), frontier_table(designs, named)]
+    tables = [*exhibits(outcomes, named[0], study.assumptions, "designed"), frontier_table(designs, named)]
     findings = [("designed", _said(best, named[0]))]
     if free.tariff is not None and free.status.success:
         t = free.tariff
@@ -245,8 +246,8 @@ def frontier_table(designs: Sequence[Design], named: Sequence[Outcome]) -> Table
         shown: tuple[Any, ...] = (None,) * (4 + 2 * len(periods) + len(groups))
         if status.success and c is not None and t is not None:
             fixed = t.fixed_per_day(first.households) * DAYS_PER_MONTH
-            sell = t.buy if t.net_metering else t.sell
-            rates = [*(float(t.buy[h]) for h in periods.values()), *(float(sell[h]) for h in periods.values())]
+            buy, sell = (adder @ first.households.weather.shares for adder in t.adders(first.households))  # rates of seasons: the year's average
+            rates = [*(float(buy[h]) for h in periods.values()), *(float(sell[h]) for h in periods.values())]
             shown = (100 * c.gap, c.cost, c.peak, c.price_spread, *rates, *(float(f) for f in fixed))
         rows.append((name, str(status), 100 * limit if math.isfinite(limit) else None, *shown, because))
     note = "Local optima; points that are not CONVERGED have no figures and belong in no picture. Named tariffs need not keep to the design's limits."

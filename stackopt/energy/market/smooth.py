@@ -146,6 +146,13 @@ class NetworkSupply:
         found: Array = self.solve(net).unserved.sum(1).reshape(net.shape[1:])
         return found
 
+    def rent(self, net: Array) -> Array:
+        """Congestion rent [h, w], $/h: what lines earn between their ends, which is what loads served and surplus pay less what plants are paid."""
+        found, market = self.solve(net), self.market
+        apart = found.price[:, market.bus_of("lines", "end")] - found.price[:, market.bus_of("lines", "start")]
+        earned: Array = (found.flow * apart).sum(1).reshape(net.shape[1:])
+        return earned
+
     def total(self, net: Array) -> Array:
         """MW [h, w]: all loads."""
         found: Array = self.load(net).sum(0)

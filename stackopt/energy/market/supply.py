@@ -45,6 +45,14 @@ class Marginal(Protocol):
         """Derivatives of the cost in the loads of households [n, h, w], $/MWh."""
 
 
+@runtime_checkable
+class Congests(Protocol):
+    """A market with several prices at a time, between which lines earn."""
+
+    def rent(self, net: Array) -> Array:
+        """What all loads pay less what plants are paid [h, w], $/h, at net loads of households [n, h, w]."""
+
+
 @dataclass(frozen=True)
 class LinearSupply:
     """One bus with a price that rises with the load: ``intercept + slope * (base + net)``.
