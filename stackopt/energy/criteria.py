@@ -42,7 +42,7 @@ class Criteria:
     shortfall : float, $/day and household
         ``required + wholesale - volumetric - fixed``; negative where more is collected.
     peak, ramp, valley : float, MW
-        Of total load, averaged over regimes hour by hour: highest, steepest rise over three hours, lowest.
+        Of total load, averaged hour by hour over the regimes of each season: highest, steepest rise over three hours, lowest.
     price_spread : float, $/MWh
         Standard deviation of wholesale prices over hours and regimes.
     load_factor : float
@@ -106,8 +106,9 @@ def criteria(found: Equilibrium, required: float = 3.6, fixed: Array | None = No
     wholesale = float((response.price[households.bus_of] * response.net * regime * share[:, None, None]).sum())
     volumetric, collected = float(share @ response.bills), float(share @ charge[households.group_of])
     incidence = DAYS * households.by_group(bills) / households.by_group(households.income)
-    total = (found.market.total(response.load) * regime).sum(-1)  # [h]
-    ramp = max(float(np.roll(total, -3)[h] - total[h]) for h in range(len(total)))
+    each = found.market.total(response.load)
+    total = each @ households.weather.within  # [h, s]
+    ramp = float((np.roll(total, -3, 0) - total).max())
     prices = 1000.0 * found.price
     weight = np.broadcast_to(regime / (prices.shape[0] * prices.shape[1]), prices.shape)
     mean = float((weight * prices).sum())
@@ -116,7 +117,7 @@ def criteria(found: Equilibrium, required: float = 3.6, fixed: Array | None = No
     return Criteria(
         households, generation - utility + wear, generation, utility, wear, bills, incidence, float(known.max() - known.min()), gini, suits,
         volumetric, collected, wholesale, required, required + wholesale - volumetric - collected, float(total.max()), ramp, float(total.min()),
-        float(np.sqrt((weight * (prices - mean) ** 2).sum())), float(total.mean() / total.max()),
+        float(np.sqrt((weight * (prices - mean) ** 2).sum())), float((each @ regime).mean() / total.max()),
     )  # fmt: skip
 
 

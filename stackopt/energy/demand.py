@@ -51,7 +51,7 @@ def best_use(load: Array, sun: Array, charge: Array, buy: Array, sell: Array, el
 
     Parameters
     ----------
-    load : array [i, h], kWh at the reference price
+    load : array [i, h, w], kWh at the reference price
     sun : array [i, h, w], kWh
     charge : array [a], kWh from the meter into the battery
     buy, sell : arrays [i, h, w], $/kWh
@@ -65,15 +65,14 @@ def best_use(load: Array, sun: Array, charge: Array, buy: Array, sell: Array, el
     if (sell > buy + 1e-9).any():
         i, h, w = (int(n) for n in np.argwhere(sell > buy + 1e-9)[0])
         raise InvalidStudy("sell-above-buy", where=f"type {i}, hour {h}, regime {w}: sell {sell[i, h, w]:.6g}, buy {buy[i, h, w]:.6g} $/kWh")
-    usual = load[:, :, None]
-    steep = usual * (elasticity / reference)  # kWh per $/kWh
-    at_buy, at_sell = (np.maximum(usual - steep * (price - reference), 0.0) for price in (buy, sell))
+    steep = load * (elasticity / reference)  # kWh per $/kWh
+    at_buy, at_sell = (np.maximum(load - steep * (price - reference), 0.0) for price in (buy, sell))
     given = charge - sun[..., None]  # what the meter reads before any use
     net_buying, net_selling = at_buy[..., None] + given, at_sell[..., None] + given
     buying, selling = net_buying > 0.0, net_selling < 0.0
     use = np.where(buying, at_buy[..., None], np.where(selling, at_sell[..., None], np.maximum(-given, 0.0)))
     net = np.where(buying, net_buying, np.where(selling, net_selling, 0.0))
-    away = use - usual[..., None]
+    away = use - load[..., None]
     utility = reference * away - away**2 / (2.0 * steep[..., None])
     worth = utility - np.where(buying, buy[..., None], sell[..., None]) * net
     free = use > 0.0

@@ -143,7 +143,9 @@ class Search:
                 price = found.price if found is not None else np.full((len(self.problem.households.buses), HOURS, len(regime)), -1.0 / passed)
                 rows.append((spread[None, :, None] + passed * price).ravel())
         if math.isfinite(limits.peak):
-            rows.append(np.full(HOURS, -1.0) if found is None else 1.0 - (self.problem.market.total(found.response.load) * regime).sum(-1) / limits.peak)
+            within = self.problem.households.weather.within
+            total = None if found is None else self.problem.market.total(found.response.load) @ within  # [h, s]
+            rows.append(np.full(HOURS * within.shape[1], -1.0) if total is None else 1.0 - total.ravel() / limits.peak)
         if math.isfinite(limits.price_spread):
             rows.append(np.array([-1.0 if seen is None else 1.0 - (seen.price_spread / limits.price_spread) ** 2]))
         return np.concatenate(rows)
@@ -174,9 +176,10 @@ class Search:
                 slope = cells.reshape(-1, self.n)
             slopes.append(slope)
         if math.isfinite(limits.peak):
-            slope = np.zeros((HOURS, self.n))
+            within = self.problem.households.weather.within
+            slope = np.zeros((HOURS * within.shape[1], self.n))
             if moved is not None:
-                slope[:, : 2 * P] = -(moved.load * regime[:, None]).sum(1) / limits.peak
+                slope[:, : 2 * P] = -np.einsum("hwd,ws->hsd", moved.load, within).reshape(-1, 2 * P) / limits.peak
             slopes.append(slope)
         if math.isfinite(limits.price_spread):
             slope = np.zeros((1, self.n))

@@ -186,8 +186,8 @@ def equilibrium(
         point = search.at(start.price, temperature, start.response)
         rungs = [temperature]
     else:
-        flat = np.broadcast_to(households.load.T[None, :, :] @ households.share * households.count / 1000.0 / shape[0], shape[:2])
-        price = market.clear(np.repeat(flat[..., None], shape[2], 2))[0] / 1000.0
+        usual = np.tensordot(households.share, households.load, 1) * households.count / 1000.0
+        price = market.clear(np.broadcast_to(usual / shape[0], shape))[0] / 1000.0
         rungs = [t for t in LADDER if t > temperature] + [temperature]
         point = search.at(price, rungs[0], None)
     reason = ""

@@ -62,20 +62,20 @@ def gradients(found: Equilibrium, buy: Array, sell: Array) -> Gradients:
     ----------
     found : Equilibrium
         Converged; the derivatives are as exact as it is.
-    buy, sell : arrays [24, D]
-        What each parameter adds to the buy and the sell adder of each hour. Under net metering `sell` is ignored.
+    buy, sell : arrays [24, D] or [24, w, D]
+        What each parameter adds to the buy and the sell adder of each hour, and regime. Under net metering `sell` is ignored.
     """
     households, tariff, response = found.households, found.tariff, found.response
     weather = households.weather.shares
     W, N = len(weather), len(found.price)
-    cells, D = HOURS * W, buy.shape[1]
+    cells, D = HOURS * W, buy.shape[-1]
     rows, classes = rate_classes(households, tariff)
     X = len(rows)
     moved = slopes(response, classes)
-    by_hour = np.repeat(np.arange(HOURS), W)
+    buy, sell = (np.broadcast_to(d if d.ndim == 3 else d[:, None], (HOURS, W, D)).reshape(cells, D) for d in (buy, sell))
     direct = np.empty((X, 2, cells, D))  # r_theta
-    direct[:, 0] = (1.0 - rows[:, 1])[:, None, None] * buy[by_hour]
-    direct[:, 1] = (buy if tariff.net_metering else sell)[by_hour]
+    direct[:, 0] = (1.0 - rows[:, 1])[:, None, None] * buy
+    direct[:, 1] = buy if tariff.net_metering else sell
     through = np.zeros((X, 2, N))  # r_P, cell by cell
     for x, (bus, discount) in enumerate(rows):
         through[x, 0, int(bus)] = tariff.pass_buy * (1.0 - discount)

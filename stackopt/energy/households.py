@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stackopt.errors import InvalidStudy
+
+if TYPE_CHECKING:
+    from stackopt.energy.seasons import Season
 
 Array = NDArray[np.float64]
 HOURS = 24
@@ -97,10 +100,10 @@ class HouseholdType:
     share : float
         Of all households.
     income : float, $/year
-    load : array [24], kWh
-        At the reference price.
-    sun : array [24], kWh
-        Of the panels under a clear sky.
+    load : array [24] or [24, w], kWh
+        At the reference price; by regime where seasons differ.
+    sun : array [24] or [24, w], kWh
+        Of the panels under a clear sky, by regime where seasons differ; the weather's factors come on top.
     battery : Battery, optional
     bus : str
         Where it is connected, in a market with a network.
@@ -119,11 +122,11 @@ class HouseholdType:
     def __post_init__(self) -> None:
         for key in ("load", "sun"):
             value = np.zeros(HOURS) if getattr(self, key) is None else np.asarray(getattr(self, key), float)
-            if value.shape != (HOURS,):
-                raise InvalidStudy("hours", law=f"`{key}` of {self.name!r} for each of the 24 hours", got=f"shape {value.shape}")
+            if value.shape[:1] != (HOURS,) or value.ndim > 2:
+                raise InvalidStudy("hours", law=f"`{key}` of {self.name!r} for each of the 24 hours, [24] or [24, regimes]", got=f"shape {value.shape}")
             if not np.isfinite(value).all() or (value < 0).any():
-                at = int((~(value >= 0)).argmax())
-                raise InvalidStudy("not-finite", name=f"{key} of {self.name}", where=f"hour {at} has {value[at]}")
+                at = np.argwhere(~(value >= 0) | ~np.isfinite(value))[0]
+                raise InvalidStudy("not-finite", name=f"{key} of {self.name}", where=f"hour {at[0]} has {value[tuple(at)]}")
             object.__setattr__(self, key, value)
         if not (self.load > 0).all():
             raise InvalidStudy("setting-value", name=f"load of {self.name}", law="positive in every hour", got=f"{self.load.min()}")
@@ -144,6 +147,8 @@ class Weather:
         Chance that a regime lasts; otherwise another one, all alike.
     changes : str
         ``"daily"``: at midnight. ``"hourly"``: every hour.
+    seasons : sequence of Season, [w]
+        The season that each regime belongs to; by default all belong to one. See `stackopt.energy.seasons.yearly`.
     """
 
     names: Sequence[str] = ("clear", "cloudy")
@@ -151,9 +156,12 @@ class Weather:
     stay: Any = (0.8, 0.6)
     transition: Any = None
     changes: str = "daily"
+    seasons: Sequence[Season] = ()
 
     def __post_init__(self) -> None:
         W = len(self.names)
+        if self.seasons and len(self.seasons) != W:
+            raise InvalidStudy("setting-value", name="seasons", law=f"a season for each of {W} regimes, or none", got=f"{len(self.seasons)}")
         sun = np.asarray(self.sun, float)
         if self.transition is None:
             stay = np.asarray(self.stay, float)
@@ -175,6 +183,17 @@ class Weather:
         W = len(self.names)
         system = np.eye(W) - self.transition + np.full((W, W), 1.0 / W)
         law: Array = np.linalg.solve(system.T, np.full(W, 1.0 / W))
+        return law
+
+    @cached_property
+    def within(self) -> Array:
+        """How often each regime rules within each season [w, s]: columns sum to 1; without seasons it is the one column `shares`."""
+        if not self.seasons:
+            return self.shares[:, None]
+        kinds = list(dict.fromkeys(self.seasons))
+        member = np.array([[season == kind for kind in kinds] for season in self.seasons], float)
+        joint = self.shares[:, None] * member
+        law: Array = joint / joint.sum(0)
         return law
 
     @property
@@ -218,6 +237,11 @@ class Households:
         for name, value in (("count", self.count), ("elasticity", self.elasticity), ("reference_price", self.reference_price)):
             if not value > 0:
                 raise InvalidStudy("setting-value", name=name, law="positive", got=repr(value))
+        W = len(self.weather.names)
+        for t in self.types:
+            for key, array in (("load", t.load), ("sun", t.sun)):
+                if array.ndim == 2 and array.shape[1] != W:
+                    raise InvalidStudy("hours", law=f"`{key}` of {t.name!r} as [24] or [24, {W}], one day for each regime", got=f"shape {array.shape}")
 
     @cached_property
     def share(self) -> Array:
@@ -231,14 +255,19 @@ class Households:
 
     @cached_property
     def load(self) -> Array:
-        """kWh at the reference price [i, 24]."""
-        return np.stack([t.load for t in self.types])
+        """kWh at the reference price [i, 24, w]."""
+        return self._by_regime("load")
 
     @cached_property
     def sun(self) -> Array:
-        """kWh [i, 24, w]."""
-        sun: Array = np.stack([t.sun for t in self.types])[:, :, None] * self.weather.sun
+        """kWh [i, 24, w]: a clear sky's, times the factor of the regime."""
+        sun: Array = self._by_regime("sun") * self.weather.sun
         return sun
+
+    def _by_regime(self, key: str) -> Array:
+        shape = (HOURS, len(self.weather.names))
+        days = [getattr(t, key) for t in self.types]
+        return np.stack([np.broadcast_to(day if day.ndim == 2 else day[:, None], shape) for day in days])
 
     @cached_property
     def groups(self) -> tuple[str, ...]:

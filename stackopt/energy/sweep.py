@@ -118,7 +118,7 @@ def _record(cell: SweepCell, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
         values |= {"residual": found.residual, "exploitability": float(h.share @ found.response.exploitability())}
         values |= {f"incidence {g}": float(v) for g, v in zip(h.groups, seen.incidence, strict=True)}
         arrays = {
-            "buy": np.asarray(tariff.buy), "sell": np.asarray(tariff.buy if tariff.net_metering else tariff.sell),
+            "buy": np.asarray(tariff.buy), "sell": np.asarray(tariff.buy if tariff.net_metering else tariff.sell),  # [24] or [24, w]
             "fixed_per_day": tariff.fixed_per_day(h), "price": found.price, "load": found.response.load,
         }  # fmt: skip
     stats = {"cpu_seconds": time.process_time() - began[0], "seconds": time.perf_counter() - began[1], "equilibria": work, "process": os.getpid()}

@@ -94,10 +94,11 @@ def steps(outcomes: Sequence[Outcome]) -> Table:
         assert o.tariff is not None
         t, h = o.tariff, o.equilibrium.households
         wholesale = (o.equilibrium.price.mean(0) * h.weather.shares).sum(-1)
-        buy = t.buy + t.pass_buy * wholesale
-        sell = buy if t.net_metering else t.sell + t.pass_sell * wholesale
-        adder = np.zeros(HOURS) if t.net_metering else t.sell
-        rows += [(o.name, hour, *(float(rate[hour]) for rate in (buy, sell, t.buy, adder))) for hour in range(HOURS)]
+        buy_adder, sell_adder = (adder @ h.weather.shares for adder in t.adders(h))
+        buy = buy_adder + t.pass_buy * wholesale
+        sell = buy if t.net_metering else sell_adder + t.pass_sell * wholesale
+        adder = np.zeros(HOURS) if t.net_metering else sell_adder
+        rows += [(o.name, hour, *(float(rate[hour]) for rate in (buy, sell, buy_adder, adder))) for hour in range(HOURS)]
     columns = (("tariff", ""), ("hour", "h"), ("buy", "$/kWh"), ("sell", "$/kWh"), ("buy adder", "$/kWh"), ("sell adder", "$/kWh"))
     return Table("rates", "Rates by hour, wholesale prices that are passed through included", columns, tuple(rows))
 

@@ -27,8 +27,8 @@ class Tariff:
     Parameters
     ----------
     name : str
-    buy, sell : array [24] or number, $/kWh
-        Adders.
+    buy, sell : number, array [24] or [24, w], $/kWh
+        Adders; by regime where rates differ by season. Kept as [24] or [24, w]; `adders` gives both by regime.
     pass_buy, pass_sell : float
         Shares of the wholesale price passed through.
     fixed : mapping of group to $/month, or number
@@ -49,17 +49,35 @@ class Tariff:
     def __post_init__(self) -> None:
         for key in ("buy", "sell"):
             array = np.asarray(getattr(self, key), float)
-            if array.shape not in ((), (HOURS,)) or not np.isfinite(array).all():
-                raise InvalidStudy("hours", law=f"`{key}` of tariff {self.name!r} as one finite number or 24", got=f"{getattr(self, key)!r}")
+            if not (array.ndim == 0 or (array.shape[0] == HOURS and array.ndim <= 2)) or not np.isfinite(array).all():
+                raise InvalidStudy("hours", law=f"`{key}` of tariff {self.name!r}, finite: a number, [24], or [24, regimes]", got=f"{getattr(self, key)!r}")
             if (np.abs(array) > 10.0).any():
                 raise InvalidStudy("rate-units", where=f"tariff {self.name!r}, {key} = {np.abs(array).max():g}", got=f"{np.abs(array).max():g}", unit="$/kWh")
-            object.__setattr__(self, key, np.broadcast_to(array, (HOURS,)))
+            object.__setattr__(self, key, array if array.ndim == 2 else np.broadcast_to(array, (HOURS,)))
+
+    def adders(self, households: Households) -> tuple[Array, Array]:
+        """(buy, sell) adders by hour and regime [24, w], $/kWh; under net metering the buy adder is both.
+
+        Raises
+        ------
+        InvalidStudy
+            ``hours`` for rates by regime that are not those of the households' weather.
+        """
+        W = len(households.weather.names)
+        found = []
+        for key in ("buy", "buy" if self.net_metering else "sell"):
+            array = getattr(self, key)
+            if array.ndim == 2 and array.shape[1] != W:
+                raise InvalidStudy("hours", law=f"`{key}` of tariff {self.name!r} as [24] or [24, {W}], a day for each regime", got=f"shape {array.shape}")
+            found.append(np.broadcast_to(array if array.ndim == 2 else array[:, None], (HOURS, W)))
+        return found[0], found[1]
 
     def rates(self, households: Households, price: Array) -> tuple[Array, Array]:
         """(buy, sell) by type [i, h, w], $/kWh, at wholesale prices [n, h, w] in $/kWh."""
         wholesale = price[households.bus_of]
-        buy = self.buy[None, :, None] + self.pass_buy * wholesale
-        sell = buy if self.net_metering else self.sell[None, :, None] + self.pass_sell * wholesale
+        buy_adder, sell_adder = self.adders(households)
+        buy = buy_adder + self.pass_buy * wholesale
+        sell = buy if self.net_metering else sell_adder + self.pass_sell * wholesale
         return buy * (1.0 - self.discounts(households))[:, None, None], np.array(np.broadcast_to(sell, buy.shape))
 
     def passed(self, households: Households) -> tuple[Array, Array]:

@@ -51,7 +51,7 @@ def test_own_households_are_read_exactly(tmp_path):
     study = read_study(write(tmp_path))
     h = study.households
     assert [t.kind for t in h.types] == ["C", "PV", "C", "PVB"]
-    assert np.allclose(h.load, [0.8 * LOAD, LOAD, 1.5 * LOAD, 1.5 * LOAD], atol=1e-11)
+    assert np.allclose(h.load[..., 0], [0.8 * LOAD, LOAD, 1.5 * LOAD, 1.5 * LOAD], atol=1e-11)
     assert np.allclose(h.types[3].sun, 1.5 * SUN, atol=1e-11)
     assert h.share.tolist() == [0.5, 0.15, 0.25, 0.1]
     assert h.types[3].battery.kwh == 13.5
@@ -62,8 +62,8 @@ def test_many_days_are_averaged_and_use_scales_the_shape(tmp_path):
     scaled = TYPES.replace("load,pv\n", "load,pv,use [kWh/year],panels [kW]\n").replace("flat,\n", "flat,,7300,\n").replace("house,roof", "house,roof,,2")
     scaled = scaled.replace("villa,\n", "villa,,,\n").replace("villa,large", "villa,large,,")
     h = read_study(write(tmp_path, types=scaled, days=5)).households
-    assert h.load[0].sum() == pytest.approx(20.0)
-    assert np.allclose(h.load[1], LOAD)
+    assert h.load[0, :, 1].sum() == pytest.approx(20.0)
+    assert np.allclose(h.load[1, :, 0], LOAD)
     assert np.allclose(h.types[1].sun, 2 * SUN)
 
 

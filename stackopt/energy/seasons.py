@@ -1,0 +1,82 @@
+"""Seasons as slow weather: a year of average days, one for each season and sky, that follow one another by chance.
+
+A regime of weather is a pair (season, sky): "summer, clear". Skies change as they do within a season; a season of d days ends each day with
+chance 1/d, and the next one in order begins, whatever the sky. The chain is irreducible and its long-run shares are exactly d/365 times
+those of skies, so averages over it are averages over the year, and everything that is computed for two regimes holds for six. What it assumes: the calendar
+is not known to batteries. They hold what little charge they carry over midnight for a change of season that comes with chance 1/d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackopt.errors import InvalidStudy
+
+if TYPE_CHECKING:
+    from stackopt.energy.households import Weather
+
+Array = NDArray[np.float64]
+
+#: Days of each month of a year without a leap day.
+DAYS_OF_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+@dataclass(frozen=True)
+class Season:
+    """Part of a year.
+
+    Attributes
+    ----------
+    name : str
+    months : tuple of int
+        1 to 12.
+    """
+
+    name: str
+    months: tuple[int, ...]
+
+    @property
+    def days(self) -> int:
+        """Of a year of 365."""
+        return sum(DAYS_OF_MONTH[m - 1] for m in self.months)
+
+
+#: Summer as PG&E's rates have it; the rest of the year in two halves: an assumption.
+SEASONS: tuple[Season, ...] = (Season("summer", (6, 7, 8, 9)), Season("winter", (11, 12, 1, 2)), Season("shoulder", (3, 4, 5, 10)))
+
+
+def check_year(seasons: Sequence[Season]) -> None:
+    """Raise InvalidStudy ``setting-value`` unless every month belongs to exactly one of the seasons."""
+    months = [m for season in seasons for m in season.months]
+    names = [season.name for season in seasons]
+    wrong = next((m for m in (*range(1, 13), *months) if months.count(m) != 1 or not 1 <= m <= 12), None)
+    if wrong is not None:
+        raise InvalidStudy("setting-value", name="seasons", law="a year: each month, 1 to 12, once", got=f"month {wrong} {months.count(wrong)} times")
+    if len(set(names)) != len(names) or not all(season.months for season in seasons):
+        raise InvalidStudy("setting-value", name="seasons", law="seasons of different names that have months", got=", ".join(names))
+
+
+def yearly(sky: Weather, seasons: Sequence[Season] = SEASONS) -> Weather:
+    """The weather of a year: regimes (season, sky), seasons outermost.
+
+    Parameters
+    ----------
+    sky : Weather
+        Of any season.
+    seasons : sequence of Season, [s]
+        In the order in which they follow one another, after the last the first again.
+    """
+    check_year(seasons)
+    steps = 24.0 if sky.changes == "hourly" else 1.0
+    leave = np.array([1.0 / (steps * season.days) for season in seasons])
+    S = len(seasons)
+    change = np.diag(1.0 - leave) + np.roll(np.diag(leave), 1, axis=1) if S > 1 else np.ones((1, 1))
+    return replace(
+        sky, names=tuple(f"{season.name}, {name}" for season in seasons for name in sky.names), sun=np.tile(sky.sun, S), stay=None,
+        transition=np.kron(change, sky.transition), seasons=tuple(season for season in seasons for _ in sky.names),
+    )  # fmt: skip
