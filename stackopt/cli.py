@@ -23,6 +23,7 @@ from typer.core import TyperGroup
 import stackopt
 from stackopt.cli_population import population
 from stackopt.cli_tariff import tariff
+from stackopt.cli_tariff_end import Exhibit, Figures, Witness, rebuild
 from stackopt.cli_terminal import drawn, numbers, parsed, told, watching, workers
 from stackopt.errors import InvalidMethod, MissingPackage, Refused, StackoptError
 
@@ -310,15 +311,26 @@ def verify(
 
 @app.command()
 def report(
-    source: Annotated[Path, typer.Argument(metavar="STORE_OR_JSON", help="A store of cells, a comparison.json, or a folder that holds one.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The report to write.")] = Path("report.html"),
+    source: Annotated[Path, typer.Argument(metavar="STORE_OR_JSON", help="A store of cells, comparison.json, a tariff study's data.json, or a folder of one.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The report to write; by default report.html, of a tariff study beside its data.")] = None,
+    exhibit: Exhibit = "",
+    witness: Witness = "",
+    figures: Figures = "svg",
 ) -> None:
     """Write the report of stored results again; nothing is computed."""
     from stackopt.comparison.comparison import Comparison
+    from stackopt.energy.report_data import stored_studies
 
+    studies = stored_studies(source)
+    if studies:
+        if out is not None and len(studies) > 1:
+            raise typer.BadParameter(f"{source} holds {len(studies)} studies: name one of {', '.join(str(s.parent) for s in studies)}", param_hint="--out")
+        raise typer.Exit(max(rebuild(data, out, exhibit, witness, figures) for data in studies))
+    if exhibit or witness or figures != "svg":
+        raise typer.BadParameter("only for tariff studies", param_hint="--exhibit, --witness, --figures")
     comparison = Comparison.open(source)
     typer.echo(comparison.verdict)
-    told("wrote", str(comparison.report(out)))
+    told("wrote", str(comparison.report(out or Path("report.html"))))
     raise typer.Exit(exit_code(comparison))
 
 

@@ -21,7 +21,8 @@ LAYERS = {
     "comparison": 7, "verification": 7, "catalog": 7, "networks": 7,
     "energy": 8, "plot": 8, "plot_response": 8, "plot_population": 8,
     "cli_terminal": 8,
-    "cli": 8, "cli_bilevel": 8, "cli_proof": 8, "cli_population": 8, "cli_tariff": 8, "doctor": 8, "testing": 8, "__main__": 9, "__init__": 9,
+    "cli": 8, "cli_bilevel": 8, "cli_proof": 8, "cli_population": 8, "cli_tariff": 8, "cli_tariff_end": 8, "cli_tariff_learn": 8, "cli_tariff_sweep": 8,
+    "doctor": 8, "testing": 8, "__main__": 9, "__init__": 9,
 }  # fmt: skip
 #: Same layer, but apart: they meet only in `comparison`.
 STRANGERS = {("exact", "learning"), ("learning", "exact"), ("programs", "games"), ("games", "programs"), ("bilevel", "games")}
@@ -35,7 +36,8 @@ ONLY = {
 #: Imported inside the function that needs them, never at the top of a file.
 LATE = {"highspy", "pandas", "matplotlib", "jinja2", "typer", "rich", "pyomo", "cvxpy", "networkx", "pyarrow", "scipy", "numba", "pyscipopt", "clarabel"}
 #: The exceptions: the CLI is loaded only to be run, the progress bar only when there is a terminal, compiled loops only when they are asked for.
-MAY_IMPORT_EARLY = {"cli.py", "cli_terminal.py", "cli_population.py", "cli_tariff.py", "__main__.py", "chunked_numba.py", "compiling.py"}
+MAY_IMPORT_EARLY = {"cli.py", "cli_terminal.py", "cli_population.py", "cli_tariff.py", "cli_tariff_end.py", "cli_tariff_learn.py", "cli_tariff_sweep.py",
+                    "__main__.py", "chunked_numba.py", "compiling.py"}  # fmt: skip
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -7,21 +7,20 @@ side and never added up; inputs that nobody has verified are marked; what does n
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stackopt.comparison.drawing import inline, svg_file
+from stackopt.comparison.drawing import inline, pdf_file, svg_file
 from stackopt.comparison.files import output
 from stackopt.comparison.report_figures import Drawn, markup
 from stackopt.comparison.report_page import page
 from stackopt.energy import report_prose
 from stackopt.energy.figures import figures
-from stackopt.energy.report_data import Stored
+from stackopt.energy.report_data import SCHEMA, Stored
 from stackopt.energy.report_tables import table
 from stackopt.errors import InvalidStore
 
-SCHEMA = "stackopt.tariff-study/1"
 SECTIONS = (
     ("found", "What was found"), ("reliance", "Can it be relied on?"), ("tariffs", "The tariffs"), ("bills", "Who pays more?"), ("burden", "Burden"),
     ("revenue", "Revenue"), ("subsidy", "Cross-subsidy"), ("system", "System"), ("trade-off", "Trade-off"), ("convergence", "Convergence"),
@@ -48,7 +47,9 @@ _PLACED = ("summary", "bills", "bills_by_kind", "equity", "lorenz", "revenue", "
            "assumptions", "frontier", "sensitivity")  # fmt: skip
 
 
-def report(results: Mapping[str, Any], path: str | os.PathLike[str], *, figures_in: str | os.PathLike[str] | None = None) -> Path:
+def report(
+    results: Mapping[str, Any], path: str | os.PathLike[str], *, figures_in: str | os.PathLike[str] | None = None, formats: Sequence[str] = ("svg",)
+) -> Path:
     """Write the report of a stored study to `path`, whole or not at all, and on request its figures as files.
 
     Parameters
@@ -58,7 +59,9 @@ def report(results: Mapping[str, Any], path: str | os.PathLike[str], *, figures_
     path : path-like
         The HTML file; its folder is created if need be.
     figures_in : path-like, optional
-        Folder for every figure as an SVG file of its own, without title and date, letters as outlines: for a journal.
+        Folder for every figure as a file of its own, without finding and date: for a journal. Files of earlier runs under other names stay.
+    formats : sequence of str
+        Of these files: ``"svg"``, letters as outlines; ``"pdf"``, fonts embedded.
 
     Returns
     -------
@@ -79,7 +82,10 @@ def report(results: Mapping[str, Any], path: str | os.PathLike[str], *, figures_
     written = output(Path(path), _page(stored, plots).encode(errors="backslashreplace"))
     if figures_in is not None:
         for name, text in plots.items():
-            output(Path(figures_in) / f"{name}.svg", text.encode())
+            if "svg" in formats:
+                output(Path(figures_in) / f"{name}.svg", text.encode())
+        for name, draw in figures(stored).items() if "pdf" in formats else ():
+            output(Path(figures_in) / f"{name}.pdf", pdf_file(draw(stored)))
     return written
 
 

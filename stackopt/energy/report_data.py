@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from stackopt.comparison.figures import is_number
 from stackopt.solution import Status
 
 Row = Mapping[str, Any]
+
+#: Of the stored form that the report reads.
+SCHEMA = "stackopt.tariff-study/1"
 
 #: A tariff whose revenue misses the requirement by more, $/day and household, is not compared with others: it is cheaper or dearer for all.
 SAME_REVENUE = 1e-3
@@ -92,3 +97,17 @@ class Stored:
     def groups(self) -> list[str]:
         """Income groups, in order."""
         return list(dict.fromkeys(row["group"] for row in self.rows("fixed_charges")))
+
+
+def stored_studies(path: Path) -> list[Path]:
+    """Files of stored tariff studies: `path` itself, ``data.json`` in it, or in its folders; none if it holds something else, or nothing."""
+    found = [path] if path.is_file() else [path / "data.json"] if (path / "data.json").is_file() else sorted(path.glob("*/data.json"))
+    return [file for file in found if _is_study(file)]
+
+
+def _is_study(file: Path) -> bool:
+    try:
+        data = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and data.get("schema") == SCHEMA

@@ -1,0 +1,133 @@
+"""What the commands of `stackopt tariff` share: their options, the files they write, how they end."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+#: Exit codes of the command line, as in `stackopt.cli`.
+CERTIFIED, NOT_CERTIFIED, INFEASIBLE = 0, 1, 3
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="`stackopt tariff --example` prints a documented one.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables, data and page; by default tariff-NAME/COMMAND.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Exhibit = Annotated[str, typer.Option(metavar="NUMBER", help='Of the page as an exhibit, such as "XYZ-01": on its head and on every printed sheet.')]
+Witness = Annotated[str, typer.Option(metavar="NAME", help="Who sponsors the exhibit, on the head of the page.")]
+Figures = Annotated[str, typer.Option(metavar="FORMATS", help="Of the files in figures/: svg, pdf, or svg,pdf; none for no files.")]
+FORMATS = ("svg", "pdf")
+
+_META = "stackopt.tariff"  # what the group leaves for its commands
+
+
+class Tariffs(TyperGroup):
+    """Commands on a study file; a study file alone is compared. Remembers what was typed, and when."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `compare` before a lone study file, and keep the words for the provenance."""
+        first = next((word for word in args if word in self.commands or word.endswith(".toml")), "")
+        if first.endswith(".toml"):
+            args = ["compare", *args]
+        ctx.meta[_META] = (tuple(args), datetime.datetime.now(datetime.UTC))
+        return super().parse_args(ctx, args)
+
+
+def asked(ctx: typer.Context | None) -> tuple[str, datetime.datetime | None]:
+    """The command line of a context, and when it began; ("", None) without one."""
+    words, started = ctx.meta.get(_META, ((), None)) if ctx is not None else ((), None)
+    told = [Path(word).name if Path(word).is_absolute() else word for word in words]  # not where this machine keeps its files
+    return (shlex.join(["stackopt", "tariff", *told]) if words else ""), started
+
+
+def formats_of(text: str) -> tuple[str, ...]:
+    """``svg,pdf`` as formats; () for ``none``."""
+    asked = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    if asked == ("none",):
+        return ()
+    if not set(asked) <= set(FORMATS):
+        raise typer.BadParameter(f"{text!r} is not svg, pdf, svg,pdf or none", param_hint="--figures")
+    return asked
+
+
+def exhibit_of(number: str, witness: str) -> dict[str, str]:
+    """What the head of the page says beside the verdict; empty parts are left out."""
+    return {key: value.strip() for key, value in (("number", number), ("witness", witness)) if value.strip()}
+
+
+def end(found: Any, out: Path | None, as_json: bool, exhibit: str = "", witness: str = "", figures: str = "svg", ctx: typer.Context | None = None) -> None:
+    """Write tables, data and page of a `StudyResult`, print it, and leave with the exit code of its verdict."""
+    from stackopt.cli_terminal import told
+
+    formats = formats_of(figures)
+    named = "tariff-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in found.study.name)
+    folder = out or Path(named) / found.command  # tables of two commands never mix
+    command, started = asked(ctx)
+    written = save(found, folder, exhibit=exhibit_of(exhibit, witness), formats=formats, command=command, started=started)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        typer.echo(str(found))
+        typer.echo()
+        told("wrote", f"{folder}/: data.json, provenance.json, tables/: {', '.join(path.name for path in written if path.suffix == '.csv')}")
+        if any(path.name == "report.html" for path in written):
+            told("next", f"open {folder}/report.html" + "".join(f", figures/*.{form}" for form in formats))
+        else:
+            told("page", 'not written: it takes pip install "stackopt[report]"')
+    raise typer.Exit(exit_code(str(found.status)))
+
+
+def exit_code(status: str) -> int:
+    """Of a study's status."""
+    from stackopt.solution import Status
+
+    word = Status(status)
+    return INFEASIBLE if word is Status.INFEASIBLE else CERTIFIED if word.success else NOT_CERTIFIED
+
+
+def save(
+    found: Any, folder: Path, *, exhibit: Mapping[str, str] | None = None, formats: Sequence[str] = ("svg",), command: str = "",
+    started: datetime.datetime | None = None,
+) -> list[Path]:  # fmt: skip
+    """Write ``tables/*.csv``, ``data.json`` and ``provenance.json``, and from the data ``report.html`` and ``figures/*``, each whole or not at all.
+
+    Without the packages of ``stackopt[report]`` the report is left out.
+    """
+    from stackopt.comparison.files import output
+    from stackopt.energy.provenance import provenance
+    from stackopt.energy.report import report
+    from stackopt.errors import MissingPackage
+
+    seeds = {"[objective] seed": found.study["objective", "seed"]} if found.command == "design" else {}
+    origin = provenance(found.study, command=command, seeds=seeds, started=started)
+    basis = found.study.basis
+    written = [output(folder / "tables" / f"{table.name}.csv", table.to_csv(basis).encode()) for table in found.tables]
+    data = json.dumps({**found.to_json(), **({"exhibit": dict(exhibit)} if exhibit else {}), "provenance": origin}, indent=1, allow_nan=False) + "\n"
+    written.append(output(folder / "data.json", data.encode()))
+    written.append(output(folder / "provenance.json", (json.dumps(origin, indent=1) + "\n").encode()))
+    try:
+        written.append(report(json.loads(data), folder / "report.html", figures_in=folder / "figures" if formats else None, formats=formats))
+    except MissingPackage:
+        (folder / "report.html").unlink(missing_ok=True)  # of an earlier run: it would not show these tables
+    return written
+
+
+def rebuild(data: Path, out: Path | None, exhibit: str, witness: str, figures: str) -> int:
+    """Write the page of a stored ``data.json`` once more, nothing computed; the exit code of its verdict."""
+    from stackopt.cli_terminal import told
+    from stackopt.energy.report import report
+
+    stored = json.loads(data.read_bytes())
+    head = {**stored.get("exhibit", {}), **exhibit_of(exhibit, witness)}
+    page, formats = out or data.parent / "report.html", formats_of(figures)
+    if head:
+        stored["exhibit"] = head
+    written = report(stored, page, figures_in=page.parent / "figures" if formats else None, formats=formats)
+    typer.echo(f'Tariff study "{stored["study"]}", {stored["command"]}: {stored["status"]}')
+    told("wrote", f"{written}" + (", figures/" if formats else ""))
+    return exit_code(stored["status"])
