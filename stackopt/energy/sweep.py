@@ -1,8 +1,8 @@
 """Many studies and designs through any `map`, one immutable file per finished cell.
 
-The process that computes a cell writes it, whole or not at all, under a key made from what the cell is, before it answers. So whatever dies,
-a worker, the cluster or the session that started it, finished cells stay; a cell that is run twice is found and not computed again; and a table is
-made of files, one row for each key.
+The process that computes a cell writes it, whole or not at all, under a key made from what the cell is and from this package's version, before it
+answers. So whatever dies, a worker, the cluster or the session that started it, finished cells stay; a cell that is run twice is found and not computed
+again; another version computes its own; and a table is made of files, one row for each key.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+import stackopt
 from stackopt.comparison.plain import digest, figure, plain
 from stackopt.comparison.store import Store
 from stackopt.display import Block
@@ -29,7 +30,7 @@ from stackopt.energy.study_run import solve
 from stackopt.energy.tables import Table
 from stackopt.energy.tariff import Tariff
 from stackopt.errors import InvalidStudy, StackoptError
-from stackopt.solution import Status
+from stackopt.solution import Progress, Report, Status
 from stackopt.solving import provenance
 
 #: Applies a function to each of several cells, in order: the builtin, an executor's or a pool's `map`, or Dask's ``client.map``, which gives futures.
@@ -57,6 +58,8 @@ class SweepCell:
         Limit on the gap of burdens of a design, as a share of income.
     starts, seed : int
         Of a design.
+    varied : mapping of name to value
+        What the sweep varies, as columns of its table; no part of the key, for the study has it.
     """
 
     label: str
@@ -65,16 +68,17 @@ class SweepCell:
     gap: float = math.inf
     starts: int = 4
     seed: int = 0
+    varied: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
-        """Of what is computed: the same for the same content, whoever asks."""
+        """Of what is computed, and by which version: the same for the same content, whoever asks."""
         s = self.study
         own = None if self.tariff is None else s.own.get(self.tariff)
         what: tuple[Any, ...] = (self.tariff, own, s["benchmarks", "care"], s["benchmarks", "fixed"], s["population", "season"], s.required, s.temperature)
         if self.tariff is None:
             what = (s.problem(self.gap), self.starts, self.seed)
-        return digest(["stackopt.sweep/1", _content(what), _content(s.households), _content(s.market)])
+        return digest(["stackopt.sweep/2", stackopt.__version__, _content(what), _content(s.households), _content(s.market)])
 
     @property
     def what(self) -> str:
@@ -186,17 +190,19 @@ class Sweep:
     __repr__ = __str__
 
 
-def sweep(cells: Sequence[SweepCell], folder: str | os.PathLike[str], *, map: Map = map) -> Sweep:
+def sweep(cells: Sequence[SweepCell], folder: str | os.PathLike[str], *, map: Map = map, report: Report | None = None) -> Sweep:
     """Compute what is not there yet and read everything back.
 
     Parameters
     ----------
     cells : sequence of SweepCell
-        Those of one content are one cell, under the label of the first.
+        Those of one content are computed once. They are one row, under the label of the first, unless what they say was varied differs.
     folder : path
         Of results; one that every worker sees.
     map : callable
         The builtin, an executor's or a pool's `map`, or ``client.map`` of Dask (extra ``distributed``).
+    report : callable, optional
+        Receives `Progress`.
 
     Raises
     ------
@@ -209,30 +215,18 @@ def sweep(cells: Sequence[SweepCell], folder: str | os.PathLike[str], *, map: Ma
         raise InvalidStudy("setting-value", name="cells", law="at least one", got="none")
     store = Store(os.path.abspath(folder))
     store.require_writable()
-    wanted: dict[str, SweepCell] = {}
+    wanted: dict[tuple[str, str], SweepCell] = {}
     for cell in cells:
-        wanted.setdefault(cell.key, cell)
-    todo = {key: cell for key, cell in wanted.items() if not store.path(key).exists()}
-    wrong: dict[str, str] = {}
-    answers: list[Any] = []
-    lost = ""
-    try:
-        for answer in map(_Run(str(store.folder)), list(todo.values())) if todo else ():
-            answers.append(answer)
-            if not hasattr(answer, "result"):
-                wrong[answer[0]] = answer[1]
-    except Exception as error:  # a pool whose workers died: what they finished is in the folder
-        lost = f"the map ended early, {type(error).__name__}: {error}"
-    for answer in answers:
-        if hasattr(answer, "result"):  # a future
-            try:
-                key, said = answer.result()
-                wrong[key] = said
-            except Exception as error:
-                lost = f"lost with its worker, {type(error).__name__}: {error}"
+        wanted.setdefault((cell.key, repr(sorted(cell.varied.items()))), cell)
+    todo: dict[str, SweepCell] = {}
+    for (key, _), cell in wanted.items():
+        if not store.path(key).exists():
+            todo.setdefault(key, cell)
+    wrong, lost = _computed(todo, store, map, report)
     rows, missing = [], []
     groups = tuple(dict.fromkeys(g for cell in wanted.values() for g in cell.study.households.groups))
-    for key, cell in wanted.items():
+    varied = tuple(dict.fromkeys(name for cell in wanted.values() for name in cell.varied))
+    for (key, _), cell in wanted.items():
         kept = store.read(key)
         if kept is None:
             missing.append((cell.label, wrong.get(key) or lost or "the map gave fewer answers than cells"))
@@ -240,10 +234,40 @@ def sweep(cells: Sequence[SweepCell], folder: str | os.PathLike[str], *, map: Ma
         record = kept[0]
         values = {name: figure(record["values"].get(name)) for name in (*(n for n, _ in FIGURES), *(f"incidence {g}" for g in groups))}
         shown = tuple(v if math.isfinite(v) else None for v in values.values())
-        rows.append((cell.label, record["problem"], record["method"], record["status"], *shown, record["because"], key))
+        where = (cell.varied.get(name) for name in varied)
+        rows.append((cell.label, record["problem"], record["method"], record["status"], *where, *shown, record["because"], key))
     columns = (
-        ("cell", ""), ("study", ""), ("tariff", ""), ("status", ""), *FIGURES, *((f"incidence {g}", "share of income") for g in groups),
-        ("because", ""), ("key", ""),
+        ("cell", ""), ("study", ""), ("tariff", ""), ("status", ""), *((name, "") for name in varied), *FIGURES,
+        *((f"incidence {g}", "share of income") for g in groups), ("because", ""), ("key", ""),
     )  # fmt: skip
     table = Table("sweep", "Every cell of the sweep", columns, tuple(rows), "Cells that did not converge have no figures.")
-    return Sweep(str(store.folder), table, tuple(missing), len(todo) - len(missing))
+    return Sweep(str(store.folder), table, tuple(missing), sum(store.path(key).exists() for key in todo))
+
+
+def _computed(todo: Mapping[str, SweepCell], store: Store, map: Map, report: Report | None) -> tuple[dict[str, str], str]:
+    """Have cells computed: (what went wrong with each, what became of the map)."""
+    wrong: dict[str, str] = {}
+    answers: list[Any] = []
+    lost = ""
+
+    def told(label: str) -> None:
+        if report is not None:
+            report(Progress(f"cells {label}", len(wrong), len(todo)))
+
+    try:
+        for answer in map(_Run(str(store.folder)), list(todo.values())) if todo else ():
+            answers.append(answer)
+            if not hasattr(answer, "result"):
+                wrong[answer[0]] = answer[1]
+                told(todo[answer[0]].label)
+    except Exception as error:  # a pool whose workers died: what they finished is in the folder
+        lost = f"the map ended early, {type(error).__name__}: {error}"
+    for answer in answers:
+        if hasattr(answer, "result"):  # a future
+            try:
+                key, said = answer.result()
+                wrong[key] = said
+                told(todo[key].label)
+            except Exception as error:
+                lost = f"lost with its worker, {type(error).__name__}: {error}"
+    return wrong, lost

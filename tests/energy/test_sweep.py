@@ -1,5 +1,6 @@
 """Sweeps: every cell once, whatever dies on the way."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -65,6 +66,27 @@ def test_content_makes_the_key(study):
     ]  # fmt: skip
     keys = [first.key, *(c.key for c in others)]
     assert len(set(keys)) == len(keys)
+
+
+def test_another_version_computes_its_own(study, tmp_path, monkeypatch):
+    cell = SweepCell("a", study, "flat_nb")
+    assert sweep([cell], tmp_path).computed == 1
+    assert sweep([cell], tmp_path).computed == 0
+    before = cell.key
+    monkeypatch.setattr(so, "__version__", "0.1.1.dev0")
+    assert cell.key != before
+    assert sweep([cell], tmp_path).computed == 1
+
+
+def test_what_is_varied_is_a_column_and_one_content_is_computed_once(study, tmp_path):
+    seen = []
+    some = [SweepCell(f"care {c}", study.changed(benchmarks__care=c), "flat_nb", varied={"care": c}) for c in (0.1, 0.2)]
+    some = [dataclasses.replace(c, study=study) for c in some]  # what is varied has no part in the content here
+    found = sweep([*some, some[0]], tmp_path, report=seen.append)
+    assert found.computed == 1
+    assert found.table.column("care") == [0.1, 0.2]
+    assert len(set(found.table.column("key"))) == 1
+    assert [(p.done, p.total) for p in seen] == [(1, 1)]
 
 
 def test_what_is_there_is_not_computed_again(study, tmp_path):
