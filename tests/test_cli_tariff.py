@@ -76,7 +76,7 @@ def test_bad_studies_end_with_2_and_their_place(tmp_path):
 
 def test_the_commands_of_the_tutorial_run_on_its_files(tmp_path, monkeypatch):
     """In order, in one folder, as a reader does; shortened: the frontier is in the page's own snippets, and one assumption moves."""
-    monkeypatch.setattr("stackopt.energy.study_run.VARIATIONS", {("storage", "wear"): (0.0, 0.1)})
+    monkeypatch.setattr("stackopt.energy.sensitivity.VARIATIONS", {("storage", "wear"): (0.0, 0.1)})
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parent.parent / "docs" / "tariff-study.md").read_text()
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.M | re.S)

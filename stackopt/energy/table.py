@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from stackopt.errors import MissingPackage
+
 
 @dataclass(frozen=True)
 class Table:
@@ -49,6 +51,35 @@ class Table:
         writer.writerow(self.header + (["basis"] if basis else []))
         for row in self.rows:
             writer.writerow([_cell(v) for v in row] + ([basis] if basis else []))
+        return stream.getvalue()
+
+    def to_parquet(self, basis: str = "") -> bytes:
+        """As a Parquet file: a column for each, its unit in the metadata of its field; title, note and basis in those of the file.
+
+        Numbers are doubles, columns with texts are strings, what has no value is null. With `basis` as last column, as in `to_csv`.
+
+        Raises
+        ------
+        MissingPackage
+            Without pyarrow, which the extra ``parquet`` brings.
+        """
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError:
+            raise MissingPackage("package", feature="Table.to_parquet", package="stackopt[parquet]") from None
+        columns = [*self.columns, *([("basis", "")] if basis else [])]
+        fields, arrays = [], []
+        for at, (name, unit) in enumerate(columns):
+            values = [row[at] for row in self.rows] if at < len(self.columns) else [basis] * len(self.rows)
+            words = any(isinstance(v, str) for v in values) or (not unit and all(v is None for v in values))
+            kept = [None if v is None else _cell(v) if words else float(v) for v in values]
+            kind = pyarrow.string() if words else pyarrow.float64()
+            fields.append(pyarrow.field(name, kind, metadata={"unit": unit}))
+            arrays.append(pyarrow.array(kept, kind))
+        about = {"name": self.name, "title": self.title, "note": self.note, "basis": basis}
+        stream = io.BytesIO()
+        parquet.write_table(pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields, metadata=about)), stream)
         return stream.getvalue()
 
     def text(self, digits: int = 4) -> str:

@@ -286,7 +286,7 @@ def test_frontier_is_drawn_where_it_holds(data):
 @pytest.fixture(scope="module")
 def questioned(study):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stackopt.energy.study_run.VARIATIONS", {("population", "elasticity"): (0.1, 0.4), ("storage", "wear"): (0.0, 0.1)})
+        patch.setattr("stackopt.energy.sensitivity.VARIATIONS", {("population", "elasticity"): (0.1, 0.4), ("storage", "wear"): (0.0, 0.1)})
         return sensitivity(study, "flat_nb")
 
 

@@ -7,7 +7,7 @@ import pytest
 from studies import TOML, write
 
 import stackopt as so
-from stackopt.cli_tariff import save
+from stackopt.cli_tariff_end import save
 from stackopt.energy.benchmarks_named import CPUC, IOU, NAMES, benchmark, charges, peak_ratio, tariff_at
 from stackopt.energy.criteria import criteria
 from stackopt.energy.equilibrium import equilibrium
@@ -256,7 +256,7 @@ def test_a_design_costs_no_more_than_a_named_tariff_that_keeps_to_its_limits(stu
 
 def test_sensitivity_moves_one_assumption_at_a_time(study, monkeypatch):
     few = {("population", "elasticity"): (0.1, 0.3), ("revenue", "required"): (0.8, 8.0)}
-    monkeypatch.setattr("stackopt.energy.study_run.VARIATIONS", few)
+    monkeypatch.setattr("stackopt.energy.sensitivity.VARIATIONS", few)
     found = sensitivity(study, "flat_nb")
     assert found.status is Status.CONVERGED
     rows = {(r[0], r[1]): r for r in found["sensitivity"].rows}
