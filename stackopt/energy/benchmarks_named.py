@@ -11,7 +11,7 @@ import contextlib
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from stackopt.energy.diagnosis import Diagnosis, diagnose
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
 from stackopt.energy.households import HOURS, Households
 from stackopt.energy.market.supply import Supply
+from stackopt.energy.seasons import DAYS_OF_MONTH
 from stackopt.energy.standard import _table
 from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
 from stackopt.errors import InfeasibleTariff, InvalidStudy
@@ -34,8 +35,8 @@ Array = NDArray[np.float64]
 NAMES: Mapping[str, str] = {
     "flat_nem": "one rate, net metering",
     "flat_nb": "one rate, exports credited at the wholesale price",
-    "tou_nem": "peak 16-21 h at the ratio of PG&E E-TOU-C, net metering",
-    "tou_nb": "the same peak, exports credited at the wholesale price",
+    "tou_nem": "peak 16-21 h, and seasons, at the ratios of PG&E E-TOU-C, net metering",
+    "tou_nb": "the same ratios, exports credited at the wholesale price",
     "care": "as flat_nb, the two poorest groups at a discount",
     "cpuc": "as flat_nb, with the fixed charges of 6 / 12.08 / 24.15 $/month that California adopted in 2024",
     "iou": "as flat_nb, with the fixed charges of 15 / 30 / 51 / 92 $/month that its utilities proposed in 2023",
@@ -45,89 +46,6 @@ NAMES: Mapping[str, str] = {
 CPUC, IOU = "CPUC adopted 2024", "Joint IOU proposal 2023"
 #: Rates at which the level is looked for, $/kWh, and how exactly revenue is met, $/day and household.
 STEP, HIGHEST, EXACT = 0.1, 2.0, 1e-6
-
-
-@dataclass(frozen=True, eq=False)
-class OwnTariff:
-    """A tariff of a study's own.
-
-    Parameters
-    ----------
-    name : str
-    buy, sell : arrays [24], $/kWh
-    pass_buy, pass_sell : float
-    fixed : $/month, or mapping of group
-    discount : mapping of group to share
-    net_metering : bool
-    neutral : bool
-        Whether `buy` is scaled so that the requirement is recovered.
-    """
-
-    name: str
-    buy: Array
-    sell: Array
-    pass_buy: float = 0.0
-    pass_sell: float = 0.0
-    fixed: Any = 0.0
-    discount: Mapping[str, float] = field(default_factory=dict)
-    net_metering: bool = False
-    neutral: bool = True
-
-    @classmethod
-    def of(cls, name: str, content: Mapping[str, Any], periods: Mapping[str, Sequence[int]], groups: Sequence[str]) -> OwnTariff:
-        """From a table of a study file; raises InvalidStudy ``study-key``, ``setting-value``, ``rate-units`` or ``group``."""
-        known = ["buy", "sell", "pass_buy", "pass_sell", "fixed", "discount", "net_metering", "neutral"]
-        for key in content:
-            if key not in known:
-                close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-                said = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(known)}"
-                raise InvalidStudy("study-key", where=key, key=key, place=f"[benchmarks.{name}]", close=said)
-        if "buy" not in content:
-            raise InvalidStudy("setting-value", where="unit $/kWh", name="buy", law="given", got="nothing")
-        rates = {key: _hourly(key, content.get(key, 0.0), periods) for key in ("buy", "sell")}
-        for key in ("pass_buy", "pass_sell"):
-            if not _number(content.get(key, 0.0)) or not 0 <= content.get(key, 0.0) <= 1:
-                raise InvalidStudy("setting-value", name=key, law="a share from 0 to 1", got=repr(content[key]))
-        for key in ("net_metering", "neutral"):
-            if not isinstance(content.get(key, False), bool):
-                raise InvalidStudy("setting-value", name=key, law="true or false", got=repr(content[key]))
-        fixed, discount = content.get("fixed", 0.0), content.get("discount", {})
-        for g, v in (fixed.items() if isinstance(fixed, dict) else [("all", fixed)]):
-            if not _number(v):
-                raise InvalidStudy("setting-value", where="unit $/month", name=f"fixed of {g}", law="a number", got=repr(v))
-        if not isinstance(discount, dict) or not all(_number(v) and 0 <= v < 1 for v in discount.values()):
-            raise InvalidStudy("setting-value", name="discount", law="shares from 0 to below 1 by group", got=repr(discount))
-        for g in (*(fixed if isinstance(fixed, dict) else ()), *discount):
-            if g not in groups and g != "other":
-                raise InvalidStudy("group", group=g, known=", ".join(groups))
-        return cls(name, rates["buy"], rates["sell"], float(content.get("pass_buy", 0.0)), float(content.get("pass_sell", 0.0)), fixed, discount,
-                   content.get("net_metering", False), content.get("neutral", True))  # fmt: skip
-
-    def tariff(self, level: float = 1.0) -> Tariff:
-        """With `buy` scaled."""
-        return Tariff(self.name, level * self.buy, self.sell, self.pass_buy, self.pass_sell, self.fixed, self.discount, self.net_metering)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _hourly(key: str, value: Any, periods: Mapping[str, Sequence[int]]) -> Array:
-    """Rates [24] of one number, 24, or one for each period."""
-    if _number(value):
-        rates = np.full(HOURS, float(value))
-    elif isinstance(value, list) and len(value) == HOURS and all(map(_number, value)):
-        rates = np.array(value, float)
-    elif isinstance(value, dict) and set(value) == set(periods) and all(map(_number, value.values())):
-        rates = np.zeros(HOURS)
-        for name, (start, end) in periods.items():
-            rates[start:end] = value[name]
-    else:
-        law = f"one number, 24, or one for each of the periods {', '.join(periods)}"
-        raise InvalidStudy("setting-value", where="unit $/kWh", name=key, law=law, got=repr(value))
-    if np.abs(rates).max() > 10:
-        raise InvalidStudy("rate-units", where=f"{key} = {value!r}", got=f"{np.abs(rates).max():g}", unit="$/kWh")
-    return rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,6 +134,25 @@ def peak_ratio(season: str) -> float:
     return rates[(named, "peak")] / rates[(named, "off_peak")]
 
 
+def tou_shape(households: Households, season: str = "summer") -> Array:
+    """Rates of PG&E E-TOU-C over their average [24], or [24, w] where households have a year: each season at the rates of its months."""
+    hours = np.arange(HOURS)
+    peak = (hours >= 16) & (hours < 21)
+    weather = households.weather
+    if not weather.seasons:
+        shape = np.where(peak, peak_ratio(season), 1.0)
+        single: Array = shape / shape.mean()
+        return single
+    rates = {(row["season"].split("(")[0], row["period"]): float(row["value"]) for row in _table("rates_pge_e_tou_c.csv")}
+    days = np.zeros((HOURS, len(weather.seasons)))
+    for w, season_ in enumerate(weather.seasons):
+        for month in season_.months:
+            named = "summer" if 6 <= month <= 9 else "winter"
+            days[:, w] += np.where(peak, rates[named, "peak"], rates[named, "off_peak"]) * DAYS_OF_MONTH[month - 1] / season_.days
+    average: Array = days / float((days @ weather.shares).mean())
+    return average
+
+
 def tariff_at(name: str, level: float, households: Households, *, season: str = "summer", care: float = 0.35, fixed: Any = 0.0) -> Tariff:
     """A named tariff at a level: average energy rate over the hours, $/kWh; for ``lmp`` the mean fixed charge, $/month.
 
@@ -234,8 +171,7 @@ def tariff_at(name: str, level: float, households: Households, *, season: str = 
         return Tariff(name, 0.0, 0.0, 1.0, 1.0, {g: level * r / mean for g, r in ratios.items()})
     buy = np.full(HOURS, level)
     if name.startswith("tou"):
-        shape = np.array([peak_ratio(season) if 16 <= h < 21 else 1.0 for h in range(HOURS)])
-        buy = level * shape / shape.mean()
+        buy = level * tou_shape(households, season)
     if name in ("cpuc", "iou"):
         fixed = charges(households, CPUC if name == "cpuc" else IOU)
     poorest = [households.groups[g] for g in np.argsort(households.by_group(households.income), kind="stable")[:2]]
@@ -346,7 +282,7 @@ def benchmark(
     required : float, $/day and household
         Fixed costs beyond wholesale purchases.
     season : str
-        For the ratio of time-of-use rates.
+        For the ratio of time-of-use rates, where households live in one season.
     care : float
         Discount of ``care``.
     fixed : float or mapping of group, $/month

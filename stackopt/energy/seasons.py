@@ -50,6 +50,11 @@ class Season:
 SEASONS: tuple[Season, ...] = (Season("summer", (6, 7, 8, 9)), Season("winter", (11, 12, 1, 2)), Season("shoulder", (3, 4, 5, 10)))
 
 
+def shares(seasons: Sequence[Season]) -> Array:
+    """Of a year [s]."""
+    return np.array([season.days for season in seasons]) / sum(DAYS_OF_MONTH)
+
+
 def check_year(seasons: Sequence[Season]) -> None:
     """Raise InvalidStudy ``setting-value`` unless every month belongs to exactly one of the seasons."""
     months = [m for season in seasons for m in season.months]
@@ -80,3 +85,27 @@ def yearly(sky: Weather, seasons: Sequence[Season] = SEASONS) -> Weather:
         sky, names=tuple(f"{season.name}, {name}" for season in seasons for name in sky.names), sun=np.tile(sky.sun, S), stay=None,
         transition=np.kron(change, sky.transition), seasons=tuple(season for season in seasons for _ in sky.names),
     )  # fmt: skip
+
+
+def by_regime(days: Array, weather: Weather) -> Array:
+    """A day for each regime [24, w] from a day for each season [24, s], in order of appearance."""
+    kinds = list(dict.fromkeys(weather.seasons))
+    if days.shape[1] != len(kinds):
+        raise InvalidStudy("hours", law=f"a day for each of the {len(kinds)} seasons of the weather", got=f"shape {days.shape}")
+    return days[:, [kinds.index(season) for season in weather.seasons]]
+
+
+def average_days(values: Array, seasons: Sequence[Season]) -> Array:
+    """Average day of each season [24, s] of the hours of a year [8760, or 8784 with a leap day], from 1 January.
+
+    Raises
+    ------
+    InvalidStudy
+        ``hours`` for another number of hours.
+    """
+    if len(values) not in (8760, 8784):
+        raise InvalidStudy("hours", law="a year of 8760 or 8784 hours, to average by season", got=f"{len(values)}")
+    leap = len(values) == 8784
+    month = np.repeat(np.arange(1, 13), [days + (leap and m == 2) for m, days in enumerate(DAYS_OF_MONTH, 1)])  # of each day
+    daily = values.reshape(-1, 24)
+    return np.column_stack([daily[np.isin(month, season.months)].mean(0) for season in seasons])

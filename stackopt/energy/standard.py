@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stackopt.catalog import data_file
 from stackopt.energy.households import HOURS, Battery, Households, HouseholdType, Weather
+from stackopt.energy.seasons import SEASONS, Season, by_regime, shares, yearly
 from stackopt.errors import InvalidStudy
 
 Array = NDArray[np.float64]
@@ -81,6 +82,7 @@ def standard_households(
     *,
     shapes: Sequence[str] = ("ca", "tx", "vt"),
     season: str = "summer",
+    seasons: Sequence[Season] = SEASONS,
     adoption: Sequence[float] | None = None,
     attachment: float = 0.3,
     battery: Battery | None = None,
@@ -94,13 +96,16 @@ def standard_households(
     shapes : sequence of str
         Out of ``"ca"``, ``"tx"``, ``"vt"``, equally frequent.
     season : str
-        ``"summer"``, ``"winter"`` or ``"shoulder"``.
+        ``"summer"``, ``"winter"`` or ``"shoulder"``: its average day stands for all; or ``"year"``: regimes are pairs of season and weather.
+    seasons : sequence of Season
+        Of the year.
     adoption : sequence of 5 shares, optional
         Households with panels, by fifth.
     attachment : float
         Share of them with a battery.
     battery : Battery, optional
     weather : Weather, optional
+        Within a season.
     **rest
         Of `Households`: count, elasticity, reference_price.
     """
@@ -111,18 +116,26 @@ def standard_households(
     spending = np.array([groups[g]["electricity bill 2022"] for g in groups])
     use = MEAN_USE * spending / spending.mean()
     device = Battery() if battery is None else battery
+    sky = weather or Weather()
+    names, weight = ([s.name for s in seasons], shares(seasons)) if season == "year" else ([season], np.ones(1))
+    ruling = yearly(sky, seasons) if season == "year" else sky
+
+    def days(each: Array) -> Array:
+        """A day for each season [24, s], as types have it."""
+        return by_regime(each, ruling) if season == "year" else each[:, 0]
+
     types = []
-    for (name, figures), yearly, adopters in zip(groups.items(), use, chosen, strict=True):
-        sun = clear_sky(season) * PANELS[name]
+    for (name, figures), annual, adopters in zip(groups.items(), use, chosen, strict=True):
+        sun = days(np.column_stack([clear_sky(s) for s in names]) * PANELS[name])
         for shape in shapes:
-            profile = load_shape(shape, season)
-            load = profile / profile.sum() * yearly / 365.0
+            profile = np.column_stack([load_shape(shape, s) for s in names])
+            load = days(profile / (profile.sum(0) @ weight) * annual / 365.0)
             each = figures["share of households"] / len(shapes)
             for kind, share in (("C", 1.0 - adopters), ("PV", adopters * (1.0 - attachment)), ("PVB", adopters * attachment)):
                 if share > 0.0:
                     panels, own = (None if kind == "C" else sun), (device if kind == "PVB" else None)
                     types.append(HouseholdType(f"{name} {kind} {shape}", name, kind, each * share, figures["mean income 2022"], load, panels, own))
-    return Households(types, weather or Weather(), **rest)
+    return Households(types, ruling, **rest)
 
 
 def assumptions(households: Households) -> tuple[Assumption, ...]:
@@ -144,6 +157,9 @@ def assumptions(households: Households) -> tuple[Assumption, ...]:
         Assumption("reference price", f"{households.reference_price:g}", "$/kWh", "Californian average revenue 2023, EIA, rounded", "seen, rounded"),
         Assumption("the paper's own parameters", "unknown", "", "arXiv 2509.16296 publishes neither network nor rewards", "reconstructed"),
     ]  # fmt: skip
+    if weather.seasons:
+        lengths = ", ".join(f"{s.name} {s.days}" for s in dict.fromkeys(weather.seasons))
+        found.append(Assumption("length of seasons", lengths, "days", "summer as in PG&E's rates, the rest in two halves", "assumption"))
     for battery in households.batteries:
         found.append(Assumption("battery", f"{battery.kwh:g} kWh, {battery.kw:g} kW", "", "Powerwall 2 class", "seen"))
         found.append(Assumption("round-trip efficiency", f"{battery.efficiency:g}", "", "Powerwall 3 data sheet", "recalled, unverified"))

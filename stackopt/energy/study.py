@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stackopt.energy.benchmarks_named import NAMES, OwnTariff
+from stackopt.energy.benchmarks_named import NAMES
 from stackopt.energy.design_problem import DesignProblem, Limits
 from stackopt.energy.households import Battery, Households, Weather
 from stackopt.energy.market.supply import LinearSupply, Supply
+from stackopt.energy.own_tariff import OwnTariff
+from stackopt.energy.seasons import Season, check_year, yearly
 from stackopt.energy.standard import Assumption, assumptions, standard_households
 from stackopt.energy.study_data import read_types
 from stackopt.energy.study_keys import KEYS, SECTIONS, Key, figures, keys_of
@@ -188,7 +190,7 @@ def study_of(text: str, name: str = "study.toml", folder: str | Path = ".") -> S
     own = {}
     for key, content in tables.items():
         try:
-            own[key] = OwnTariff.of(key, content, settings["tariff"]["periods"], households.groups)
+            own[key] = OwnTariff.of(key, content, settings["tariff"]["periods"], households.groups, households.weather)
         except InvalidStudy as wrong:
             raise _placed(wrong, file.at(f"benchmarks.{key}")) from None
     known_names = [*NAMES, *own]
@@ -246,8 +248,15 @@ def _together(settings: dict[str, dict[str, Any]], file: _File) -> None:
         if population["load"] is None:
             raise wrong("population", "types", "given together with `load`", population["types"])
         for key in ("shapes", "season", "adoption", "attachment"):
-            if population[key] != keys_of("population")[key].default:
-                raise wrong("population", key, "left out where `types` says who there is", population[key])
+            if population[key] != keys_of("population")[key].default and population[key] != "year":
+                raise wrong("population", key, "left out where `types` says who there is" + (', or "year"' if key == "season" else ""), population[key])
+    if population["season"] == "year":
+        try:
+            check_year(_seasons(population))
+        except InvalidStudy as bad:
+            raise _placed(bad, file.at("population", "seasons")) from None
+    elif population["seasons"] != keys_of("population")["seasons"].default:
+        raise wrong("population", "seasons", 'left out unless season = "year"', population["seasons"])
     for key in ("pv", "stay"):
         if len(weather[key]) != len(weather["regimes"]):
             raise wrong("weather", key, f"{len(weather['regimes'])} values, one for each of `regimes`", weather[key])
@@ -259,17 +268,23 @@ def _together(settings: dict[str, dict[str, Any]], file: _File) -> None:
             raise wrong("market", key, f"left out with kind = {market['kind']!r}, where it has no part", market[key])
 
 
+def _seasons(population: Mapping[str, Any]) -> tuple[Season, ...]:
+    return tuple(Season(name, tuple(months)) for name, months in population["seasons"].items())
+
+
 def _population(settings: Mapping[str, Mapping[str, Any]], folder: Path) -> Households:
     p, s, w = settings["population"], settings["storage"], settings["weather"]
     battery = Battery(float(s["kwh"]), float(s["kw"]), float(s["efficiency"]), s["levels"], float(s["wear"]))
     weather = Weather(tuple(w["regimes"]), w["pv"], w["stay"])
     rest = {"count": p["households"], "elasticity": float(p["elasticity"]), "reference_price": float(p["reference_price"])}
     if p["types"] is not None:
-        types = read_types(folder / p["types"], folder / p["load"], None if p["pv"] is None else folder / p["pv"], battery)
-        return Households(types, weather, **rest)
+        ruling = yearly(weather, _seasons(p)) if p["season"] == "year" else weather
+        types = read_types(folder / p["types"], folder / p["load"], None if p["pv"] is None else folder / p["pv"], battery, ruling)
+        return Households(types, ruling, **rest)
     built = standard_households(
-        shapes=p["shapes"], season=p["season"], adoption=p["adoption"], attachment=float(p["attachment"]), battery=battery, weather=weather, **rest
-    )
+        shapes=p["shapes"], season=p["season"], seasons=_seasons(p), adoption=p["adoption"], attachment=float(p["attachment"]), battery=battery,
+        weather=weather, **rest,
+    )  # fmt: skip
     placement = settings["market"]["placement"]
     if placement is None:
         return built
@@ -318,15 +333,19 @@ def _sheet(study: Study) -> tuple[Assumption, ...]:
     if kind == "network":
         unused.add(("market", "base"))
     if own:
-        unused |= {("population", key) for key in ("shapes", "season", "adoption", "attachment")}
+        unused |= {("population", key) for key in ("shapes", "adoption", "attachment")}
+    if study["population", "season"] != "year":
+        unused |= {("population", "seasons"), *([("population", "season")] if own else [])}
     found = figures({s: dict(k) for s, k in study.settings.items()}, set(study.given), unused)
     if own:
         return (*found, *(Assumption(f"[population] {key}", str(study["population", key]), "", "study file", "definition: data of the study file")
                           for key in ("types", "load", "pv") if study["population", key]))  # fmt: skip
-    seasonal = (f"({study['population', 'season']})", "load shape")
+    season = study["population", "season"]
     for a in assumptions(study.households):
-        repeated = a.item.startswith(("elasticity", "reference price", "battery", "round-trip", "wear", "factors of generation", "chance that"))
-        foreign = a.item.startswith(seasonal[1]) and (seasonal[0] not in a.item or a.item.split()[2] not in study["population", "shapes"])
+        settings = ("elasticity", "reference price", "battery", "round-trip", "wear", "factors of generation", "chance that", "length of seasons")
+        repeated = a.item.startswith(settings)
+        elsewhere = season != "year" and f"({season})" not in a.item
+        foreign = a.item.startswith("load shape") and (elsewhere or a.item.split()[2] not in study["population", "shapes"])
         if not repeated and not foreign and not a.item.endswith("PV adoption"):
             found.append(a)
     return tuple(found)

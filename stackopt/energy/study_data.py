@@ -5,7 +5,8 @@
     load.csv    hour, then a column for each load, e.g. "flats [kWh]"
     pv.csv      hour, then a column for each roof, clear sky, e.g. "south [kWh]"
 
-Hours run from 0; 24 rows are an average day, more are averaged by hour of the day. `kind` is C, PV or PVB, share is of all households.
+Hours run from 0; 24 rows are an average day, more are averaged by hour of the day, and a year of 8760 by season where the study has seasons. `kind` is
+C, PV or PVB, share is of all households.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stackopt.energy.households import HOURS, Battery, HouseholdType
+from stackopt.energy.households import HOURS, Battery, HouseholdType, Weather
 from stackopt.energy.market.tables import Rows, read_rows
+from stackopt.energy.seasons import average_days, by_regime
 from stackopt.errors import InvalidStudy
 
 Array = NDArray[np.float64]
@@ -61,13 +63,14 @@ def _value(path: Path, row: int, column: str, text: str, unit: str) -> float:
     return value
 
 
-def read_hours(path: Path) -> dict[str, Array]:
-    """Average days [24], kWh, by name of the column.
+def read_hours(path: Path, weather: Weather | None = None) -> dict[str, Array]:
+    """Average days [24], kWh, by name of the column; days by regime [24, w] for a weather with seasons.
 
     Raises
     ------
     InvalidStudy
-        ``study-file`` with file, row, column and unit: gaps, negative values, missing units, hours that do not make up days.
+        ``study-file`` with file, row, column and unit: gaps, negative values, missing units, hours that do not make up days, or not a year where
+        there are seasons.
     """
     header, rows = rows_of(path)
     if "hour" not in header:
@@ -77,6 +80,9 @@ def read_hours(path: Path) -> dict[str, Array]:
             raise refuse(path, f"hours follow one another from 0: expected {at}, got {cells['hour']!r}", row=row, column="hour")
     if len(rows) % HOURS:
         raise refuse(path, f"whole days of 24 hours are needed; there are {len(rows)} hours", row=rows[-1][0], column="hour")
+    kinds = list(dict.fromkeys(weather.seasons)) if weather is not None else []
+    if kinds and len(rows) not in (8760, 8784):
+        raise refuse(path, f'season = "year" averages a year of 8760 hours by season; there are {len(rows)}', row=rows[-1][0], column="hour")
     found = {}
     for column in header:
         if column == "hour":
@@ -85,12 +91,12 @@ def read_hours(path: Path) -> dict[str, Array]:
         if unit != "kWh":
             raise refuse(path, f"the header must state the unit: {name} [kWh]", row=1, column=column, unit=unit or "missing")
         values = np.array([_value(path, row, column, cells[column], "kWh") for row, cells in rows])
-        found[name] = values.reshape(-1, HOURS).mean(0)
+        found[name] = by_regime(average_days(values, kinds), weather) if kinds and weather is not None else values.reshape(-1, HOURS).mean(0)
     return found
 
 
-def read_types(types: Path, load: Path, pv: Path | None, battery: Battery) -> list[HouseholdType]:
-    """Household types from the three tables; `battery` is that of the kind PVB.
+def read_types(types: Path, load: Path, pv: Path | None, battery: Battery, weather: Weather | None = None) -> list[HouseholdType]:
+    """Household types from the three tables; `battery` is that of the kind PVB, and `weather` says whether there are seasons.
 
     Raises
     ------
@@ -110,7 +116,8 @@ def read_types(types: Path, load: Path, pv: Path | None, battery: Battery) -> li
     for name in REQUIRED:
         if name not in columns:
             raise refuse(types, f"the column {name!r} is missing", row=1)
-    loads, roofs = read_hours(load), read_hours(pv) if pv is not None else {}
+    loads, roofs = read_hours(load, weather), read_hours(pv, weather) if pv is not None else {}
+    shares = np.ones(1) if weather is None or not weather.seasons else weather.shares
     found: list[tuple[int, dict[str, str], float]] = []
     for row, cells in rows:
         mine = {name: cells[column].strip() for name, column in columns.items()}
@@ -125,12 +132,12 @@ def read_types(types: Path, load: Path, pv: Path | None, battery: Battery) -> li
     total = sum(share for _, _, share in found)
     if abs(total - 1.0) > 1e-6:
         raise refuse(types, f"shares sum to 1; these sum to {total:.9g}", row=found[-1][0], column="share")
-    return [_household(types, load, pv, columns, row, mine, share / total, loads, roofs, battery) for row, mine, share in found]
+    return [_household(types, load, pv, columns, row, mine, share / total, loads, roofs, battery, shares) for row, mine, share in found]
 
 
 def _household(
     types: Path, load: Path, pv: Path | None, columns: dict[str, str], row: int, mine: dict[str, str], share: float,
-    loads: dict[str, Array], roofs: dict[str, Array], battery: Battery,
+    loads: dict[str, Array], roofs: dict[str, Array], battery: Battery, shares: Array,
 ) -> HouseholdType:  # fmt: skip
     name, kind = mine["type"], mine["kind"]
     wanted = mine.get("load") or name
@@ -138,9 +145,10 @@ def _household(
         raise refuse(types, f'no column "{wanted} [kWh]" in {load.name}; there are {", ".join(loads)}', row=row, column="load" if "load" in columns else "type")
     usual = loads[wanted]
     if mine.get("use"):
-        usual = usual / usual.sum() * _value(types, row, columns["use"], mine["use"], "kWh/year") / 365.0 if usual.sum() else usual
+        daily = float((usual.reshape(HOURS, -1) @ shares).sum())
+        usual = usual / daily * _value(types, row, columns["use"], mine["use"], "kWh/year") / 365.0 if daily else usual
     if not (usual > 0).all():
-        law = f"a usual load is positive in every hour of the day; that of {name!r} is 0 at {int(usual.argmin())} o'clock"
+        law = f"a usual load is positive in every hour of the day; that of {name!r} is 0 at {int(np.argwhere(usual <= 0)[0][0])} o'clock"
         raise refuse(load, law, column=f"{wanted} [kWh]", unit="kWh")
     sun = None
     if kind != "C":

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from stackopt.energy.seasons import SEASONS
 from stackopt.energy.standard import Assumption
 
 Accepts = Callable[[Any], bool]
@@ -100,6 +101,14 @@ def _period(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(isinstance(v, int) for v in value) and 0 <= value[0] < value[1] <= 24
 
 
+def _months(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(months, list) and months and all(map(_month, months)) for months in value.values())
+
+
+def _month(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 12
+
+
 def _blocks(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(b, list) and len(b) == 2 and all(_is_number(v) for v in b) and b[0] > 0 for b in value)
 
@@ -115,8 +124,11 @@ KEYS: tuple[Key, ...] = (
         "How many there are: types times multiplicity.", "order of a large utility's area", ASSUMED),
     Key("population", "shapes", ["ca", "tx", "vt"], "", 'a list out of "ca", "tx", "vt"', _texts,
         "Load shapes of average households, equally frequent.", "NREL ResStock/EULP by way of CityLearn: Alameda, Travis, Chittenden county", SEEN),
-    Key("population", "season", "summer", "", '"summer", "winter" or "shoulder"', _one_of("summer", "winter", "shoulder"),
-        "Whose average day is studied. One season's bills are not a year's."),
+    Key("population", "season", "summer", "", '"summer", "winter", "shoulder" or "year"', _one_of("summer", "winter", "shoulder", "year"),
+        "Whose average day is studied. One season's bills are not a year's: \"year\" has a day for each season and weather."),
+    Key("population", "seasons", {s.name: list(s.months) for s in SEASONS}, "months", "a list of months, 1 to 12, for each season", _months,
+        "Of the year, in order; each month once. Names are those of the load shapes, or free with `types`, whose tables then have 8760 hours.",
+        "summer as PG&E's rates have it, the rest of the year in two halves", ASSUMED),
     Key("population", "adoption", [0.0525, 0.09, 0.1575, 0.21, 0.24], "share of a fifth", "five shares from 0 to 1", _numbers(0, 1),
         "Households with panels, by income fifth.", "15 % on average, consistent with LBNL's income brackets", RECONSTRUCTED),
     Key("population", "attachment", 0.30, "share", "a share from 0 to 1", _number(0, 1),
@@ -228,6 +240,7 @@ def example() -> str:
         "# buy = { off = 0.36, midday = 0.30, peak = 0.52, night = 0.36 }",
         "# sell = 0.05",
         "# fixed = 10        # $/month, or { Q1 = 6, other = 24.15 }",
+        '# With season = "year", `buy` and `sell` may also be given by season: buy = { summer = 0.45, winter = 0.35, shoulder = 0.35 }',
         "# neutral = true",
     ]
     return "\n".join(lines) + "\n"
