@@ -24,7 +24,7 @@ class Table:
         Of the file, and what it shows.
     columns : tuple of (name, unit)
     rows : tuple of tuples
-        Numbers and texts; None where there is no value.
+        Numbers and texts; None where there is no value, also in place of NaN.
     note : str
     """
 
@@ -33,6 +33,10 @@ class Table:
     columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[Any, ...], ...]
     note: str = ""
+
+    def __post_init__(self) -> None:
+        known = tuple(tuple(None if isinstance(v, float) and math.isnan(v) else v for v in row) for row in self.rows)
+        object.__setattr__(self, "rows", known)
 
     @property
     def header(self) -> list[str]:
@@ -94,6 +98,6 @@ class Table:
 
 
 def _cell(value: Any, digits: int = 10) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None:
         return ""
     return f"{value + 0.0:.{digits}g}" if isinstance(value, float) else str(value)

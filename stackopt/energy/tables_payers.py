@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stackopt.energy.benchmarks_named import Outcome
 from stackopt.energy.criteria import DAYS
+from stackopt.energy.equilibrium import Equilibrium
 from stackopt.energy.table import Table
 from stackopt.energy.tariff import DAYS_PER_MONTH
 
@@ -18,6 +19,8 @@ Array = NDArray[np.float64]
 
 #: A bill that rises by more counts as a rise; a burden above counts as high.
 RISE, HIGH = 0.05, 0.06
+#: What a typical customer of Californian rate cases buys, kWh a month.
+TYPICAL = 550.0
 #: Bins of a histogram, at most but for one at either end, and the share of households beyond each end of them.
 BINS, BEYOND = 20, 0.01
 
@@ -109,14 +112,18 @@ def lorenz(outcomes: Sequence[Outcome]) -> Table:
 
 
 def equity(outcomes: Sequence[Outcome]) -> Table:
-    """Burden of each group, gap, concentration and Suits indices."""
+    """Burden of each group, gap, concentration and Suits indices, and how many households pay a high share of their income."""
     rows: list[tuple[Any, ...]] = []
     names: tuple[str, ...] = ()
     for o in outcomes:
         assert o.criteria is not None
         c, names = o.criteria, o.criteria.households.groups
-        rows.append((o.name, *(100 * float(e) for e in c.incidence), 100 * c.gap, c.gini, c.suits))
-    columns = (("tariff", ""), *((f"burden {g}", "% of income") for g in names), ("gap", "% of income"), ("Gini of bills", ""), ("Suits index", ""))
+        high = c.households.share @ (DAYS * c.bills > HIGH * c.households.income)
+        rows.append((o.name, *(100 * float(e) for e in c.incidence), 100 * c.gap, c.gini, c.suits, 100 * float(high)))
+    columns = (
+        ("tariff", ""), *((f"burden {g}", "% of income") for g in names), ("gap", "% of income"), ("Gini of bills", ""), ("Suits index", ""),
+        ("with burden > 6 %", "% of households"),
+    )  # fmt: skip
     return Table("equity", "Burdens by income group [fairness]", columns, tuple(rows), "Suits: below 0 where bills weigh more on the poor.")
 
 
@@ -129,17 +136,86 @@ def cross_subsidy(outcomes: Sequence[Outcome]) -> Table:
         c, h, response = o.criteria, o.criteria.households, o.equilibrium.response
         energy = (response.price[h.bus_of] * response.net * h.weather.shares).sum((1, 2))  # $/day by type
         bought = response.imports.sum((1, 2))
-        rules = [c.required * base / (h.share @ base) for base in (np.ones_like(h.share), bought, h.income)]
+        rules = [c.required * base / total if (total := float(h.share @ base)) > 0 else None for base in (np.ones_like(h.share), bought, h.income)]
+        given = discounts(o.equilibrium)
         for group in h.groups:
             for kind in dict.fromkeys(t.kind for t in h.types):
                 weight = h.share * np.array([t.group == group and t.kind == kind for t in h.types])
-                total = weight.sum()
-                if total > 0:
-                    paid = [float(weight @ (c.bills - energy - rule) / total) * DAYS_PER_MONTH for rule in rules]
-                    rows.append((o.name, group, kind, float(weight @ c.bills / total) * DAYS_PER_MONTH, float(weight @ energy / total) * DAYS_PER_MONTH, *paid))
+                if not weight.sum() > 0:
+                    continue
+                month = weight * DAYS_PER_MONTH / weight.sum()
+                over = [None if rule is None else float(month @ (c.bills - energy - rule)) for rule in rules]
+                fixed = [None if rule is None else float(month @ rule) for rule in rules]
+                rows.append((o.name, group, kind, float(month @ c.bills), float(month @ energy), *over, *fixed, float(month @ given)))
+    ways = ("per household", "per kWh", "by income")
     columns = (
         ("tariff", ""), ("group", ""), ("kind", ""), ("bill", "$/month"), ("energy at wholesale prices", "$/month"),
-        ("over cost: fixed per household", "$/month"), ("over cost: fixed per kWh", "$/month"), ("over cost: fixed by income", "$/month"),
+        *((f"over cost: fixed {way}", "$/month") for way in ways), *((f"fixed costs {way}", "$/month") for way in ways), ("discount received", "$/month"),
     )  # fmt: skip
     return Table("cross_subsidy", "Bill less cost of service, under three ways to share fixed costs", columns, tuple(rows),
                  "Positive: pays for others. Averages over all households are minus the shortfall.")  # fmt: skip
+
+
+def discounts(found: Equilibrium) -> Array:
+    """What each type is spared on what it buys [i], $/day."""
+    households, response = found.households, found.response
+    off = found.tariff.discounts(households)
+    paid = (found.tariff.rates(households, response.price)[0] * response.imports).sum((1, 2))
+    spared: Array = paid * off / (1.0 - off)
+    return spared
+
+
+def typical(before: Outcome | None, outcomes: Sequence[Outcome]) -> Table:
+    """The monthly bill of a household that buys 550 kWh, spread over hours as all households use, before it answers to any rate."""
+    rows: list[tuple[Any, ...]] = []
+    old = None if before is None else _typical(before)
+    for o in outcomes:
+        assert o.equilibrium is not None
+        h = o.equilibrium.households
+        for g, (fixed, energy) in enumerate(_typical(o)):
+            bill, was = fixed + energy, None if old is None else sum(old[g])
+            change = (None, None) if was is None else (bill - was, 100 * (bill - was) / abs(was) if was else None)
+            rows.append((o.name, h.groups[g], fixed, energy, bill, was, *change, bill / TYPICAL))
+    columns = (
+        ("tariff", ""), ("group", ""), ("fixed", "$/month"), ("energy", "$/month"), ("bill", "$/month"), ("before", "$/month"), ("change", "$/month"),
+        ("relative", "%"), ("average rate", "$/kWh"),
+    )  # fmt: skip
+    note = "Without panels and with the same use under every tariff, as rate cases state it; all other tables let households answer."
+    return Table("typical", f"Bill of a household that buys {TYPICAL:g} kWh a month", columns, tuple(rows), note)
+
+
+def _typical(o: Outcome) -> list[tuple[float, float]]:
+    """(fixed charge, energy bill) of each group, $/month."""
+    assert o.equilibrium is not None
+    assert o.tariff is not None
+    h = o.equilibrium.households
+    use = np.einsum("i,ihw,w->hw", h.share, h.load, h.weather.shares)
+    use *= TYPICAL / use.sum()  # kWh a month
+    buy = o.tariff.rates(h, o.equilibrium.price)[0]
+    found = []
+    for g, charge in enumerate(o.tariff.fixed_per_day(h)):
+        mine = h.group_of == g
+        weight = np.where(mine, h.share, 0.0) if h.share[mine].sum() > 0 else mine.astype(float)
+        rate = np.einsum("i,ihw->hw", weight / weight.sum(), buy)
+        found.append((float(charge) * DAYS_PER_MONTH, float((use * rate).sum())))
+    return found
+
+
+def seasonal_bills(outcomes: Sequence[Outcome]) -> Table:
+    """Bills by season, group and kind, in a study of a year: what a month of each season costs."""
+    rows: list[tuple[Any, ...]] = []
+    for o in outcomes:
+        assert o.equilibrium is not None
+        assert o.tariff is not None
+        response, h = o.equilibrium.response, o.equilibrium.households
+        buy, sell = o.tariff.rates(h, response.price)
+        joint = (buy * response.imports - sell * response.exports).sum(1)  # [i, w], $/day
+        daily = joint / h.weather.shares @ h.weather.within + o.tariff.fixed_per_day(h)[h.group_of][:, None]  # [i, s]
+        for s, season in enumerate(dict.fromkeys(h.weather.seasons)):
+            for group in h.groups:
+                for kind in dict.fromkeys(t.kind for t in h.types):
+                    weight = h.share * np.array([t.group == group and t.kind == kind for t in h.types])
+                    if weight.sum() > 0:
+                        rows.append((o.name, season.name, group, kind, float(weight @ daily[:, s] / weight.sum()) * DAYS_PER_MONTH))
+    columns = (("tariff", ""), ("season", ""), ("group", ""), ("kind", ""), ("bill", "$/month"))
+    return Table("seasonal_bills", "Bills by season, fixed charges included", columns, tuple(rows), "Of an average month of 365/12 days in the season.")

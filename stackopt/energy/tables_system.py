@@ -14,6 +14,7 @@ from stackopt.energy.gradients import gradients
 from stackopt.energy.households import HOURS
 from stackopt.energy.market.supply import Congests
 from stackopt.energy.table import Table
+from stackopt.energy.tables_payers import discounts
 from stackopt.energy.tariff import DAYS_PER_MONTH
 
 Array = NDArray[np.float64]
@@ -26,11 +27,12 @@ def revenue(outcomes: Sequence[Outcome]) -> Table:
         assert o.criteria is not None
         assert o.equilibrium is not None
         c = o.criteria
-        rows.append((o.name, c.required, c.wholesale, c.volumetric, c.fixed, c.shortfall, c.generation, congestion_rent(o.equilibrium)))
+        given = float(c.households.share @ discounts(o.equilibrium))
+        rows.append((o.name, c.required, c.wholesale, c.volumetric, c.fixed, c.shortfall, c.generation, congestion_rent(o.equilibrium), given))
     columns = tuple((n, "$/day and household" if n != "tariff" else "") for n in
                     ("tariff", "fixed costs required", "wholesale purchases", "energy bills", "fixed charges", "shortfall", "generation cost",
-                     "congestion rent"))  # fmt: skip
-    note = "shortfall = required + purchases - energy bills - fixed charges; congestion rent, of all loads together, is no part of it"
+                     "congestion rent", "discounts given"))  # fmt: skip
+    note = "shortfall = required + purchases - energy bills, after discounts, - fixed charges; congestion rent, of all loads together, is no part of it"
     return Table("revenue", "Revenue [adequacy]", columns, tuple(rows), note)
 
 
@@ -103,6 +105,22 @@ def steps(outcomes: Sequence[Outcome]) -> Table:
     return Table("rates", "Rates by hour, wholesale prices that are passed through included", columns, tuple(rows))
 
 
+def seasonal_rates(outcomes: Sequence[Outcome]) -> Table:
+    """Rates by season and hour in a study of a year, averaged over skies and buses, for households without a discount."""
+    rows: list[tuple[Any, ...]] = []
+    for o in outcomes:
+        assert o.equilibrium is not None
+        assert o.tariff is not None
+        t, h = o.tariff, o.equilibrium.households
+        adders = t.adders(h)
+        buy = (adders[0] + t.pass_buy * o.equilibrium.price.mean(0)) @ h.weather.within  # [h, s]
+        sell = buy if t.net_metering else (adders[1] + t.pass_sell * o.equilibrium.price.mean(0)) @ h.weather.within
+        for s, season in enumerate(dict.fromkeys(h.weather.seasons)):
+            rows += [(o.name, season.name, hour, float(buy[hour, s]), float(sell[hour, s])) for hour in range(HOURS)]
+    columns = (("tariff", ""), ("season", ""), ("hour", "h"), ("buy", "$/kWh"), ("sell", "$/kWh"))
+    return Table("seasonal_rates", "Rates by season and hour, wholesale prices that are passed through included", columns, tuple(rows))
+
+
 def charges_table(outcomes: Sequence[Outcome]) -> Table:
     """Fixed charges and discounts by group."""
     rows: list[tuple[Any, ...]] = []
@@ -153,9 +171,11 @@ def response(outcomes: Sequence[Outcome]) -> Table:
     rows: list[tuple[Any, ...]] = []
     for o in outcomes:
         assert o.equilibrium is not None
+        if (o.equilibrium.response.kept < 1.0).any():  # a true-up binds: no derivative
+            continue
         moved = gradients(o.equilibrium, np.eye(HOURS), np.zeros((HOURS, HOURS))).load
         by_hour = np.einsum("jwk,w->kj", moved, o.equilibrium.households.weather.shares) / 100.0
         rows += [(o.name, k, j, float(by_hour[k, j])) for k in range(HOURS) for j in range(HOURS)]
     columns = (("tariff", ""), ("hour of rate", "h"), ("hour of load", "h"), ("change", "MW per cent/kWh"))
-    note = "Derivatives, fixed charges held; under net metering exports earn the higher rate too."
+    note = "Derivatives, fixed charges held; under net metering exports earn the higher rate too. None where a true-up binds."
     return Table("response", "How load answers: change of an hour's load for one cent on the buy rate of an hour", columns, tuple(rows), note)

@@ -45,6 +45,10 @@ def test_a_table_without_rows_keeps_its_columns():
     assert str(found.schema.field("bill").type) == "double"
 
 
+def test_what_is_not_a_number_has_no_value():
+    assert Table("t", "T", (("x", ""),), ((float("nan"),), (1.0,))).rows == ((None,), (1.0,))
+
+
 def test_without_pyarrow_the_remedy_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingPackage, match=r"stackopt\[parquet\]"):
