@@ -27,7 +27,7 @@ from stackopt.energy.design import design
 from stackopt.energy.equilibrium import Equilibrium
 from stackopt.energy.study import Study
 from stackopt.energy.study_run import solve
-from stackopt.energy.tables import Table
+from stackopt.energy.table import Table
 from stackopt.energy.tariff import Tariff
 from stackopt.errors import InvalidStudy, StackoptError
 from stackopt.solution import Progress, Report, Status
@@ -75,7 +75,8 @@ class SweepCell:
         """Of what is computed, and by which version: the same for the same content, whoever asks."""
         s = self.study
         own = None if self.tariff is None else s.own.get(self.tariff)
-        what: tuple[Any, ...] = (self.tariff, own, s["benchmarks", "care"], s["benchmarks", "fixed"], s["population", "season"], s.required, s.temperature)
+        b = s.settings["benchmarks"]
+        what: tuple[Any, ...] = (self.tariff, own, b["care"], b["fixed"], b["true_up"], s["population", "season"], s.required, s.temperature)
         if self.tariff is None:
             what = (s.problem(self.gap), self.starts, self.seed)
         return digest(["stackopt.sweep/2", stackopt.__version__, _content(what), _content(s.households), _content(s.market)])
