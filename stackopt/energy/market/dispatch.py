@@ -13,43 +13,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stackopt.backends.matrix import minimise
+from stackopt.backends.matrix import duality_gap, minimise
 from stackopt.display import Block, number
+from stackopt.energy.market.kinks import multiplier_range
 from stackopt.energy.market.network import Market, hours_of
+from stackopt.energy.market.program import Program, build
 from stackopt.errors import InvalidStudy, StackoptError
 from stackopt.solution import Status
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 Array = NDArray[np.float64]
 
 #: MW below which a quantity counts as none.
 NONE = 1e-6
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """The dispatch in plain arrays. Columns: generation, angles, charge, discharge, state, unserved, spilled; each [item, hour]."""
-
-    linear: Array
-    hessian: csr_array
-    matrix: csr_array
-    row_lower: Array
-    row_upper: Array
-    lower: Array
-    upper: Array
-    parts: dict[str, slice]
-    shapes: dict[str, tuple[int, int]]
-
-    def of(self, x: Array, part: str) -> Array:
-        """One part of a point as [item, hour]."""
-        return x[self.parts[part]].reshape(self.shapes[part])
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +111,6 @@ class Dispatch:
         """(lowest, highest) price [n, t], $/MWh: the left and the right derivative of the cost in the load; infinite where the load
         cannot fall or rise.
         """
-        from stackopt.energy.market.kinks import multiplier_range
-
         low, high = multiplier_range(self.program, self.point, self.multipliers, self.load.size)
         return low.reshape(self.load.shape), high.reshape(self.load.shape)
 
@@ -196,30 +174,56 @@ def dispatch(market: Market, load: Any, *, cyclic: bool = False, time_limit: flo
         raise InvalidStudy("market-infeasible", where=_where(market, demand))
     if found.status is not Status.OPTIMAL or found.x is None or found.row_dual is None:
         raise StackoptError("market-failed", got=f"{found.status}, {found.because}")
-    x, part = found.x, program.of
+    x, gap, part = found.x, found.value - found.bound, program.of
+    if np.minimum(part(x, "charge"), part(x, "discharge")).max(initial=0.0) > NONE:
+        x, gap = _physical(program, x, found.row_dual, gap, time_limit)
+    value = constant + float(program.linear @ x) + 0.5 * float(x @ (program.hessian @ x))
     angle = part(x, "angle")
     start, end = market.bus_of("lines", "start"), market.bus_of("lines", "end")
     flow = market.susceptance[:, None] * ((angle[start] - angle[end]) / market.base - market.column("lines", "shift")[:, None])
     return Dispatch(
-        market, demand, found.value, max(found.value - found.bound, 0.0), part(x, "generation"), flow, angle / market.base,
+        market, demand, value, max(gap, 0.0), part(x, "generation"), flow, angle / market.base,
         found.row_dual[: demand.size].reshape(demand.shape), part(x, "charge"), part(x, "discharge"), part(x, "state"),
         part(x, "unserved"), part(x, "spilled"), cyclic, program, x, found.row_dual,
     )  # fmt: skip
 
 
+def _physical(program: Program, x: Array, y: Array, gap: float, time_limit: float) -> tuple[Array, float]:
+    """(point, gap): at a price of 0 storage may burn energy at no cost; a point that burns less and that the same multipliers prove is taken.
+
+    Any optimal point goes with any optimal multipliers, so the search may change the costs: the gap is measured in the unchanged ones.
+    """
+    costs = program.linear.copy()
+    costs[program.parts["charge"]] += 1e-4 * max(1.0, np.abs(y).max())
+    sides = program.matrix, program.row_lower, program.row_upper, program.lower, program.upper
+    found = minimise(costs, *sides, hessian=program.hessian, time_limit=time_limit, interior=True)
+    if found.status is not Status.OPTIMAL or found.x is None:
+        return x, gap
+    reduced = np.asarray(program.linear + program.hessian @ found.x - program.matrix.T @ y, float)
+    other = duality_gap(found.x, y, reduced, *sides)
+    value = float(program.linear @ found.x) + 0.5 * float(found.x @ (program.hessian @ found.x))
+    return (found.x, other) if other <= max(gap, 1e-7 * (1.0 + abs(value))) else (x, gap)
+
+
 def _supplied(market: Market, load: Array) -> None:
     """An island that cannot be served whatever happens elsewhere is named as such, rather than by a solver's verdict on everything."""
-    if market.voll is not None:
+    if len(market.islands) < 2:
         return
-    reach = np.zeros(len(market.buses))
-    np.add.at(reach, market.bus_of("generators"), market.column("generators", "capacity"))
-    np.add.at(reach, market.bus_of("storages"), market.column("storages", "power"))
+    most, least = np.zeros((2, len(market.buses)))
+    np.add.at(most, market.bus_of("generators"), market.column("generators", "capacity"))
+    np.add.at(least, market.bus_of("generators"), market.column("generators", "minimum"))
+    np.add.at(most, market.bus_of("storages"), market.column("storages", "power"))
+    np.add.at(least, market.bus_of("storages"), -market.column("storages", "power"))
     for island in market.islands:
-        peak, most = load[list(island)].sum(0).max(), reach[list(island)].sum()
-        if len(market.islands) > 1 and peak > most * (1 + 1e-9) + NONE:
-            names = [market.buses[n] for n in island]
-            listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            raise InvalidStudy("market-island", island=listed, load=f"{peak:g}", capacity=f"{most:g}")
+        own = list(island)
+        loads, high, low = load[own].sum(0), most[own].sum(), least[own].sum()
+        names = [market.buses[n] for n in island]
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        if market.voll is None and loads.max() > high + 1e-9 * abs(high) + NONE:
+            raise InvalidStudy("market-island", island=listed, load=f"{loads.max():g}", capacity=f"{high:g}")
+        if market.spill is None and loads.min() < low - 1e-9 * abs(low) - NONE:
+            where = f"buses {listed}, hour {int(loads.argmin())}: {loads.min():g} MW of load, plants and storage put in {low:g} MW at least"
+            raise InvalidStudy("market-infeasible", where=where)
 
 
 def _where(market: Market, load: Array) -> str:
@@ -231,91 +235,3 @@ def _where(market: Market, load: Array) -> str:
     if total.min() < least:
         return f"hour {int(total.argmin())}: {total.min():g} MW of load, plants run at {least:g} MW at least"
     return f"loads from {total.min():g} to {total.max():g} MW, {capacity:g} MW of plants: lines, ramps or storage stand in the way"
-
-
-def build(market: Market, load: Array, cyclic: bool) -> Program:
-    """The linear or quadratic program; rows begin with the balance of each bus and hour, the load on the right-hand side."""
-    from scipy import sparse
-
-    N, T = load.shape
-    G, L, S = len(market.generators), len(market.lines), len(market.storages)
-    counts = {"generation": G, "angle": N, "charge": S, "discharge": S, "state": S, "unserved": N, "spilled": N}
-    parts, at = {}, 0
-    for name, items in counts.items():
-        parts[name], at = slice(at, at + items * T), at + items * T
-    linear, curved, lower, upper = np.zeros(at), np.zeros(at), np.zeros(at), np.full(at, np.inf)
-
-    def every(values: Array) -> Array:
-        return np.repeat(values, T)
-
-    plants = parts["generation"]
-    linear[plants], curved[plants] = every(market.column("generators", "linear")), 2.0 * every(market.column("generators", "quadratic"))
-    lower[plants], upper[plants] = every(market.column("generators", "minimum")), every(market.column("generators", "capacity"))
-    reference = np.zeros(N, bool)
-    reference[[island[0] for island in market.islands]] = True
-    lower[parts["angle"]] = every(np.where(reference, 0.0, -np.inf))
-    upper[parts["angle"]] = every(np.where(reference, 0.0, np.inf))
-    for part in ("charge", "discharge"):
-        upper[parts[part]] = every(market.column("storages", "power"))
-    upper[parts["state"]] = every(market.column("storages", "energy"))
-    linear[parts["unserved"]] = market.voll or 0.0
-    upper[parts["unserved"]] = np.maximum(load, 0.0).ravel() if market.voll is not None else 0.0
-    linear[parts["spilled"]] = market.spill or 0.0
-    upper[parts["spilled"]] = np.inf if market.spill is not None else 0.0
-
-    eye = sparse.eye_array(T, format="csr")
-    before = sparse.csr_array(np.roll(np.eye(T), 1, axis=0)) if cyclic and T > 1 else sparse.csr_array(np.eye(T, k=-1))
-    if cyclic and T == 1:
-        before = eye
-
-    def placed(buses: NDArray[np.int64], sign: float = 1.0) -> Any:
-        return sparse.kron(sparse.csr_array((np.full(len(buses), sign), (buses, np.arange(len(buses)))), shape=(N, len(buses))), eye)
-
-    ends = np.zeros((L, N))
-    ends[np.arange(L), market.bus_of("lines", "start")] += 1.0
-    ends[np.arange(L), market.bus_of("lines", "end")] -= 1.0
-    incidence = sparse.csr_array(ends)
-    flows = sparse.csr_array(sparse.diags_array(market.susceptance / market.base) @ incidence)  # of angles in units of base
-    shifted = market.susceptance * market.column("lines", "shift")
-    balance = [
-        placed(market.bus_of("generators")), sparse.kron(-(incidence.T @ flows), eye), placed(market.bus_of("storages"), -1.0),
-        placed(market.bus_of("storages")), sparse.csr_array((N * T, S * T)), sparse.eye_array(N * T), -sparse.eye_array(N * T),
-    ]  # fmt: skip
-    right = load - (incidence.T @ shifted)[:, None]
-    rows, low, high = [sparse.hstack(balance)], [right.ravel()], [right.ravel()]
-
-    def add(blocks: dict[str, Any], least: Array, most: Array) -> None:
-        height = len(least)
-        rows.append(sparse.hstack([blocks.get(name, sparse.csr_array((height, items * T))) for name, items in counts.items()]))
-        low.append(least)
-        high.append(most)
-
-    limited = np.isfinite(market.column("lines", "capacity"))
-    if limited.any():
-        capacity, offset = every(market.column("lines", "capacity")[limited]), every(shifted[limited])
-        add({"angle": sparse.kron(flows[limited], eye)}, offset - capacity, offset + capacity)
-    if S:
-        each, loss = sparse.eye_array(S), np.sqrt(market.column("storages", "efficiency"))
-        initial = np.zeros((S, T))
-        fixed = np.array([store.initial is not None for store in market.storages])
-        if not cyclic:
-            initial[:, 0] = [store.initial or 0.0 for store in market.storages]
-        elif fixed.any():  # a day that repeats ends as it begins: with what is said to be held
-            held = lower[parts["state"]].reshape(S, T), upper[parts["state"]].reshape(S, T)
-            for s in map(int, np.flatnonzero(fixed)):
-                held[0][s, -1] = held[1][s, -1] = float(market.storages[s].initial or 0.0)
-        kept = sparse.kron(each, eye - before)
-        taken, given = sparse.kron(sparse.diags_array(-loss), eye), sparse.kron(sparse.diags_array(1.0 / loss), eye)
-        add({"charge": taken, "discharge": given, "state": kept}, initial.ravel(), initial.ravel())
-    ramp = market.column("generators", "ramp")
-    slow = np.isfinite(ramp)
-    if slow.any() and T > 1:
-        changes = sparse.csr_array(eye - before)[(0 if cyclic else 1) :]
-        chosen = sparse.csr_array(np.eye(G)[slow])
-        most = np.repeat(ramp[slow], changes.shape[0])
-        add({"generation": sparse.kron(chosen, changes)}, -most, most)
-    matrix = sparse.csr_array(sparse.vstack(rows, format="csr"))
-    hessian = sparse.csr_array(sparse.diags_array(curved, format="csr"))
-    hessian.eliminate_zeros()
-    shapes = {name: (items, T) for name, items in counts.items()}
-    return Program(linear, hessian, matrix, np.concatenate(low), np.concatenate(high), lower, upper, parts, shapes)

@@ -8,13 +8,12 @@ separate.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from stackopt.energy.market.dispatch import Program
+from stackopt.backends.matrix import minimise
+from stackopt.energy.market.program import Program
+from stackopt.solution import Status
 
 Array = NDArray[np.float64]
 
@@ -59,9 +58,6 @@ def _extremes(
 ) -> tuple[Array, Array]:
     """Two small programs for each price that can move: over t, y + moves t and r - A' moves t keep their signs."""
     from scipy import sparse
-
-    from stackopt.backends.matrix import minimise
-    from stackopt.solution import Status
 
     y, r = at
     row_low, row_high, col_low, col_high = active

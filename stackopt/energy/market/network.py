@@ -88,14 +88,14 @@ class Line:
     reactance : float, per unit
         Of a transformer times its tap ratio. Negative for series compensation; never 0.
     capacity : float, MW
-        In both directions.
+        In both directions; by default there is no limit. Not 0, which some formats write for no limit and others for an open line.
     shift : float, radian
         Of a phase shifter.
 
     Raises
     ------
     InvalidStudy
-        ``market-value``: zero or missing reactance, negative capacity, both ends on one bus.
+        ``market-value``: zero or missing reactance, a capacity that is not positive, both ends on one bus.
     """
 
     name: str
@@ -108,8 +108,9 @@ class Line:
     def __post_init__(self) -> None:
         if not np.isfinite(self.reactance) or self.reactance == 0:
             _refuse("line", self.name, "reactance", "finite and not 0", "per unit", self.reactance)
-        if not self.capacity >= 0:
-            _refuse("line", self.name, "capacity", "at least 0", "MW", self.capacity)
+        if not self.capacity > 0:
+            law = "positive: a line that is open is left out, one without a limit has no capacity"
+            _refuse("line", self.name, "capacity", law, "MW", self.capacity)
         if not np.isfinite(self.shift):
             _refuse("line", self.name, "shift", "finite", "radian", self.shift)
         if self.start == self.end:

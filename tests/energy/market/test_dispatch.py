@@ -6,8 +6,10 @@ import cvxpy as cp
 import networkx as nx
 import numpy as np
 import pytest
+from duck import duck
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from towns import LOAD
 
 from stackopt.energy.market.cases import market_case, market_cases
 from stackopt.energy.market.dispatch import dispatch
@@ -219,3 +221,79 @@ def test_a_market_from_a_graph():
     assert dispatch(again, case.load).cost == pytest.approx(case.cost, rel=1e-9)
     with pytest.raises(InvalidStudy, match="reactance"):
         Market.from_graph(nx.Graph([("A", "B")]), [])
+
+
+def test_storage_does_not_burn_where_a_price_of_zero_would_let_it():
+    """At a price of 0 losing energy costs nothing: of dispatches that cost the same, one that a device can do is given out."""
+    market, load = duck()
+    found = dispatch(market, load)
+    assert found.price.min() < 1e-6  # a plant that cannot come down fast enough
+    assert not found.burning.any()
+    assert found.gap <= 1e-6 * found.cost
+    flat = Market(["A"], [], [Generator("nuclear", "A", 100, 10.0, minimum=80.0)], [Storage("s", "A", 60.0, 100.0, 0.5)], spill=0.0)
+    assert not dispatch(flat, [[70.0, 70.0, 90.0]], cyclic=True).burning.any()
+
+
+def test_between_two_full_lines_in_series_the_price_is_anything_between():
+    plants = [Generator("cheap", "A", 100, 20.0), Generator("dear", "C", 100, 50.0)]
+    market = Market(["A", "B", "C"], [Line("ab", "A", "B", 0.1, 60.0), Line("bc", "B", "C", 0.2, 60.0)], plants)
+    found = dispatch(market, [0.0, 0.0, 90.0])
+    low, high = found.range
+    assert (low[:, 0], high[:, 0]) == (pytest.approx([20.0, 20.0, 50.0]), pytest.approx([20.0, 50.0, 50.0]))
+    assert found.degenerate[:, 0].tolist() == [False, True, False]
+    assert found.rent[0] == pytest.approx(1800.0)  # whatever the price between
+
+
+def test_parallel_lines_carry_as_their_reactances_say_and_are_one_line_together():
+    plants = [Generator("cheap", "A", 500, 20.0), Generator("dear", "B", 500, 50.0)]
+    twice = Market(["A", "B"], [Line("1", "A", "B", 0.1, 60.0), Line("2", "A", "B", 0.2, 60.0)], plants)
+    found = dispatch(twice, [0.0, 200.0])
+    assert found.flow[:, 0] == pytest.approx([60.0, 30.0])  # the second is not full: they share by reactance
+    alike = Market(["A", "B"], [Line("1", "A", "B", 0.1, 60.0), Line("2", "A", "B", 0.1, 60.0)], plants)
+    found = dispatch(alike, [0.0, 200.0])
+    assert found.price[:, 0] == pytest.approx([20.0, 50.0])
+    assert not found.degenerate.any()  # multipliers of the two limits are not unique, prices are
+    assert found.rent[0] == pytest.approx(120 * 30.0)
+    assert len(Market.from_graph(alike.graph, plants).lines) == 2
+
+
+def test_two_storages_side_by_side_are_worth_what_one_of_both_sizes_is():
+    plants = [Generator("a", "A", 100, (20.0, 0.05)), Generator("b", "A", 100, (50.0, 0.1), ramp=15.0)]
+    load = [40 + 60 * LOAD / LOAD.max()]
+    one = dispatch(Market(["A"], [], plants, [Storage("s", "A", 20.0, 60.0, 0.85)]), load, cyclic=True)
+    two = dispatch(Market(["A"], [], plants, [Storage("s", "A", 10.0, 30.0, 0.85), Storage("t", "A", 10.0, 30.0, 0.85)]), load, cyclic=True)
+    assert two.cost == pytest.approx(one.cost, rel=1e-8)
+    assert np.allclose(two.range, one.range, atol=1e-4)  # the price of one hour is not unique
+    assert one.degenerate.sum() == two.degenerate.sum() == 1
+    assert np.abs(two.charge.sum(0) - one.charge.sum(0)).max() <= 1e-3
+
+
+def test_ramps_hold_overnight_only_where_the_day_repeats():
+    plants = [Generator("slow", "A", 100, 20.0, ramp=10.0), Generator("fast", "A", 100, 60.0)]
+    load = [[90.0, 60.0, 70.0, 80.0]]
+    once, daily = dispatch(Market(["A"], [], plants), load), dispatch(Market(["A"], [], plants), load, cyclic=True)
+    assert np.abs(np.diff(once.generation[0])).max() <= 10.0 + 1e-6
+    wrapped = np.diff(daily.generation[0], append=daily.generation[0, :1])
+    assert np.abs(wrapped).max() <= 10.0 + 1e-6
+    assert once.generation[0].tolist() == pytest.approx([70, 60, 70, 80])
+    for found, cyclic in ((once, False), (daily, True)):  # what one MW more costs in each hour
+        for t in range(4):
+            step = np.zeros((1, 4))
+            step[0, t] = 1e-3
+            right = (dispatch(found.market, found.load + step, cyclic=cyclic).cost - found.cost) / 1e-3
+            assert right == pytest.approx(found.range[1][0, t], abs=1e-4)
+
+
+def test_an_island_with_more_plant_than_it_can_turn_down_is_named():
+    plants = [Generator("g", "A", 100, 20.0), Generator("nuclear", "B", 80, 5.0, minimum=60.0)]
+    market = Market(["A", "B"], [], plants)
+    with pytest.raises(InvalidStudy, match="buses B, hour 1: 50 MW of load, plants and storage put in 60 MW at least") as caught:
+        dispatch(market, [[10.0, 10.0], [70.0, 50.0]])
+    assert caught.value.code == "market-infeasible"
+    assert dispatch(replace(market, spill=0.0), [[10.0, 10.0], [70.0, 50.0]]).spilled[1].tolist() == pytest.approx([0.0, 10.0])
+
+
+def test_a_line_that_carries_nothing_is_open_or_a_mistake():
+    with pytest.raises(InvalidStudy, match="a line that is open is left out") as caught:
+        Line("l", "A", "B", 0.1, 0.0)
+    assert caught.value.code == "market-value"
