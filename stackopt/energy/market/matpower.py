@@ -27,6 +27,39 @@ COLUMNS = {
     "gencost": (("model", ""), ("startup", "$"), ("shutdown", "$"), ("n", "")),
 }  # fmt: skip
 ISOLATED, POLYNOMIAL, CIRCLE = 4, 2, 360.0
+#: What a case may hold that changes the optimum and is not supported.
+FOREIGN = {
+    "dcline": "lines of direct current", "if": "limits on interfaces", "reserves": "reserves", "A": "constraints of the user's own",
+    "N": "costs of the user's own", "softlims": "soft limits",
+}  # fmt: skip
+#: Columns in which Inf stands for no limit.
+LIMITS = ("rateA", "rateB", "rateC", "Qmax", "Qmin")
+
+
+def _code(lines: list[str]) -> list[str]:
+    """Lines without comments: from % on, texts in quotes apart, and blocks between lines of %{ and %}."""
+    found, depth = [], 0
+    for line in lines:
+        mark = line.strip()
+        depth += (mark == "%{") - (mark == "%}" and depth > 0)
+        text = re.sub(r"'[^']*'|\"[^\"]*\"", lambda quoted: quoted.group().replace("%", " "), line)
+        found.append("" if depth or mark in ("%{", "%}") else text.split("%")[0])
+    return found
+
+
+def _joined(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Rows that end in three dots go on in the next."""
+    found: list[tuple[int, list[str]]] = []
+    open_ = False
+    for number, cells in rows:
+        dots = next((k for k, cell in enumerate(cells) if cell.startswith("...")), None)
+        kept = cells[:dots]
+        if open_ and found:
+            found[-1][1].extend(kept)
+        else:
+            found.append((number, kept))
+        open_ = dots is not None
+    return [row for row in found if row[1]]
 
 
 class _Case:
@@ -38,25 +71,37 @@ class _Case:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError as wrong:
             raise self.wrong(str(wrong.strerror)) from None
-        lines = [re.sub(r"'[^']*'", lambda found: found.group().replace("%", " "), line).split("%")[0] for line in text.splitlines()]
-        text = "\n".join(lines)
+        text = "\n".join(_code(text.splitlines()))
         self.matrices: dict[str, list[tuple[int, list[str]]]] = {}
-        for found in re.finditer(r"\bmpc\.(\w+)\s*=\s*\[([^\]]*)\]", text):
+        for found in re.finditer(r"\bmpc\.(\w+)\s*=\s*\[([^\]]*)\]([^;\n]*)", text):
             first = text.count("\n", 0, found.start(2)) + 1
+            if found.group(1) in COLUMNS and (more := found.group(3).strip(" \t,")):
+                last = text.count("\n", 0, found.start(3)) + 1
+                raise self.wrong(f"it computes its data: {more!r} after the matrix", row=last, column=found.group(1))
             rows = []
             for offset, line in enumerate(found.group(2).split("\n")):
                 rows += [(first + offset, cells) for part in line.split(";") if (cells := part.replace(",", " ").split())]
+            rows = _joined(rows)
             self.matrices[found.group(1)] = rows
         computed = re.search(r"\bmpc\.(bus|gen|branch|gencost)\s*\(", text) or re.search(r"\bmpc\.(bus|gen|branch|gencost)\s*=\s*[^\[\s]", text)
         if computed:
             row = text.count("\n", 0, computed.start()) + 1
             raise self.wrong("it computes its data; save the result with MATPOWER's savecase and read that", row=row, column=computed.group(1))
+        version = re.search(r"\bmpc\.version\s*=\s*['\"]?([^'\";\s]*)", text)
+        if version and version.group(1) != "2":
+            row = text.count("\n", 0, version.start()) + 1
+            raise self.wrong(f"version 2 of the format is read, not {version.group(1)!r}", row=row, column="version")
         base = re.search(r"\bmpc\.baseMVA\s*=\s*([^;\s]+)", text)
         if not base:
             raise self.wrong("mpc.baseMVA is missing", column="baseMVA", unit="MVA")
-        self.base = self.number(base.group(1), text.count("\n", 0, base.start()) + 1, "baseMVA", "MVA")
-        if self.matrices.get("dcline"):
-            raise self.wrong("lines of direct current are not supported", row=self.matrices["dcline"][0][0], column="dcline")
+        row = text.count("\n", 0, base.start()) + 1
+        self.base = self.number(base.group(1), row, "baseMVA", "MVA")
+        if self.base <= 0:
+            raise self.wrong(f"baseMVA is positive; got {base.group(1)}", row=row, column="baseMVA", unit="MVA")
+        for foreign in re.finditer(rf"\bmpc\.({'|'.join(FOREIGN)})\b(\s*=\s*\[\s*\])?", text):
+            if not foreign.group(2):
+                row = text.count("\n", 0, foreign.start()) + 1
+                raise self.wrong(f"{FOREIGN[foreign.group(1)]} are not supported", row=row, column=foreign.group(1))
 
     def wrong(self, law: str, *, row: int = 0, column: str = "", unit: str = "") -> InvalidStudy:
         parts = (f'file "{self.file}"', f"row {row}" if row else "", f'column "{column}"' if column else "", f"unit {unit}" if unit else "")
@@ -67,9 +112,15 @@ class _Case:
             value = float(text)
         except ValueError:
             value = np.nan
-        if np.isnan(value):
-            raise self.wrong(f"{text!r} is not a number", row=row, column=column, unit=unit)
+        if not np.isfinite(value) and not (np.isinf(value) and column.rpartition(".")[2] in LIMITS):
+            raise self.wrong(f"{text!r} is not a number" if np.isnan(value) else f"{text!r} is not finite", row=row, column=column, unit=unit)
         return value
+
+    def bus(self, number: float, row: int, column: str) -> str:
+        """A bus by its number."""
+        if number != int(number) or number < 1:
+            raise self.wrong(f"buses have whole numbers from 1; got {number:g}", row=row, column=column)
+        return f"{number:.0f}"
 
     def table(self, name: str) -> list[tuple[int, dict[str, float]]]:
         """(line, values by column) of a matrix."""
@@ -88,7 +139,9 @@ class _Case:
         """(constant, linear, quadratic) of a row of gencost."""
         if self.number(cells[0], row, "gencost.model", "") != POLYNOMIAL:
             raise self.wrong("only polynomial costs (model 2) are read; give pieces as plants of their own", row=row, column="gencost.model")
-        count = int(self.number(cells[3], row, "gencost.n", ""))
+        count = int(announced) if (announced := self.number(cells[3], row, "gencost.n", "")) >= 1 else 0
+        if count != announced or not count:
+            raise self.wrong(f"the number of coefficients is whole and at least 1; got {cells[3]}", row=row, column="gencost.n")
         if len(cells) < 4 + count:
             raise self.wrong(f"{count} coefficients are announced, {len(cells) - 4} given", row=row, column="gencost.n")
         terms = [self.number(cell, row, f"gencost.c{count - 1 - k}", "$/h") for k, cell in enumerate(cells[4 : 4 + count])][::-1]
@@ -118,7 +171,8 @@ def read_matpower(path: str | Path, **rest: Any) -> tuple[Market, Array]:
     ------
     InvalidStudy
         ``market-file`` with file, row, column and unit: for what is missing, not a number, computed, or not supported (piecewise costs,
-        lines of direct current, one-sided limits on angles). ``market-value``, ``market-bus`` for data that break a law.
+        lines of direct current, limits on interfaces, reserves, constraints of one's own, one-sided limits on angles). ``market-value``,
+        ``market-bus`` for data that break a law.
     """
     case = _Case(Path(path))
 
@@ -129,24 +183,36 @@ def read_matpower(path: str | Path, **rest: Any) -> tuple[Market, Array]:
             raise InvalidStudy(wrong.code, where=f'file "{path}", row {row}: {wrong.where}', help=wrong.help, **wrong.placeholders) from None
 
     buses, load = [], []
-    for _, bus in case.table("bus"):
+    known: set[str] = set()
+    for row, bus in case.table("bus"):
+        name = case.bus(bus["bus_i"], row, "bus.bus_i")
+        if name in known:
+            raise case.wrong(f"bus {name} appears twice", row=row, column="bus.bus_i")
+        known.add(name)
         if bus["type"] != ISOLATED:
-            buses.append(f"{bus['bus_i']:.0f}")
+            buses.append(name)
             load.append(bus["Pd"] + bus["Gs"])
     present = set(buses)
+
+    def end(values: dict[str, float], row: int, matrix: str, column: str) -> str:
+        found = case.bus(values[column], row, f"{matrix}.{column}")
+        if found not in known:
+            raise case.wrong(f"there is no bus {found}", row=row, column=f"{matrix}.{column}")
+        return found
+
     plants, prices = [], case.matrices.get("gencost", [])
     case.table("gencost")
     gens = case.table("gen")
     if len(prices) not in (len(gens), 2 * len(gens)):
         raise case.wrong(f"mpc.gencost has {len(prices)} rows for {len(gens)} generators", row=prices[0][0] if prices else 0, column="gencost")
     for k, (row, gen) in enumerate(gens):
-        at = f"{gen['bus']:.0f}"
+        at = end(gen, row, "gen", "bus")
         if gen["status"] > 0 and at in present:
             constant, linear, quadratic = case.cost(*prices[k])
             plants.append(named(row, Generator, f"G{k + 1}", at, gen["Pmax"], (linear, quadratic), gen["Pmin"], constant=constant))
     lines = []
     for k, (row, branch) in enumerate(case.table("branch")):
-        ends = f"{branch['fbus']:.0f}", f"{branch['tbus']:.0f}"
+        ends = end(branch, row, "branch", "fbus"), end(branch, row, "branch", "tbus")
         if branch["status"] > 0 and present.issuperset(ends):
             reactance = branch["x"] * (branch["ratio"] or 1.0)
             capacity = _limit(case, row, branch, reactance, case.matrices["branch"][k][1])

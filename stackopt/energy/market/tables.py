@@ -95,19 +95,23 @@ class Table:
             value = float(text)
         except ValueError:
             raise _refuse(self.file, f"{text!r} is not a number", row=row, column=str(column), unit=unit) from None
-        if np.isnan(value):
-            raise _refuse(self.file, "not a number", row=row, column=str(column), unit=unit)
+        if not np.isfinite(value) and not (value > 0 and default == np.inf):
+            raise _refuse(self.file, f"{text!r} is not finite", row=row, column=str(column), unit=unit)
         return value
 
     def each(self, make: Callable[[list[str], dict[str, float]], Any]) -> list[Any]:
         """What `make` returns for the names and numbers of each row; its errors gain file and row."""
-        found = []
+        found: list[Any] = []
+        used: set[str] = set()
         for row, cells in self.rows:
-            names = []
+            names: list[str] = []
             for name in _NAMES[self.kind]:
                 names.append((cells.get(self.columns[name]) or "").strip())
                 if not names[-1]:
                     raise _refuse(self.file, "a name is missing", row=row, column=self.columns[name])
+            if names[0] in used:
+                raise _refuse(self.file, f"{names[0]!r} appears twice", row=row, column=self.columns[_NAMES[self.kind][0]])
+            used.add(names[0])
             values = {name: self.number(row, cells, name) for name in _NUMBERS[self.kind]}
             try:
                 found.append(make(names, values))
@@ -122,38 +126,64 @@ def read_rows(path: Path) -> tuple[list[str], Rows]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as wrong:
         raise _refuse(str(path), f"{wrong.strerror if isinstance(wrong, OSError) else 'not UTF-8 text'}") from None
-    reader = csv.reader(text.splitlines())
-    header = [column.strip() for column in next(reader, [])]
+    reader = csv.reader(text.splitlines(), skipinitialspace=True)
     rows = []
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            raise _refuse(str(path), f"{len(cells)} cells under {len(header)} columns", row=reader.line_num)
-        rows.append((reader.line_num, dict(zip(header, cells, strict=True))))
+    try:
+        header = [column.strip() for column in next(reader, [])]
+        if not any(header):
+            raise _refuse(str(path), "the file is empty; its first row has the names of columns", row=1)
+        for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+            if mark in header[0] and len(header) == 1:
+                raise _refuse(str(path), f"cells are separated by {name}; separate them by commas, with points in decimals", row=1)
+        for column in header:
+            if not column:
+                raise _refuse(str(path), "a column has no name", row=1, column=f"number {header.index(column) + 1}")
+            if header.count(column) > 1:
+                raise _refuse(str(path), "the column appears twice", row=1, column=column)
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                raise _refuse(str(path), f"{len(cells)} cells under {len(header)} columns", row=reader.line_num)
+            rows.append((reader.line_num, dict(zip(header, cells, strict=True))))
+    except csv.Error as wrong:
+        raise _refuse(str(path), f"not CSV: {wrong}", row=reader.line_num) from None
     return header, rows
 
 
 def market_of(tables: dict[str, Table], **rest: Any) -> tuple[Market, Array]:
     """(market, load [n] MW) of tables by kind; lines and storage may be missing. `rest` is passed to `Market`."""
     load: list[float] = []
+    known: set[str] = set()
+
+    def there(kind: str, name: str, *ends: str) -> None:
+        for end in ends:
+            if end not in known:
+                raise InvalidStudy("market-bus", where=f"{kind} {name!r} at bus {end!r}", law="exist", got=f"not among {len(known)} buses")
 
     def bus(names: list[str], values: dict[str, float]) -> str:
         load.append(values["load"])
+        known.add(names[0])
         return names[0]
 
     def line(names: list[str], v: dict[str, float]) -> Line:
         name, start, end = names
+        there("line", name, start, end)
         return Line(name, start, end, v["reactance"], v["capacity"], float(np.deg2rad(v["shift"])))
 
     def plant(names: list[str], v: dict[str, float]) -> Generator:
         name, at = names
+        there("generator", name, at)
         return Generator(name, at, v["capacity"], (v["cost"], v["quadratic"]), v["minimum"], v["ramp"], v["constant"])
 
     def store(names: list[str], v: dict[str, float]) -> Storage:
         name, at = names
+        there("storage", name, at)
         return Storage(name, at, v["power"], v["energy"], v["efficiency"], None if np.isnan(v["initial"]) else v["initial"])
 
+    for kind in ("buses", "generators"):
+        if not tables[kind].rows:
+            raise _refuse(tables[kind].file, "there are no rows")
     buses = tables["buses"].each(bus)
     lines = tables["lines"].each(line) if "lines" in tables else []
     plants = tables["generators"].each(plant)
@@ -200,13 +230,22 @@ def read_load(path: str | Path, market: Market) -> Array:
     load = np.zeros((len(market.buses), len(rows)))
     if "hour" not in header:
         raise _refuse(str(path), "the column 'hour' is missing", row=1, column="hour")
+    if not rows:
+        raise _refuse(str(path), "there are no rows")
+    seen: set[str] = set()
     for column in header:
         if column == "hour":
             continue
         bus, _, rest = column.partition("[")
         if rest.rstrip("] ").strip() != "MW":
             raise _refuse(str(path), f"the header must state the unit: {bus.strip()} [MW]", row=1, column=column, unit=rest.rstrip("] ") or "missing")
-        at = market.at(bus.strip())
+        if bus.strip() in seen:
+            raise _refuse(str(path), f"bus {bus.strip()!r} appears twice", row=1, column=column)
+        seen.add(bus.strip())
+        try:
+            at = market.at(bus.strip())
+        except InvalidStudy as wrong:
+            raise InvalidStudy(wrong.code, where=f'file "{path}", row 1: {wrong.where}', help=wrong.help, **wrong.placeholders) from None
         for t, (row, cells) in enumerate(rows):
             try:
                 load[at, t] = float(cells[column])
