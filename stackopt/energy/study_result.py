@@ -49,7 +49,8 @@ class StudyResult:
     def block(self) -> Block:
         """The printed form, verdict first."""
         h = self.study.households
-        rows = (*self.findings, ("population", f"{len(h.types)} types, {h.count:,} households"), ("assumptions", self.study.basis))
+        many = "one type" if len(h.types) == 1 else f"{len(h.types)} types"
+        rows = (*self.findings, ("population", f"{many}, {h.count:,} households"), ("assumptions", self.study.basis))
         return Block(f'Tariff study "{self.study.name}", {self.command}: {self.status}', rows, good=self.status.success)
 
     def __str__(self) -> str:

@@ -18,6 +18,13 @@ from stackopt.energy.tables import bills, exhibits
 from stackopt.energy.tables_design import frontier_table
 from stackopt.solution import Report, Status
 
+#: Bounds that are printed; all are in the table of convergence.
+BOUNDS_SHOWN = 3
+#: MW of load below which a difference is rounding.
+NOTHING = 1e-6
+#: Gaps of burdens, as shares of income, that are no trade-off.
+ALIKE = 1e-6
+
 __all__ = ["StudyResult", "compare", "design_study", "evaluate", "sensitivity", "solve"]
 
 
@@ -32,13 +39,15 @@ def _reliance(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
     text = f"price residuals up to {number(residual, 2)} $/kWh; households could still gain {number(gain, 2)} $ a day on average"
     text += "; iterating prices without damping would cycle" if any(d.coupled and d.spectral_radius > 1.0 for d in found.values()) else ""
     said = [("accuracy", text)]
-    closed = f"prices follow hour and weather, not its history: that misses up to {number(load, 2)} MW of load and {number(price, 2)} $/MWh (deviations)"
-    said.append(("weather", closed))
+    missed = f"not its history: that misses up to {number(load, 2)} MW of load and {number(price, 2)} $/MWh (deviations)"
+    said.append(("weather", "prices follow hour and weather, " + (missed if load > NOTHING else "and its history changes nothing")))
     at: dict[str, list[str]] = {}
     for name, d in found.items():
         for bound in d.bounds:
             at.setdefault(bound, []).append(name)
-    return said + [("bounds", f"{', '.join(names)}: {bound}") for bound, names in at.items()]
+    shown = [("bounds", f"{', '.join(names)}: {bound}") for bound, names in at.items()][:BOUNDS_SHOWN]
+    more = len(at) - len(shown)
+    return said + shown + ([("bounds", f"and {more} more: see convergence")] if more else [])
 
 
 def compare(study: Study, *, report: Report | None = None) -> StudyResult:
@@ -101,11 +110,14 @@ def design_study(study: Study, *, report: Report | None = None) -> StudyResult:
         findings.append(("fixed", "  ".join(f"{g} {float(f):.2f}" for g, f in t.fixed.items()) + " $/month"))
         if free.at_bounds:
             findings.append(("at bounds", ", ".join(free.at_bounds)))
-    findings.append(("search", f"{free.because}; {len(free.starts)} starts ended at {', '.join(f'{c:.4f}' for c, _ in free.starts)}"))
+    many = "one start" if len(free.starts) == 1 else f"{len(free.starts)} starts"
+    findings.append(("search", f"{free.because}; {many} ended at {', '.join(f'{c:.4f} ({word})' for c, word in free.starts)}"))
     findings.append(("before", f"{named[0].name}: {said(named[0])}"))
     if limits:
         held = sum(d.status.success for d in designs[1:])
         findings.append(("frontier", f"{held} of {len(designs) - 1} points hold, at limits from {100 * max(limits):.2f} to {100 * min(limits):.2f} points"))
+    elif o["points"] and free.status.success:
+        findings.append(("frontier", "none: no smaller gap than the design's was found"))
     findings += _reliance(outcomes)
     return StudyResult(study, "design", tuple(outcomes), tuple(tables), free.status, tuple(findings), tuple(designs))
 
@@ -120,7 +132,7 @@ def _gaps(study: Study, free: Design) -> list[float]:
     else:
         high = free.criteria.gap
         least = smallest_gap(study.problem(), free.z)
-        if not math.isfinite(least) or least >= high:
+        if not math.isfinite(least) or high - least <= ALIKE:
             return []
         low = least + 0.1 * (high - least)  # next to the smallest gap costs rise steeply
         return [float(v) for v in np.linspace(high, low, o["points"] + 1)[1:]]
