@@ -115,13 +115,16 @@ def charges(households: Households, scheme: str) -> dict[str, float]:
     """Fixed charge of each group, $/month: the mean of the tiers of `CPUC` or `IOU` over the ranks of income that the group holds."""
     steps = tiers(scheme)
     weight = np.bincount(households.group_of, weights=households.share, minlength=len(households.groups))
-    income = households.by_group(households.income)
+    income = np.array([np.mean([t.income for t in households.types if t.group == g]) for g in households.groups])
+    income = np.where(weight > 0.0, households.by_group(households.income), income)
     edges = np.concatenate([[0.0], np.cumsum([share for share, _ in steps])])
     edges[-1] = 1.0 + 1e-9
     found, start = {}, 0.0
     for g in np.argsort(income, kind="stable"):
         end = start + weight[g]
         overlap = np.clip(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0.0, None)
+        if not overlap.sum() > 0.0:  # a group without households: the tier that its rank is in
+            overlap = (np.arange(len(steps)) == np.searchsorted(edges, start, side="right") - 1).astype(float)
         found[households.groups[g]] = float(overlap @ [price for _, price in steps] / overlap.sum())
         start = end
     return {g: found[g] for g in households.groups}

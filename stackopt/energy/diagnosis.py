@@ -213,11 +213,12 @@ def bounds(found: Equilibrium) -> tuple[str, ...]:
         n, h, w = np.argwhere(cells)[0]
         return f"{int(cells.sum())} of {cells.size} hours and regimes, first hour {h}, {names[w]}" + (f", bus {households.buses[n]}" if len(cells) > 1 else "")
 
-    negative = found.price < 0.0
+    slack = max(found.residual, 1e-12)  # $/kWh, to which prices are known
+    negative = found.price < -slack
     if negative.any():
         said.append(f"wholesale prices are negative in {at(negative)}")
     floor = getattr(found.market, "floor", -np.inf)
-    floored = 1000.0 * found.price <= floor + 1e-9
+    floored = 1000.0 * (found.price - slack) <= floor
     if np.isfinite(floor) and floored.any():
         said.append(f"wholesale prices are at their floor of {floor:g} $/MWh in {at(floored)}: generation is curtailed")
     unserved = getattr(found.market, "unserved", None)
