@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stackopt.cli_tariff_end import AsJson, Exhibit, Figures, Out, StudyFile, Tariffs, Witness, end
+from stackopt.cli_tariff_sweep import findings, sweep
 
 tariff = typer.Typer(
     cls=Tariffs, no_args_is_help=True, rich_markup_mode=None,
@@ -112,3 +113,7 @@ def sensitivity(
     with watching() as report:
         found = run(read, name, report=report)
     end(found, out, as_json, exhibit, witness, figures, ctx)
+
+
+tariff.command()(sweep)
+tariff.command()(findings)

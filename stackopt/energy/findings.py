@@ -17,6 +17,7 @@ from stackopt.display import Block
 from stackopt.energy.findings_charges import discounts, fixed_charges
 from stackopt.energy.findings_counted import Finding
 from stackopt.energy.findings_prices import net_billing, stability, welfare
+from stackopt.energy.provenance import provenance
 from stackopt.energy.study import Study
 from stackopt.energy.sweep import Map, sweep
 from stackopt.errors import InvalidStudy
@@ -46,7 +47,7 @@ class Findings:
     settings : mapping of section to key to value
         Of the study.
     provenance : mapping
-        Versions that the figures were computed with; seconds of processor time.
+        As of `stackopt.energy.provenance`.
     """
 
     study: str
@@ -95,7 +96,7 @@ class Findings:
 
 def findings(
     study: Study, only: Sequence[str] | None = None, *, quick: bool = False, folder: str | os.PathLike[str] | None = None, map: Map = map,
-    report: Report | None = None,
+    report: Report | None = None, command: str = "",
 ) -> Findings:  # fmt: skip
     """Look for all findings in a study.
 
@@ -114,23 +115,21 @@ def findings(
         As of `sweep`.
     report : callable, optional
         Receives `Progress`.
+    command : str
+        The command line, for the provenance.
 
     Raises
     ------
     InvalidStudy
         ``study-key`` for a finding of another name.
     """
-    import time
-
-    from stackopt.solving import provenance
-
     names = list(dict.fromkeys(only)) if only else list(FINDINGS)
     for name in names:
         if name not in FINDINGS:
             close = difflib.get_close_matches(name, FINDINGS, n=1, cutoff=0.4)
             said = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(FINDINGS)}"
             raise InvalidStudy("study-key", where="findings asked for", key=name, place="the findings", close=said)
-    began = time.process_time()
+    origin = provenance(study, command=command)
     with tempfile.TemporaryDirectory() as temporary:
         place = folder if folder is not None else temporary
         found = []
@@ -138,8 +137,7 @@ def findings(
             if report is not None:
                 report(Progress(f"finding {name}", k, len(names)))
             found.append(FINDINGS[name](study, quick=quick, run=lambda cells: sweep(cells, place, map=map, report=report)))
-    kept = {**provenance(), "cpu_seconds": round(time.process_time() - began, 1)}
-    return Findings(study.name, study.basis, quick, tuple(found), {s: dict(k) for s, k in study.settings.items()}, kept)
+    return Findings(study.name, study.basis, quick, tuple(found), {s: dict(k) for s, k in study.settings.items()}, origin)
 
 
 def stored() -> Findings:
