@@ -20,6 +20,18 @@ CODES: dict[str, ErrorCode] = {
         "lower `sell`, or arbitrage=True to compute the bill all the same",
         "Where selling pays more than buying costs, a meter that turns both ways at once earns money without end, and no household's best answer exists.",
     ),
+    "true-up": ErrorCode(
+        "a true-up at a rate of at least 0 $/kWh belongs to net metering at announced rates",
+        "net_metering = true, nothing of the wholesale price passed through; or leave `true_up` out",
+        "It says what credits are worth that are left over at the end of a year. Without net metering there are none that retail rates would pay; "
+        "with wholesale prices passed through, what households face would depend on what all of them leave over.",
+    ),
+    "true-up-gradient": ErrorCode(
+        "criteria have no derivative here under a true-up: it binds for {count} types, first {first}",
+        "evaluate the tariff at several rates, or leave `true_up` out",
+        "A household whose credits are left over uses more until nothing is: how far its rates count at the margin moves with the rates themselves, which the "
+        "adjoints of fixed rates do not follow. A derivative that leaves this out would be wrong without saying so.",
+    ),
     "setting-value": ErrorCode(
         "`{name}` must be {law}; got {got}",
         "see the documented study file",
@@ -74,5 +86,10 @@ CODES: dict[str, ErrorCode] = {
         "no adder recovers the requirement: at most {reach} of {required} {unit} can be collected",
         "allow a fixed charge, or lower the requirement",
         "Energy rates lose sales as they rise, so what they can collect has a maximum. Beyond it higher rates collect less.",
+    ),
+    "meter-weather": ErrorCode(
+        "the first billing period did not see every hour under every weather",
+        "read over more days: SampledMeter(..., days=90)",
+        "Later readings fall back on what was learned where a weather did not occur; before the first, there is nothing to fall back on.",
     ),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -156,7 +156,9 @@ def tou_shape(households: Households, season: str = "summer") -> Array:
     return average
 
 
-def tariff_at(name: str, level: float, households: Households, *, season: str = "summer", care: float = 0.35, fixed: Any = 0.0) -> Tariff:
+def tariff_at(
+    name: str, level: float, households: Households, *, season: str = "summer", care: float = 0.35, fixed: Any = 0.0, true_up: float | None = None
+) -> Tariff:
     """A named tariff at a level: average energy rate over the hours, $/kWh; for ``lmp`` the mean fixed charge, $/month.
 
     Raises
@@ -180,7 +182,7 @@ def tariff_at(name: str, level: float, households: Households, *, season: str = 
     poorest = [households.groups[g] for g in np.argsort(households.by_group(households.income), kind="stable")[:2]]
     discount = dict.fromkeys(poorest, care) if name == "care" else {}
     net_metering = name.endswith("nem")
-    return Tariff(name, buy, 0.0, 0.0, 0.0 if net_metering else 1.0, fixed, discount, net_metering)
+    return Tariff(name, buy, 0.0, 0.0, 0.0 if net_metering else 1.0, fixed, discount, net_metering, true_up if net_metering else None)
 
 
 def neutral(
@@ -274,7 +276,7 @@ def _root(
 
 def benchmark(
     name: str, households: Households, market: Supply, required: float, *, season: str = "summer", care: float = 0.35, fixed: Any = 0.0,
-    temperature: float = 0.02,
+    true_up: float | None = None, temperature: float = 0.02,
 ) -> Outcome:  # fmt: skip
     """A named tariff at the level that recovers the requirement.
 
@@ -290,9 +292,11 @@ def benchmark(
         Discount of ``care``.
     fixed : float or mapping of group, $/month
         Of the tariffs whose definition leaves it open: ``flat_*``, ``tou_*``, ``care``.
+    true_up : float, $/kWh, optional
+        Of net metering: what credits left over at the end of a year are worth.
     """
     def make(level: float) -> Tariff:
-        return tariff_at(name, level, households, season=season, care=care, fixed=fixed)
+        return tariff_at(name, level, households, season=season, care=care, fixed=fixed, true_up=true_up)
 
     if name != "lmp":
         tariff_at(name, STEP, households)  # an unknown name is refused before anything is computed

@@ -193,7 +193,7 @@ def closure(found: Equilibrium, paths: int = 32, days: int = 40, seed: int = 0) 
 
 
 def bounds(found: Equilibrium) -> tuple[str, ...]:
-    """What stands at a bound: households that use nothing, prices at a floor or below 0, load that is shed."""
+    """What stands at a bound: households that use nothing or leave credits over, prices at a floor or below 0, load that is shed."""
     said, response, households = [], found.response, found.households
     idle = 0.0
     first = ""
@@ -207,6 +207,11 @@ def bounds(found: Equilibrium) -> tuple[str, ...]:
         idle += float(households.share[part.members] @ np.where(stuck, part.moves, 0.0).sum((1, 2, 3))) / HOURS
     if first:
         said.append(f"use is at its lower bound of nothing in {100 * idle:.2g} % of household-hours, first {first}: demand extrapolated too far")
+    kept, bound = response.kept, 100.0 * households.share
+    if (kept < 1.0).any() and found.tariff.true_up is not None:
+        left, used = float(bound[kept == 0.0].sum()), float(bound[(kept > 0.0) & (kept < 1.0)].sum())
+        text = f"the true-up binds: {number(left, 3)} % of households have credits left over, and a kWh is worth {found.tariff.true_up:g} $ to them"
+        said.append(text + (f"; {number(used, 3)} % use more until nothing is left over" if used else ""))
     names = households.weather.names
 
     def at(cells: NDArray[np.bool_]) -> str:

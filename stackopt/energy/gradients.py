@@ -18,6 +18,7 @@ from stackopt.energy.households import HOURS, Households
 from stackopt.energy.market.supply import Marginal
 from stackopt.energy.response import slopes
 from stackopt.energy.tariff import Tariff
+from stackopt.errors import InvalidStudy
 
 Array = NDArray[np.float64]
 
@@ -64,8 +65,16 @@ def gradients(found: Equilibrium, buy: Array, sell: Array) -> Gradients:
         Converged; the derivatives are as exact as it is.
     buy, sell : arrays [24, D] or [24, w, D]
         What each parameter adds to the buy and the sell adder of each hour, and regime. Under net metering `sell` is ignored.
+
+    Raises
+    ------
+    InvalidStudy
+        ``true-up-gradient`` where a true-up binds.
     """
     households, tariff, response = found.households, found.tariff, found.response
+    bound = np.flatnonzero(response.kept < 1.0)
+    if len(bound):
+        raise InvalidStudy("true-up-gradient", count=len(bound), first=households.types[int(bound[0])].name)
     weather = households.weather.shares
     W, N = len(weather), len(found.price)
     cells, D = HOURS * W, buy.shape[-1]

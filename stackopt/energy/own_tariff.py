@@ -33,6 +33,7 @@ class OwnTariff:
     net_metering : bool
     neutral : bool
         Whether `buy` is scaled so that the requirement is recovered.
+    true_up : float, $/kWh, optional
     """
 
     name: str
@@ -44,11 +45,12 @@ class OwnTariff:
     discount: Mapping[str, float] = field(default_factory=dict)
     net_metering: bool = False
     neutral: bool = True
+    true_up: float | None = None
 
     @classmethod
     def of(cls, name: str, content: Mapping[str, Any], periods: Mapping[str, Sequence[int]], groups: Sequence[str], weather: Weather) -> OwnTariff:
         """From a table of a study file; raises InvalidStudy ``study-key``, ``setting-value``, ``rate-units`` or ``group``."""
-        known = ["buy", "sell", "pass_buy", "pass_sell", "fixed", "discount", "net_metering", "neutral"]
+        known = ["buy", "sell", "pass_buy", "pass_sell", "fixed", "discount", "net_metering", "neutral", "true_up"]
         for key in content:
             if key not in known:
                 close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
@@ -69,15 +71,19 @@ class OwnTariff:
                 raise InvalidStudy("setting-value", where="unit $/month", name=f"fixed of {g}", law="a number", got=repr(v))
         if not isinstance(discount, dict) or not all(_number(v) and 0 <= v < 1 for v in discount.values()):
             raise InvalidStudy("setting-value", name="discount", law="shares from 0 to below 1 by group", got=repr(discount))
+        true_up = content.get("true_up")
+        if true_up is not None and not (_number(true_up) and 0 <= true_up <= 10 and content.get("net_metering") and weather.seasons):
+            law = 'a rate of 0 to 10, with net_metering and season = "year"'
+            raise InvalidStudy("setting-value", where="unit $/kWh", name="true_up", law=law, got=repr(true_up))
         for g in (*(fixed if isinstance(fixed, dict) else ()), *discount):
             if g not in groups and g != "other":
                 raise InvalidStudy("group", group=g, known=", ".join(groups))
         return cls(name, rates["buy"], rates["sell"], float(content.get("pass_buy", 0.0)), float(content.get("pass_sell", 0.0)), fixed, discount,
-                   content.get("net_metering", False), content.get("neutral", True))  # fmt: skip
+                   content.get("net_metering", False), content.get("neutral", True), true_up)  # fmt: skip
 
     def tariff(self, level: float = 1.0) -> Tariff:
         """With `buy` scaled."""
-        return Tariff(self.name, level * self.buy, self.sell, self.pass_buy, self.pass_sell, self.fixed, self.discount, self.net_metering)
+        return Tariff(self.name, level * self.buy, self.sell, self.pass_buy, self.pass_sell, self.fixed, self.discount, self.net_metering, self.true_up)
 
 
 def _number(value: Any) -> bool:

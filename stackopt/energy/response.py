@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,6 +34,8 @@ class Part:
         Joint shares of regime and move.
     worn : array [a], $
     charging, control : Charging and Control, or None
+    kept : array [i], or None
+        How far announced rates count at the margin: 1 (None: of all), or less where a true-up leaves credits worth only its own rate.
     """
 
     members: NDArray[np.int64]
@@ -41,6 +44,13 @@ class Part:
     worn: Array
     charging: Charging | None = None
     control: Control | None = None
+    kept: Array | None = None
+
+    @property
+    def net(self) -> Array:
+        """Average meter reading [i, 24, w], kWh, joint with the regime."""
+        reading: Array = (self.moves * self.hour.net).sum(-1)
+        return reading
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +81,7 @@ class Response:
     @cached_property
     def net(self) -> Array:
         """Average meter reading in each hour and regime [i, 24, w], kWh, given the regime."""
-        joint = self._by_type([(p.moves * p.hour.net).sum(-1) for p in self.parts], self.price.shape[1:])
+        joint = self._by_type([p.net for p in self.parts], self.price.shape[1:])
         return joint / self.households.weather.shares
 
     @cached_property
@@ -85,11 +95,21 @@ class Response:
         return self._by_type([-(p.moves * np.where(p.hour.selling, p.hour.net, 0.0)).sum(-1) for p in self.parts], self.price.shape[1:])
 
     @cached_property
+    def kept(self) -> Array:
+        """How far announced rates count at the margin of each type [i]: 1 but where a true-up binds."""
+        return self._by_type([np.ones(len(p.members)) if p.kept is None else p.kept for p in self.parts], ())
+
+    @cached_property
+    def rates(self) -> tuple[Array, Array]:
+        """(buy, sell) that each type answers to [i, 24, w], $/kWh: those announced, but where a true-up binds."""
+        return at_margin(self.tariff, *self.tariff.rates(self.households, self.price), self.kept)
+
+    @cached_property
     def bills(self) -> Array:
         """Energy bill of each type [i], $/day, without fixed charges."""
         buy, sell = self.tariff.rates(self.households, self.price)
         total: Array = (buy * self.imports - sell * self.exports).sum((1, 2))
-        return total
+        return total if self.tariff.true_up is None else np.maximum(total, self.tariff.true_up * (self.imports - self.exports).sum((1, 2)))
 
     @cached_property
     def utility(self) -> Array:
@@ -128,27 +148,61 @@ class Response:
 
 
 def respond(households: Households, tariff: Tariff, price: Array, temperature: float, start: Response | None = None) -> Response:
-    """The population's answer to a tariff at wholesale prices [n, 24, w] in $/kWh; `start` is an answer nearby."""
-    buy, sell = tariff.rates(households, price)
-    weather = households.weather
-    parts = []
+    """The population's answer to a tariff at wholesale prices [n, 24, w] in $/kWh; `start` is an answer nearby.
+
+    Raises
+    ------
+    InvalidStudy
+        ``sell-above-buy`` where exports would be paid more than imports cost.
+    """
+    everyone = np.arange(len(households.types))
+    announced = tariff.rates(households, price)
+    before = _controls(start.parts) if start is not None else {}
+    parts = answers(households, everyone, *announced, np.ones(len(everyone)), temperature, before)
+    if tariff.true_up is not None:
+        from stackopt.energy.true_up import settle
+
+        kept = settle(households, tariff, announced, parts, temperature)
+        if (kept < 1.0).any():
+            parts = answers(households, everyone, *at_margin(tariff, *announced, kept), kept, temperature, _controls(parts))
+    return Response(households, tariff, price, temperature, parts)
+
+
+def at_margin(tariff: Tariff, buy: Array, sell: Array, kept: Array) -> tuple[Array, Array]:
+    """Rates [i, 24, w] of which only a share [i] counts, and otherwise the true-up's."""
+    if tariff.true_up is None:
+        return buy, sell
+    own, other = kept[:, None, None], (1.0 - kept[:, None, None]) * tariff.true_up
+    return own * buy + other, own * sell + other
+
+
+def _controls(parts: Sequence[Part]) -> Mapping[tuple[int, ...], Control | None]:
+    return {(id(p.charging.battery), *p.members): p.control for p in parts if p.charging is not None}
+
+
+def answers(
+    households: Households, chosen: NDArray[np.int64], buy: Array, sell: Array, kept: Array, temperature: float,
+    before: Mapping[tuple[int, ...], Control | None] | None = None,
+) -> tuple[Part, ...]:  # fmt: skip
+    """What the chosen types do at rates [i, 24, w] of all types; `before` are controls of the same blocks nearby."""
+    weather, parts, asked = households.weather, [], set(chosen.tolist())
     having: set[int] = set()
-    before = {(id(p.charging.battery), *p.members): p.control for p in start.parts if p.charging is not None} if start is not None else {}
-    for battery, everyone in households.batteries.items():
+    for battery, owners in households.batteries.items():
+        everyone = owners if len(asked) == len(households.types) else np.array([i for i in owners if i in asked], int)
         having |= set(everyone.tolist())
         charging = Charging(battery, weather.hourly)
         for first in range(0, len(everyone), TOGETHER):
             members = everyone[first : first + TOGETHER]
             hour = _hour(households, members, battery.metered, buy, sell)
-            near = before.get((id(battery), *members))
+            near = (before or {}).get((id(battery), *members))
             control = charging.control(hour.worth - battery.worn, temperature, None if near is None else near.value)
-            parts.append(Part(members, hour, control.moves, battery.worn, charging, control))
-    rest = np.array([i for i in range(len(households.types)) if i not in having], int)
+            parts.append(Part(members, hour, control.moves, battery.worn, charging, control, kept[members]))
+    rest = np.array([i for i in chosen if i not in having], int)
     if len(rest):
         hour = _hour(households, rest, np.zeros(1), buy, sell)
         moves = np.broadcast_to(weather.shares[:, None], hour.net.shape)
-        parts.append(Part(rest, hour, moves, np.zeros(1)))
-    return Response(households, tariff, price, temperature, tuple(parts))
+        parts.append(Part(rest, hour, moves, np.zeros(1), kept=kept[rest]))
+    return tuple(parts)
 
 
 def _hour(households: Households, members: NDArray[np.int64], charge: Array, buy: Array, sell: Array) -> Hour:
@@ -189,7 +243,7 @@ def slopes(response: Response, classes: NDArray[np.int64]) -> Slopes:
     households = response.households
     W = response.price.shape[2]
     N, X, cells = len(response.price), int(classes.max()) + 1, HOURS * W
-    buy, sell = response.tariff.rates(households, response.price)
+    buy, sell = response.rates
     net = np.zeros((N, cells, X, 2, cells))
     utility, wear, paid = np.zeros((X, 2, cells)), np.zeros((X, 2, cells)), np.zeros((len(households.groups), X, 2, cells))
     cell = np.arange(cells)

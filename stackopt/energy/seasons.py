@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stackopt.errors import InvalidStudy
 
 if TYPE_CHECKING:
-    from stackopt.energy.households import Weather
+    from stackopt.energy.households import Households, Weather
 
 Array = NDArray[np.float64]
 
@@ -109,3 +109,22 @@ def average_days(values: Array, seasons: Sequence[Season]) -> Array:
     month = np.repeat(np.arange(1, 13), [days + (leap and m == 2) for m, days in enumerate(DAYS_OF_MONTH, 1)])  # of each day
     daily = values.reshape(-1, 24)
     return np.column_stack([daily[np.isin(month, season.months)].mean(0) for season in seasons])
+
+
+def alone(households: Households, season: Season) -> Households:
+    """The households of a year in one of its seasons for ever: what they would do if it never ended.
+
+    Raises
+    ------
+    InvalidStudy
+        ``setting-value`` for a season that the year does not have.
+    """
+    weather = households.weather
+    here = [w for w, one in enumerate(weather.seasons) if one == season]
+    if not here:
+        raise InvalidStudy("setting-value", name="season", law="a season of the weather", got=repr(season.name))
+    block = weather.transition[np.ix_(here, here)]
+    names = tuple(weather.names[w].removeprefix(f"{season.name}, ") for w in here)
+    sky = replace(weather, names=names, sun=weather.sun[here], stay=None, transition=block / block.sum(1, keepdims=True), seasons=())
+    types = [replace(t, **{key: day[:, here] if (day := getattr(t, key)).ndim == 2 else day for key in ("load", "sun")}) for t in households.types]
+    return replace(households, types=types, weather=sky)

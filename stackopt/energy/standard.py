@@ -66,8 +66,11 @@ def load_shape(shape: str, season: str = "summer") -> Array:
 
 
 def clear_sky(season: str = "summer") -> Array:
-    """kW per kWdc under a clear sky at Oakland [24]."""
-    return next(_hours(row) for row in _table("pv_clear_sky_oakland.csv") if row["season"] == season)
+    """kW per kWdc under a clear sky at Oakland [24]; raises InvalidStudy for an unknown season."""
+    for row in _table("pv_clear_sky_oakland.csv"):
+        if row["season"] == season:
+            return _hours(row)
+    raise InvalidStudy("setting-value", name="season", law="out of summer, winter or shoulder for built-in load shapes", got=repr(season))
 
 
 def income_groups() -> dict[str, dict[str, float]]:

@@ -257,6 +257,8 @@ def _together(settings: dict[str, dict[str, Any]], file: _File) -> None:
             raise _placed(bad, file.at("population", "seasons")) from None
     elif population["seasons"] != keys_of("population")["seasons"].default:
         raise wrong("population", "seasons", 'left out unless season = "year"', population["seasons"])
+    if settings["benchmarks"]["true_up"] is not None and population["season"] != "year":
+        raise wrong("benchmarks", "true_up", 'left out unless season = "year": one season has no end of the year', settings["benchmarks"]["true_up"])
     for key in ("pv", "stay"):
         if len(weather[key]) != len(weather["regimes"]):
             raise wrong("weather", key, f"{len(weather['regimes'])} values, one for each of `regimes`", weather[key])

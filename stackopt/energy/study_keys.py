@@ -191,6 +191,8 @@ KEYS: tuple[Key, ...] = (
         "Tariffs to compare, all made to recover the same revenue."),
     Key("benchmarks", "before", "flat_nem", "", "a name", _text, "Today's tariff, against which bills are compared."),
     Key("benchmarks", "fixed", 0.0, "$/month", "a charge of at least 0, or one for each group", _charges, "Fixed charge of flat_*, tou_* and care."),
+    Key("benchmarks", "true_up", None, "$/kWh", "a rate of 0 to 10", _number(0, 10),
+        'Net metering, season = "year": what credits left over at the end of a year are worth per net kWh. Without it: the retail rate.', sample="0.05"),
     Key("benchmarks", "care", 0.35, "share", "a share from 0 to below 1", _number(0, 0.999), "Discount of care to the two poorest groups.",
         "CARE programme, California", SEEN),
 )  # fmt: skip

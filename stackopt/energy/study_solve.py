@@ -22,8 +22,9 @@ def solve(study: Study, name: str) -> Outcome:
     rest: dict[str, Any] = {"temperature": study.temperature}
     if name not in study.own:
         return benchmark(
-            name, study.households, study.market, study.required, season=study["population", "season"], care=float(b["care"]), fixed=b["fixed"], **rest
-        )
+            name, study.households, study.market, study.required, season=study["population", "season"], care=float(b["care"]), fixed=b["fixed"],
+            true_up=b["true_up"], **rest,
+        )  # fmt: skip
     own = study.own[name]
     if own.neutral:
         mean = float(np.abs(own.buy).mean())

@@ -35,6 +35,14 @@ class Tariff:
     discount : mapping of group to share
         On what is bought.
     net_metering : bool
+    true_up : float, $/kWh, optional
+        Under net metering: a year's energy bill is no less than its net use at this rate, so that credits left over are not paid at retail.
+        The average over regimes is the year; see `stackopt.energy.true_up`. Without it they are.
+
+    Raises
+    ------
+    InvalidStudy
+        ``hours`` and ``rate-units`` for rates, ``true-up`` for one without net metering or with wholesale prices passed through.
     """
 
     name: str
@@ -45,8 +53,11 @@ class Tariff:
     fixed: Any = 0.0
     discount: Mapping[str, float] = field(default_factory=dict)
     net_metering: bool = False
+    true_up: float | None = None
 
     def __post_init__(self) -> None:
+        if self.true_up is not None and not (self.net_metering and self.pass_buy == 0.0 and 0.0 <= self.true_up < 10.0):
+            raise InvalidStudy("true-up", where=f"tariff {self.name!r}, true_up = {self.true_up!r}")
         for key in ("buy", "sell"):
             array = np.asarray(getattr(self, key), float)
             if not (array.ndim == 0 or (array.shape[0] == HOURS and array.ndim <= 2)) or not np.isfinite(array).all():

@@ -181,3 +181,76 @@ def test_a_changed_study_is_built_anew():
     other = study.changed(population__elasticity=0.4, market__slope=0.09)
     assert (other.households.elasticity, other.market.slope) == (0.4, 0.09)
     assert (study.households.elasticity, study.market.slope) == (0.2, 0.045)
+
+
+# --- a year -------------------------------------------------------------------------------------------------------------
+
+YEAR = TOML.replace('pv = "pv.csv"\n', 'pv = "pv.csv"\nseason = "year"\n')
+
+
+def hours_of_a_year(columns, factors):
+    """8760 rows; each month's days are a factor of the day given, so that seasons differ by known averages."""
+    days = np.repeat(factors, [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+    lines = ["hour," + ",".join(f"{name} [kWh]" for name in columns)]
+    lines += [f"{24 * d + h}," + ",".join(f"{days[d] * v[h]:.12g}" for v in columns.values()) for d in range(365) for h in range(24)]
+    return "\n".join(lines) + "\n"
+
+
+def test_own_tables_of_a_year_are_averaged_by_season(tmp_path):
+    scaled = TYPES.replace("load,pv\n", "load,pv,use [kWh/year]\n").replace("flat,\n", "flat,,7300\n").replace("roof\n", "roof,\n")
+    path = write(tmp_path, YEAR, scaled.replace("villa,\n", "villa,,\n").replace("large\n", "large,\n"))
+    use, light = np.array([1.0, 1.0, 1.1, 0.9, 0.9, 1.3, 1.5, 1.5, 1.3, 0.9, 1.0, 1.0]), np.array([3, 4, 6, 8, 9, 10, 10, 9, 8, 6, 4, 3]) / 10
+    (tmp_path / "load.csv").write_text(hours_of_a_year({"flat": 0.8 * LOAD, "house": LOAD, "villa": 1.5 * LOAD}, use))
+    (tmp_path / "pv.csv").write_text(hours_of_a_year({"roof": SUN, "large": 1.5 * SUN}, light))
+    study = read_study(path)
+    h = study.households
+    assert h.weather.names[2:4] == ("winter, clear", "winter, cloudy")
+    winter = (1.0 * (30 + 31 + 31 + 28)) / 120
+    summer = (1.3 * 60 + 1.5 * 62) / 122
+    assert np.allclose(h.load[1][:, [0, 1, 2, 3]], np.outer(LOAD, [summer, summer, winter, winter]))
+    assert np.allclose(h.sun[1][:, 3], 0.35 * SUN * (4 * 30 + 3 * 31 + 3 * 31 + 4 * 28) / 1200)
+    assert (h.load[0] * h.weather.shares).sum() == pytest.approx(20.0)  # 7300 kWh a year
+    assert any(a.item == "[population] seasons" and a.doubtful for a in study.assumptions)
+
+
+def test_a_year_needs_hours_of_a_year(tmp_path):
+    with pytest.raises(so.InvalidStudy, match="a year of 8760 hours by season; there are 24") as caught:
+        read_study(write(tmp_path, YEAR))
+    assert caught.value.code == "study-file"
+
+
+def test_rates_of_ones_own_by_season():
+    text = '[population]\nshapes = ["ca"]\nseason = "year"\n[benchmarks.mine]\nbuy = { summer = { off = 0.3, midday = 0.2, peak = 0.5, night = 0.3 }, '
+    text += "winter = 0.25, shoulder = 0.2 }\nnet_metering = true\ntrue_up = 0.04\n"
+    study = study_of(text)
+    mine = study.own["mine"].tariff(2.0)
+    assert mine.buy.shape == (24, 6)
+    assert mine.buy[[3, 17, 17, 17], [0, 0, 2, 4]].tolist() == [0.6, 1.0, 0.5, 0.4]
+    assert mine.true_up == 0.04
+    assert study_of(text.replace("true_up = 0.04\n", "") + "[benchmarks]\ntrue_up = 0.03\n")["benchmarks", "true_up"] == 0.03
+    with pytest.raises(so.InvalidStudy, match="or of the seasons summer, winter, shoulder"):
+        study_of(text.replace("shoulder = 0.2", "spring = 0.2"))
+    sheet = {a.item: a.status for a in study.assumptions}
+    assert sheet["[population] seasons"] == "assumption"
+    assert {f"load shape ca ({s})" for s in ("summer", "winter", "shoulder")} <= set(sheet)
+    assert "load shape tx (summer)" not in sheet
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[population]\nseasons = { summer = [6, 7], winter = [1] }\n', ["line 2, [population] seasons", 'season = "year"']),
+        ('[population]\nseason = "year"\nseasons = { summer = [6, 7], winter = [1] }\n', ["line 3, [population] seasons", "month 2 0 times"]),
+        ('[population]\nseason = "year"\nseasons = { summer = [6, 7], winter = [13] }\n', ["line 3", "1 to 12"]),
+        ('[population]\nseason = "year"\nseasons = { summer = [6], monsoon = [1,2,3,4,5,7,8,9,10,11,12] }\n', ["'monsoon'", "summer, winter or shoulder"]),
+        ("[benchmarks]\ntrue_up = 0.05\n", ["line 2, [benchmarks] true_up", 'season = "year"']),
+        ("[benchmarks.mine]\nbuy = 0.3\nnet_metering = true\ntrue_up = 0.05\n", ["[benchmarks.mine]", "true_up", 'season = "year"']),
+        ('[population]\nseason = "year"\n[benchmarks.mine]\nbuy = 0.3\ntrue_up = 0.05\n', ["[benchmarks.mine]", "net_metering"]),
+    ],
+)
+def test_mistakes_about_years_are_named_with_their_place(text, words):
+    with pytest.raises(so.InvalidStudy) as caught:
+        study_of(text)
+    assert caught.value.code == "setting-value"
+    for word in words:
+        assert word in str(caught.value), str(caught.value)
