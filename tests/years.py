@@ -24,7 +24,7 @@ def year_of(households, use=FACTORS, light=LIGHT):
 def two_years(net, weather):
     """Hours of two years, made of the days [24, w] of a household: of each season's days the skies have their shares, exactly."""
     first = datetime.date(2025, 1, 1)
-    days = [first + datetime.timedelta(days=d) for d in range(730)]
+    days = sorted((first + datetime.timedelta(days=d) for d in range(730)), key=lambda day: day.month)  # billed by month: twelve long ones
     kinds, seen, hours = list(dict.fromkeys(weather.seasons)), {}, []
     for day in days:
         season = next(s for s, one in enumerate(kinds) if day.month in one.months)

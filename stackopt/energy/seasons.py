@@ -3,7 +3,9 @@
 A regime of weather is a pair (season, sky): "summer, clear". Skies change as they do within a season; a season of d days ends each day with
 chance 1/d, and the next one in order begins, whatever the sky. The chain is irreducible and its long-run shares are exactly d/365 times
 those of skies, so averages over it are averages over the year, and everything that is computed for two regimes holds for six. What it assumes: the calendar
-is not known to batteries. They hold what little charge they carry over midnight for a change of season that comes with chance 1/d.
+is not known to batteries, and the charge that they carry over midnight is held for a change of season that comes with chance 1/d. Against equilibria of
+each season for ever (`alone`) that moves prices of the standard study by up to 0.04 $/MWh where rates follow them, 0.16 under time-of-use net
+metering at temperature 0.005, and bills by up to 0.001 $ a day. Within a season all days are its average day.
 """
 
 from __future__ import annotations

@@ -54,13 +54,10 @@ def settle(households: Households, tariff: Tariff, announced: tuple[Array, Array
         found = answers(households, chosen, *at_margin(tariff, *announced, trial), trial, temperature)
         left = _left(announced, rate, found)
         kept[chosen] = trial[chosen]
-        for i in chosen:
-            if left[i] >= 0.0:
-                low[i], at_low[i] = trial[i], left[i]
-                at_high[i] *= 0.5 if trial[i] > 0.0 else 1.0  # Illinois: the end that stays counts for less
-            else:
-                high[i], at_high[i] = trial[i], left[i]
-                at_low[i] *= 0.5
+        enough, first = left >= 0.0, trial == 0.0  # Illinois: an end that stays counts for less
+        at_high = np.where(enough & ~first, 0.5 * at_high, np.where(left < 0.0, left, at_high))
+        at_low = np.where(enough, left, np.where(left < 0.0, 0.5 * at_low, at_low))
+        low, high = np.where(enough, trial, low), np.where(left < 0.0, trial, high)
         settled = (np.abs(left) <= EXACT) | ((kept == 0.0) & (left <= 0.0)) | (high - low <= 1e-15)
         chosen = np.array([i for i in chosen if not settled[i]], int)
         trial[chosen] = low[chosen] + (high - low)[chosen] * at_low[chosen] / (at_low - at_high)[chosen]
