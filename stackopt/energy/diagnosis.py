@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackopt.display import Block, number
-from stackopt.energy.equilibrium import Equilibrium, demand_jacobian, monotonicity, spectral_radius
+from stackopt.energy.equilibrium import Equilibrium, monotonicity, spectral_radius
 from stackopt.energy.households import HOURS, Weather
+from stackopt.energy.price_search import demand_jacobian
 from stackopt.solution import Status
 
 Array = NDArray[np.float64]

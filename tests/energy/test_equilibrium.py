@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 from towns import town
 
+import stackopt as so
 from stackopt.energy.criteria import concentration, criteria, fixed_for_revenue
-from stackopt.energy.equilibrium import demand_jacobian, equilibrium, monotonicity, spectral_radius
+from stackopt.energy.equilibrium import equilibrium, monotonicity, spectral_radius
 from stackopt.energy.market.supply import LinearSupply
+from stackopt.energy.price_search import demand_jacobian, lawful_prices
 from stackopt.energy.response import respond
+from stackopt.energy.standard import standard_households
 from stackopt.energy.tariff import Tariff
+from stackopt.solution import Status
 
 PASS = Tariff("pass-through", pass_buy=1.0, pass_sell=1.0)
 
@@ -116,3 +120,60 @@ def test_prices_stop_at_their_floor_and_generation_is_curtailed():
     assert price.ravel().tolist() == [-10.0, 100.0]
     assert slope.ravel().tolist() == [0.0, 0.1]
     assert market.cost(np.array([[[100.0]]])) == market.cost(np.array([[[1900.0]]]))
+
+
+@pytest.mark.parametrize(
+    ("tariff", "slope", "temperature"),
+    [
+        (PASS, 0.2, 0.001),
+        (PASS, 0.6, 0.001),
+        (Tariff("exports at 1.5 of wholesale", buy=0.2, pass_buy=1.0, pass_sell=1.5), 0.2, 0.0003),
+        (Tariff("inverse", buy=0.6, sell=0.3, pass_buy=-1.0, pass_sell=-0.5), 0.1, 0.001),
+        (Tariff("inverse", buy=0.6, sell=0.3, pass_buy=-1.0, pass_sell=-0.5), 0.1, 0.0003),
+    ],
+)
+def test_hard_instances_with_a_battery_in_a_third_of_all_homes(tariff, slope, temperature):
+    households, market = town(), LinearSupply(slope=slope)
+    found = equilibrium(households, market, tariff, temperature=temperature)
+    assert found.converged, found.because
+    again = respond(households, tariff, found.price, temperature)
+    assert np.abs(market.clear(again.load)[0] / 1000 - found.price).max() <= 2e-8
+
+
+def test_a_fifth_of_all_homes_with_batteries_that_follow_prices_closely():
+    households = standard_households(adoption=[0.2] * 5, attachment=1.0, shapes=("ca",))
+    found = equilibrium(households, LinearSupply(slope=0.2), PASS, temperature=0.001)
+    assert found.converged, found.because
+    assert spectral_radius(found) > 10.0
+
+
+def test_what_feeds_on_itself_is_not_called_an_equilibrium_without_one():
+    """Retail rates that fall with wholesale prices: no search is sure to end, and what did not end says so."""
+    inverse = Tariff("inverse", buy=0.6, sell=0.3, pass_buy=-1.0, pass_sell=-0.5)
+    found = equilibrium(town(), LinearSupply(slope=0.4), inverse, temperature=0.02)
+    assert found.status is Status.LIMIT
+    assert found.residual > 1e-3
+    assert "most responses" in found.because
+
+
+def test_the_history_tells_every_response_and_ends_at_the_answer():
+    found = equilibrium(town(), LinearSupply(slope=0.2), PASS, temperature=0.001)
+    assert len(found.history) == found.responses
+    assert found.history[-1] == (0.001, found.residual)
+    assert found.history[0][0] == 0.02  # where a cold start begins
+    assert all(residual >= 0 for _, residual in found.history)
+
+
+def test_prices_on_the_way_may_be_unlawful_but_not_those_found():
+    """Exports at wholesale, imports at 0.30: refused only if the market goes there, not because a search starts there."""
+    billing = Tariff("net billing", buy=0.30, pass_sell=1.0)
+    low, high = lawful_prices(town(), billing)
+    assert np.isneginf(low).all()
+    assert np.allclose(high, 0.30)
+    found = equilibrium(town(), LinearSupply(intercept=-450.0, slope=0.3), billing)  # usual use alone would cost more than 300 $/MWh
+    assert found.converged
+    assert found.price.max() < 0.30
+    with pytest.raises(so.InvalidStudy) as caught:
+        equilibrium(town(), LinearSupply(slope=0.3), billing)
+    assert caught.value.code == "sell-above-buy"
+    assert "300 $/MWh" in str(caught.value)
