@@ -218,4 +218,5 @@ def seasonal_bills(outcomes: Sequence[Outcome]) -> Table:
                     if weight.sum() > 0:
                         rows.append((o.name, season.name, group, kind, float(weight @ daily[:, s] / weight.sum()) * DAYS_PER_MONTH))
     columns = (("tariff", ""), ("season", ""), ("group", ""), ("kind", ""), ("bill", "$/month"))
-    return Table("seasonal_bills", "Bills by season, fixed charges included", columns, tuple(rows), "Of an average month of 365/12 days in the season, before a year's true-up.")
+    note = "Of an average month of 365/12 days in the season, before a year's true-up."
+    return Table("seasonal_bills", "Bills by season, fixed charges included", columns, tuple(rows), note)
