@@ -22,9 +22,9 @@ class Bill:
     Attributes
     ----------
     energy : array
-        For what is taken from the grid (net metering: net of what is put in, where that is positive).
+        For what is taken from the grid (net metering: net of what is put in within a period of the rate, where that is positive).
     credit : array
-        For what is put in; negative. Under net metering with ``"$"`` rollover, money carried from earlier months.
+        For what is put in; negative. With ``"$"`` rollover, what of it is used in the month, money from earlier months included.
     tiers, baseline : arrays
         Adders above quantities, and the (negative) credit within the allowance.
     fixed : array
@@ -35,7 +35,7 @@ class Bill:
     imports, exports : arrays, kWh
         Metered, hour by hour; under "buy all, sell all" the load and the generation.
     carried : float
-        Left at the end: kWh, or $ under ``"$"`` rollover and net billing.
+        Left at the end and neither used nor paid: kWh by period of the rate, or $ with ``"$"`` rollover.
     """
 
     energy: Array
@@ -89,7 +89,8 @@ def bill(rates: Rates, calendar: Calendar, load: Array, generation: Array | None
     Raises
     ------
     InvalidStudy
-        ``hours`` if the lengths differ, ``not-finite`` for NaN, ``negative-load`` under "buy all, sell all".
+        ``hours`` if the lengths differ or the calendar comes back to a month, ``not-finite`` for NaN, ``negative-load`` under "buy all,
+        sell all".
     """
     load = np.asarray(load, float)
     generation = np.zeros(len(calendar)) if generation is None else np.asarray(generation, float)
@@ -98,11 +99,17 @@ def bill(rates: Rates, calendar: Calendar, load: Array, generation: Array | None
             raise InvalidStudy("hours", law=f"`{name}` for each of the {len(calendar)} intervals", got=f"shape {array.shape}")
         if not np.isfinite(array).all():
             raise InvalidStudy("not-finite", name=name, where=f"interval {int((~np.isfinite(array)).argmax())}")
+    months = _months(calendar)
     index = (calendar.month, calendar.weekend, calendar.hour)
     buy, sell = rates.buy[index], rates.sell[index]
     days = calendar.days
+    units = days if rates.per == "day" else (days > 0).astype(float)
     if rates.metering == "buy all, sell all":
         taken, put = load, generation
+        for name, array in (("load", load), ("generation", generation)):
+            if (array < 0).any():
+                at = int((array < 0).argmax())
+                raise InvalidStudy("negative-load", name=name, where=f"tariff {rates.name!r}, interval {at}: {array[at]:g} kWh")
     else:
         net = load - generation
         taken, put = np.maximum(net, 0.0), np.maximum(-net, 0.0)
@@ -113,49 +120,70 @@ def bill(rates: Rates, calendar: Calendar, load: Array, generation: Array | None
     imports, exports = monthly(taken), monthly(put)
     consumed = imports.copy()
     if rates.metering == "net metering":
-        energy, credit, consumed, carried = _netted(rates, calendar, taken - put, buy)
+        energy, credit, consumed, carried = _netted(rates, calendar, taken - put, np.stack([buy, sell]), months)
     else:
-        energy, credit = monthly(taken * buy), -monthly(put * sell)
-        carried = 0.0
+        energy, credit, carried = monthly(taken * buy), -monthly(put * sell), 0.0
+        if rates.metering == "net billing" and rates.rollover == "$":
+            credit, carried = _saved(energy, -credit, months)
     tiers = sum((tier.adder * np.maximum(consumed - tier.above * days, 0.0) for tier in rates.tiers), np.zeros(12))
     within = np.minimum(np.maximum(consumed, 0.0), rates.baseline * days)
     baseline = -rates.baseline_credit * within
-    fixed = rates.fixed_of(group) * days
+    fixed = rates.fixed_of(group) * units
     before = energy + credit + tiers + baseline + fixed
     discount = -rates.discount.get(group, 0.0) * np.maximum(before, 0.0)
-    minimum = np.maximum(rates.minimum * days - before - discount, 0.0) if rates.minimum else np.zeros(12)
+    minimum = np.maximum(rates.minimum * units - before - discount, 0.0) if rates.minimum else np.zeros(12)
     return Bill(energy, credit, tiers, baseline, fixed, discount, minimum, imports, exports, carried)
 
 
-def _netted(rates: Rates, calendar: Calendar, net: Array, buy: Array) -> tuple[Array, Array, Array, float]:
+def _months(calendar: Calendar) -> list[int]:
+    """Months in the order in which they are billed."""
+    starts = np.flatnonzero(np.diff(calendar.month, prepend=-1))
+    months = [int(month) for month in calendar.month[starts]]
+    for k, month in enumerate(months):
+        if month in months[:k]:
+            where = f"interval {int(starts[k])}"
+            raise InvalidStudy("hours", where=where, law="each month in one piece: a bill is of at most a year", got=f"month {month + 1} again")
+    return months
+
+
+def _saved(charges: Array, earned: Array, months: list[int]) -> tuple[Array, float]:
+    """(credits used [12], money left): credits pay for energy only, what they exceed it by is carried to later months."""
+    credit, saved = np.zeros(12), 0.0
+    for month in months:
+        saved += float(earned[month])
+        used = min(saved, max(float(charges[month]), 0.0))
+        credit[month] = -used
+        saved -= used
+    return credit, saved
+
+
+def _netted(rates: Rates, calendar: Calendar, net: Array, prices: Array, months: list[int]) -> tuple[Array, Array, Array, float]:
     """Net metering: (energy charges, credits, net consumption) by month, and what is left at the end.
 
     A period of the rate is all hours of a month with the same price. Carried energy belongs to the period of the same rank, the
-    cheapest first, and to the dearest if the next month has fewer.
+    cheapest first, and to the dearest if the next month has fewer. What is left at the end is paid for as far as all periods together
+    have put in more than they took: else somebody would be paid for energy that was bought back at another hour.
     """
-    energy, credit, consumed = np.zeros(12), np.zeros(12), np.zeros(12)
-    bank = np.zeros(0)  # kWh by rank, or one entry of $
-    for month in range(12):
+    energy, earned, consumed = np.zeros(12), np.zeros(12), np.zeros(12)
+    bank, excess = np.zeros(0), 0.0  # kWh by rank, and of all periods together
+    for month in months:
         here = calendar.month == month
-        if not here.any():
-            continue
-        prices, period = np.unique(np.round(buy[here], 9), return_inverse=True)
-        balance = np.bincount(period, weights=net[here], minlength=len(prices))
+        pairs, period = np.unique(np.round(prices[:, here], 9), axis=1, return_inverse=True)
+        buy, sell = pairs
+        balance = np.bincount(np.ravel(period), weights=net[here], minlength=len(buy))
         consumed[month] = balance.sum()
-        if rates.rollover == "$":
-            owed = float(balance @ prices)
-            energy[month] = max(owed, 0.0)
-            saved = float(bank.sum())
-            used = min(saved, energy[month])
-            credit[month] = -used
-            bank = np.array([saved - used + max(-owed, 0.0)])
-            continue
-        for rank, kwh in enumerate(bank):
-            balance[min(rank, len(prices) - 1)] -= kwh
-        energy[month] = float(np.maximum(balance, 0.0) @ prices)
-        bank = np.maximum(-balance, 0.0)
-    left = float(bank.sum())
-    if rates.rollover == "kWh" and left and rates.surplus:
-        last = int(calendar.month.max())
-        credit[last] -= rates.surplus * left
+        if rates.rollover == "kWh":
+            excess = max(excess - float(balance.sum()), 0.0)
+            for rank, kwh in enumerate(bank):
+                balance[min(rank, len(buy) - 1)] -= kwh
+            bank = np.maximum(-balance, 0.0)
+        energy[month] = float(np.maximum(balance, 0.0) @ buy)
+        earned[month] = float(np.maximum(-balance, 0.0) @ sell)
+    if rates.rollover == "$":
+        credit, left = _saved(energy, earned, months)
+        return energy, credit, consumed, left
+    credit, left = np.zeros(12), float(bank.sum())
+    if rates.surplus:
+        credit[months[-1]] -= rates.surplus * excess
+        left = 0.0
     return energy, credit, consumed, left

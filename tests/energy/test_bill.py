@@ -32,6 +32,10 @@ def test_a_published_bill(season, kwh, baseline, expected):
     assert bill(e_tou_c(baseline / 30), calendar, load).total == pytest.approx(expected, abs=5e-5)
 
 
+def twice_january():
+    return Calendar.of_days([datetime.date(2026, 1, 1), datetime.date(2026, 2, 1), datetime.date(2027, 1, 1)])
+
+
 def household(seed=0, year=2025):
     rng = np.random.default_rng(seed)
     calendar = Calendar.year(year)
@@ -76,7 +80,8 @@ def test_with_one_price_money_and_energy_carry_the_same():
 def test_metering_rules_are_ordered_where_selling_pays_less():
     """Net metering nets over months, net billing within hours, and buying all nets nothing."""
     calendar, load, sun = household(2)
-    totals = [bill(Rates("r", BUY, 0.06, metering), calendar, load, sun).total for metering in ("net metering", "net billing", "buy all, sell all")]
+    rules = [("net metering", None), ("net billing", 0.06), ("buy all, sell all", 0.06)]
+    totals = [bill(Rates("r", BUY, sell, metering), calendar, load, sun).total for metering, sell in rules]
     assert totals[0] < totals[1] < totals[2]
 
 
@@ -114,6 +119,23 @@ def test_tiers_baseline_discount_and_minimum():
         ("setting-value", lambda: Rates("r", 0.3, discount={"Q1": 1.5})),
         ("hours", lambda: bill(Rates("r", 0.3), thirty_days(6), np.ones(24))),
         ("not-finite", lambda: bill(Rates("r", 0.3), thirty_days(6), np.full(720, np.nan))),
+        ("setting-value", lambda: Rates("r", 0.3, 0.06, "net metering")),
+        ("sell-above-buy", lambda: Rates("r", 0.3, 0.31, "net metering", "$")),
+        ("setting-value", lambda: Rates("r", 0.3, per="year")),
+        ("setting-value", lambda: Rates("r", 0.3, fixed=np.nan)),
+        ("setting-value", lambda: Rates("r", 0.3, fixed={"low": np.inf})),
+        ("setting-value", lambda: Rates("r", 0.3, minimum=-1.0)),
+        ("setting-value", lambda: Rates("r", 0.3, baseline=np.nan)),
+        ("hours", lambda: Rates("r", 0.3, baseline=[1.0, 2.0])),
+        ("setting-value", lambda: Rates("r", 0.3, tiers=(Tier(-1.0, 0.1),))),
+        ("rate-units", lambda: Rates("r", 0.3, tiers=(Tier(1.0, np.nan),))),
+        ("rate-units", lambda: Rates("r", 0.3, baseline_credit=8.0e2)),
+        ("setting-value", lambda: Rates("r", 0.3, discount={"Q1": np.nan})),
+        ("rate-units", lambda: Rates("r", np.inf)),
+        ("negative-load", lambda: bill(Rates("r", 0.3, 0.1, "buy all, sell all"), thirty_days(6), np.full(720, -1.0))),
+        ("negative-load", lambda: bill(Rates("r", 0.3, 0.1, "buy all, sell all"), thirty_days(6), np.ones(720), np.full(720, -0.1))),
+        ("hours", lambda: bill(Rates("r", 0.3), twice_january(), np.ones(72))),
+        ("hours", lambda: bill(Rates("r", 0.3), Calendar.year(2024), np.ones(8760))),
         ("group", lambda: bill(Rates("r", 0.3, fixed={"low": 1.0}), thirty_days(6), np.ones(720), group="high")),
         ("hours", lambda: Calendar(np.array([0]), np.array([0]), np.array([24]))),
     ],
@@ -128,3 +150,42 @@ def test_years_have_their_days():
     assert len(Calendar.year(2025)) == 8760
     assert len(Calendar.year(2024)) == 8784
     assert Calendar.year(2025).days.tolist() == [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+
+
+def test_a_year_may_begin_in_any_month():
+    """Energy is carried in the order of the year that is billed, not of the months' names."""
+    days = [datetime.date(2025, 7, 1) + datetime.timedelta(days=d) for d in range(365)]
+    calendar = Calendar.of_days(days)
+    net = np.where(calendar.month == 11, -1.0, np.where(calendar.month == 0, 1.0, 0.0))  # December gives, January takes
+    load, sun = np.maximum(net, 0.0), np.maximum(-net, 0.0)
+    assert bill(Rates("r", 0.3, metering="net metering"), calendar, load, sun).total == pytest.approx(0.0, abs=1e-9)
+    assert bill(Rates("r", 0.3, 0.1, metering="net metering", rollover="$"), calendar, load, sun).total == pytest.approx(0.2 * 744)
+    backwards = Calendar.year(2025)
+    net = np.where(backwards.month == 11, -1.0, np.where(backwards.month == 0, 1.0, 0.0))
+    late = bill(Rates("r", 0.3, metering="net metering"), backwards, np.maximum(net, 0.0), np.maximum(-net, 0.0))
+    assert late.total == pytest.approx(0.3 * 744)
+    assert late.carried == pytest.approx(744)
+
+
+def test_a_leap_year_has_a_day_more_of_fixed_charges():
+    bills = [bill(Rates("r", 0.2, fixed=0.5), Calendar.year(y), np.ones(len(Calendar.year(y)))) for y in (2024, 2025)]
+    assert bills[0].fixed[1] - bills[1].fixed[1] == pytest.approx(0.5)
+    assert bills[0].total - bills[1].total == pytest.approx(0.5 + 0.2 * 24)
+    assert bill(Rates("r", 0.0, fixed=12.0, per="month"), Calendar.year(2024), np.ones(8784)).fixed.tolist() == [12.0] * 12
+
+
+def test_negative_rates_pay_for_use():
+    calendar = thirty_days(4)
+    paid = bill(Rates("r", np.where(np.arange(24) == 13, -0.05, 0.2), -0.05), calendar, np.ones(720))
+    assert paid.total == pytest.approx(30 * (23 * 0.2 - 0.05))
+    exported = bill(Rates("r", 0.0, -0.02), calendar, np.zeros(720), np.ones(720))
+    assert exported.total == pytest.approx(0.02 * 720)
+
+
+def test_energy_bought_back_at_another_hour_is_not_paid_for_at_the_end():
+    """Off-peak surplus of 100 kWh, peak use of 60: 40 kWh are left over, whatever was paid for the 60."""
+    calendar = thirty_days(4)
+    peak = (calendar.hour >= 16) & (calendar.hour < 21)
+    net = np.where(peak, 60 / peak.sum(), -100 / (~peak).sum())
+    rates = Rates("r", time_of_use(0.5, 0.3), metering="net metering", surplus=0.04)
+    assert bill(rates, calendar, np.maximum(net, 0), np.maximum(-net, 0)).total == pytest.approx(0.5 * 60 - 0.04 * 40)
