@@ -10,7 +10,7 @@ from stackopt.energy.benchmarks_named import Outcome
 from stackopt.energy.standard import Assumption
 from stackopt.energy.table import Table
 from stackopt.energy.tables_payers import bills, cross_subsidy, equity, lorenz, seasonal_bills, typical, winners
-from stackopt.energy.tables_reliance import assumption_sheet, convergence
+from stackopt.energy.tables_reliance import assumption_sheet, convergence, iterations
 from stackopt.energy.tables_system import charges_table, duck, loss, prices, response, revenue, seasonal_rates, steps
 
 #: A tariff whose revenue misses the requirement by more, $/day and household, is not compared with others.
@@ -63,7 +63,8 @@ def exhibits(outcomes: Sequence[Outcome], before: Outcome | None, sheet: Sequenc
     found += [make(good) for make in (equity, lorenz, revenue, cross_subsidy, loss, duck, prices, steps, charges_table)]
     if good and good[0].equilibrium is not None and good[0].equilibrium.households.weather.seasons:
         found += [seasonal_bills(good), seasonal_rates(good)]
-    return [*found, response(_looked_at(good, before, subject)), convergence(outcomes), assumption_sheet(sheet)]
+    chosen = _looked_at(good, before, subject)
+    return [*found, response(chosen), convergence(outcomes), iterations(chosen), assumption_sheet(sheet)]
 
 
 def _looked_at(good: Sequence[Outcome], before: Outcome | None, subject: str) -> list[Outcome]:

@@ -61,7 +61,7 @@ def duck(outcomes: Sequence[Outcome]) -> Table:
     columns = (
         ("tariff", ""), ("hour", "h"), ("weather", ""), ("use", "MW"), ("roofs", "MW"), ("into batteries", "MW"), ("net of households", "MW"), ("system", "MW"),
     )  # fmt: skip
-    return Table("load", "Load by hour and weather: net = use - roofs + into batteries", columns, tuple(rows))
+    return Table("load", "Load by hour and weather: net = use - roofs + into batteries [stability]", columns, tuple(rows))
 
 
 def _charging(found: Equilibrium) -> Array:
