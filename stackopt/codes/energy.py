@@ -47,6 +47,11 @@ CODES: dict[str, ErrorCode] = {
         "fill gaps in metered data before billing",
         "One missing hour would make a year's bill missing.",
     ),
+    "negative-load": ErrorCode(
+        "`{name}` must not be negative where all of it is bought or sold",
+        "net billing or net metering, or a series without its negative values",
+        "Under \"buy all, sell all\" two meters count load and generation; a negative value on one of them would be paid at the other's rate.",
+    ),
     "battery": ErrorCode(
         "a battery needs {law}",
         "kwh and kw of the device, levels so fine that an hour moves at least one",
