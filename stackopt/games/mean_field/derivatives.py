@@ -60,9 +60,15 @@ class Partials:
     theta: Array
 
     def reward_in_y(self, cotangent: Array) -> Array:
-        r""":math:`\sum_{k,s,b}G\,\partial r/\partial y_{tj}` [T, J] for G [K, T, S, B]."""
+        r""":math:`\sum_{k,s,b}G\,\partial r/\partial y_{tj}` [T, J] for G [K, T, S, B].
+
+        A callable may bring its own: ``reward.in_statistics(y, theta, G)`` returns it, at a cost that need not grow with J.
+        """
         game = self.game
         T = game.shape[1]
+        own = getattr(game.reward, "in_statistics", None)
+        if own is not None:
+            return np.asarray(own(self.y, self.theta, cotangent), float).reshape(self.y.shape)
         if not callable(game.reward):
             if game.reward_population is None:
                 return np.zeros((T, game.statistics))
@@ -74,8 +80,11 @@ class Partials:
         return total
 
     def reward_in_theta(self, cotangent: Array) -> Array:
-        r""":math:`\sum_{k,t,s,b}G\,\partial r/\partial\theta_d` [D] for G [K, T, S, B]."""
+        r""":math:`\sum_{k,t,s,b}G\,\partial r/\partial\theta_d` [D] for G [K, T, S, B]; a callable's own ``reward.in_decision(y, theta, G)`` where it has one."""
         game = self.game
+        own = getattr(game.reward, "in_decision", None)
+        if own is not None:
+            return np.asarray(own(self.y, self.theta, cotangent), float).reshape(self.theta.shape)
         if not callable(game.reward):
             if game.reward_leader is None:
                 return np.zeros(game.parameters)

@@ -25,8 +25,8 @@ DIRECT_STATES = 400
 VALUE_TOLERANCE = 1e-13
 #: The most rounds of policy iteration.
 ROUNDS = 200
-#: Rounds without a smaller residual after which it stops.
-PATIENCE = 8
+#: Rounds without a smaller residual or values that rise, by more than this relative to their size, after which it stops.
+PATIENCE, RISE = 8, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +83,14 @@ def answer(reward: Array, kernel: Any, discount: float, *, cyclic: bool, tempera
             following = value[:, t : t + 1]
         return Answer(value, q, policy_of(q), 0.0)
     value = np.zeros((K, T, S)) if start is None else start
-    residual, best, failed = np.inf, value, 0
+    residual, best, failed, level = np.inf, value, 0, -np.inf
     for _ in range(ROUNDS):
         q = operators.q_values(reward, kernel.expect(np.roll(value, -1, axis=1)), discount)
         better = value_of(q)
         change = float(np.abs(better - value).max())
-        failed = 0 if change < residual * 0.999 else failed + 1  # values improve in every round, their residual need not
+        mean = float(value.mean())  # values rise in every round, their residual need not fall: near a discount of 1 for twenty rounds
+        failed = 0 if change < residual * 0.999 or mean > level + RISE * (1.0 + abs(level)) else failed + 1
+        level = max(level, mean)
         if change <= residual:
             residual, best = change, better
         if failed >= PATIENCE or change <= VALUE_TOLERANCE * (1.0 + float(np.abs(value).max())):

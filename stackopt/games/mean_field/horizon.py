@@ -17,6 +17,11 @@ def _stages(value: Any) -> int:
     return int(value)
 
 
+def _shown(discount: float) -> str:
+    """A discount that is not 1 does not look like it."""
+    return f"{discount:g}" if discount < 0.99999 else f"{discount:.12g}"
+
+
 @dataclass(frozen=True)
 class Stationary:
     """For ever, in a population that does not change: one stage that follows itself.
@@ -43,7 +48,7 @@ class Stationary:
         return True
 
     def __str__(self) -> str:
-        return f"stationary, discount {self.discount:g}"
+        return f"stationary, discount {_shown(self.discount)}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Periodic:
         return True
 
     def __str__(self) -> str:
-        return f"periodic, {self.stages} stages, discount {self.discount:g} per stage"
+        return f"periodic, {self.stages} stages, discount {_shown(self.discount)} per stage"
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,8 @@ from stackopt.learning.mean_field.soft import SoftSearch
 
 #: L1 distance between the policy and its soft response, by which the value moves less than a line search can see.
 TOLERANCE = 1e-10
+#: The same relative to action values over the temperature, where rounding does not allow more.
+ROUNDING = 1e-12
 #: Seconds for one equilibrium.
 TIME_LIMIT = 30.0
 
@@ -28,8 +30,8 @@ def settle_soft(
     policy = point.answer.policy
     mean_field, brought = followers.law(policy, point.mu)
     off = float(np.abs(followers.respond(brought, temperature, point.answer.value).policy - policy).sum(-1).max())
-    # what is asked for may be below rounding at low temperatures: rewards enter divided by them
-    allowed = max(tolerance, 1e-12 * (1.0 + float(np.abs(point.answer.q).max())) / temperature)
+    # what is asked for may be below rounding at low temperatures
+    allowed = max(tolerance, ROUNDING * (1.0 + float(np.abs(point.answer.q).max())) / temperature)
     if not off <= allowed:
         return Settled(policy, mean_field, False, f"soft distance {number(off, 2)} > {number(allowed, 2)}{': ' + why if why else ''}")
     return Settled(policy, mean_field, True)

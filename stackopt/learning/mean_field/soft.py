@@ -3,7 +3,8 @@ r"""Soft equilibria: max-ent followers of a given temperature, found in the spac
 One evaluation sends statistics y (prices, or how many are where) through the followers' soft response and the law of this response,
 under the transitions at y, to the statistics that come about, :math:`\Psi_\tau(y)`; an equilibrium is a fixed point. Plain iteration
 converges only where :math:`\Psi` contracts. Newton's method does not need that: its matrix :math:`I-\Psi'` comes from one batch of
-sweeps, is updated by Broyden's rule from step to step, and a ladder of temperatures leads to where it converges.
+sweeps, is updated by Broyden's rule from step to step, and a ladder of temperatures leads to where it converges. Where statistics are too
+many for a matrix, Anderson's acceleration goes first: it needs no derivatives, and few directions count where many statistics act through few prices.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ CONTRACTS = 0.5
 UPDATED = 0.3
 #: Steps of Newton's method on one rung, and halvings of a step.
 STEPS, HALVINGS = 30, 8
+#: Acceleration of many statistics: pairs remembered, weight of the answer, rounds on one rung, and rounds without a smaller gap that end it.
+REMEMBERED, WEIGHT, ROUNDS, QUIET = 10, 0.5, 80, 15
+#: Rewards enter a policy divided by the temperature: what rounding makes of it, relative to action values over the temperature.
+LAST_DIGITS = 1e-14
 #: Sweeps of Gauss-Seidel towards a hard equilibrium, where the ladder fails.
 SWEEPS = 4
 #: Times that a rung that fails is split.
@@ -92,6 +97,8 @@ class SoftSearch:
         self._report = report
         statistic = followers.game.statistic
         self._masses = isinstance(statistic, str) or bool((statistic >= 0).all())
+        # so many that derivatives one by one are dear, or act through a few others, as a reward that brings its own products says
+        self._many = followers.game.shape[1] * followers.game.statistics > DENSE or hasattr(followers.game.reward, "in_statistics")
         self._derivatives: Derivatives | None = None
         self.size = 1.0  # of the statistics, by which gaps are judged
 
@@ -137,6 +144,10 @@ class SoftSearch:
             best = min(best, found, key=lambda p: p.gap)
             if not why:
                 return found, ""
+            if self._many:
+                found, why = self._accelerate(found, temperature, final=True)
+                if not why:
+                    return found, ""
             found, why = self._ladder(first, temperature)
             if why and not self.followers.game.cyclic:
                 found, again = self._from_hard(temperature)
@@ -155,6 +166,34 @@ class SoftSearch:
                 return min(point, following, key=lambda p: p.gap), "plain iteration does not contract"
             point = following
 
+    def _accelerate(self, point: Point, temperature: float, final: bool) -> tuple[Point, str]:
+        """Anderson's acceleration, from the best point on anew where it leads astray (Walker and Ni 2011, type II)."""
+        best, quiet = point, 0
+        points: list[Array] = []
+        steps: list[Array] = []
+        for _ in range(ROUNDS):
+            if self._solved(point, temperature) if final else point.gap <= ROUGH * self.size:
+                return point, ""
+            points, steps = [*points[-REMEMBERED:], point.y.ravel()], [*steps[-REMEMBERED:], (point.brought - point.y).ravel()]
+            y = points[-1] + WEIGHT * steps[-1]
+            if len(points) > 1:
+                moved, changed = (np.stack([rows[-1] - row for row in rows[:-1]], axis=1) for rows in (points, steps))
+                y = y - (moved + WEIGHT * changed) @ np.linalg.lstsq(changed, steps[-1], rcond=1e-12)[0]
+            if self._masses:
+                y = np.maximum(y, KEPT * points[-1])
+            try:
+                with np.errstate(all="ignore"):
+                    point = self.at(y.reshape(point.y.shape), temperature, point)
+            except InvalidGame:  # statistics that no population has
+                point = Point(point.y, point.answer, point.mu, np.full_like(point.y, np.inf))
+            quiet = 0 if point.gap < 0.9 * best.gap else quiet + 1
+            best = min(best, point, key=lambda p: p.gap)
+            if quiet >= QUIET:
+                break
+            if not point.gap <= 10.0 * best.gap:
+                point, points, steps = best, [], []
+        return best, f"acceleration stops at a gap of {best.gap:.2e}"
+
     def _ladder(self, start: Point, temperature: float) -> tuple[Point, str]:
         """Rungs of falling temperature, each begun where the last ended; a rung that fails is split."""
         uniform = self.followers.evaluate(self.followers.game.uniform())
@@ -168,7 +207,11 @@ class SoftSearch:
         point, last = start, start
         while rungs:
             rung = rungs[-1]
-            point, why, matrix = self._newton(self.at(last.y, rung, last), rung, matrix, final=rung == temperature)
+            point, why = self.at(last.y, rung, last), "not tried"
+            if self._many:
+                point, why = self._accelerate(point, rung, final=rung == temperature)
+            if why:
+                point, why, matrix = self._newton(point, rung, matrix, final=rung == temperature)
             if not why:
                 last, done = point, rung
                 rungs.pop()
@@ -236,9 +279,10 @@ class SoftSearch:
 
     def _solved(self, point: Point, temperature: float) -> bool:
         """Whether the policy is its own soft response; asked only where the gap is small enough to hope so."""
-        if point.gap > 10.0 * self.tolerance * self.size + 1e-14:
+        allowed = max(self.tolerance, LAST_DIGITS * (1.0 + float(np.abs(point.answer.q).max())) / temperature)
+        if point.gap > 10.0 * allowed * self.size + 1e-14:
             return False
-        return self.distance(point, temperature) <= 0.9 * self.tolerance  # room for the last digits: it is recomputed
+        return self.distance(point, temperature) <= 0.9 * allowed  # room for the last digits: it is recomputed
 
     # --- Newton's matrix ----------------------------------------------------------------------------------------------
 

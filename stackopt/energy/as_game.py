@@ -1,0 +1,303 @@
+r"""The tariff study as a mean-field game: the same households and market, in the hands of the package's own learners and certificates.
+
+`as_game` makes a `MeanFieldStackelbergGame` of it. What carries over exactly, what is approximate, and what the general machinery cannot say:
+
+* **Players** are the types with a battery: state (weather, charge), action a move. What a household uses within the hour has a
+  closed form (`stackopt.energy.demand`) and is no action; a household without a battery has a single action, so it is no player: it stands in
+  the market the players meet. With ``everyone=True`` such types are players all the same, with moves that are worth nothing.
+* **Coupling.** Statistics of a game are linear in its flow. Net load is not, as use answers to the price; shares of moves
+  :math:`m(h,w,a)` by type are. The price follows from them implicitly, hour by hour: see `MoveMarket`. So there are types x regimes x moves statistics
+  an hour (210 at the standard size), and prices are exact.
+* **Weather** rules for all households at once, and a mean-field game of this package has no shock that all share. Here it is a signal of each
+  household with the same law; what is shared enters through the statistics *given the regime*, :math:`m(h,w,a)/\Pr(w)`, linear in the flow. That is
+  precisely the closure of `stackopt.energy.equilibrium`: the load in a regime is the long-run mean over histories that end in it (`diagnose`
+  measures what this leaves out). Samples (`so.SampledFollowers`) draw the weather of every household by itself.
+* **Time** is `Periodic(24, discount)`: the package has no average reward, which the study uses. With the default of 1 - 1e-7 an hour
+  the two differ by less than rounding elsewhere (see `docs/tariff-learners.md`); spec 5.1's 0.995 an hour is another model.
+* **Moves that a charge level does not allow** cost `IMPOSSIBLE` $ and leave the charge as it is, since a game offers every action in
+  every state: hard players never take them, soft ones of temperature tau with odds of about exp(-IMPOSSIBLE / tau).
+* **Rewards** are what a move earns over leaving the battery alone; the rest does not depend on what a household does.
+
+The literal model of spec 5.2, whose demand is an action too, is `factors_game` in `stackopt.energy.as_game_factors`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackopt.energy.as_game_market import Announced, MoveMarket
+from stackopt.energy.as_game_objective import TariffValue, Weights
+from stackopt.energy.criteria import Criteria
+from stackopt.energy.design_problem import DesignProblem
+from stackopt.energy.equilibrium import Equilibrium
+from stackopt.energy.households import HOURS, Households
+from stackopt.energy.market.supply import Supply
+from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
+from stackopt.errors import InvalidStudy
+from stackopt.games.mean_field.factored import Factored
+from stackopt.games.mean_field.game import MeanFieldStackelbergGame
+from stackopt.games.mean_field.horizon import Periodic
+from stackopt.games.mean_field.leaders import Box
+from stackopt.games.mean_field.population import Population
+
+Array = NDArray[np.float64]
+
+#: $ that a move costs which the charge does not allow.
+IMPOSSIBLE = 5.0
+#: Per hour. Nearer to 1 adjoints lose digits that the equilibrium would gain.
+DISCOUNT = 1.0 - 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class FixedTariff:
+    """A tariff that is announced to `groups` income groups; theta [0] says nothing."""
+
+    tariff: Tariff
+    groups: int
+
+    def __call__(self, theta: Array) -> Announced:
+        """The tariff."""
+        none = np.zeros((HOURS, 0))
+        return Announced(self.tariff, none, none, np.zeros((self.groups, 0)))
+
+
+@dataclass(frozen=True, eq=False)
+class DesignedTariff:
+    """The rates of a design problem: theta is (buy by period, sell by period, fixed by group in $/day), without sell under net metering.
+
+    A sell adder above the buy adder of its hour counts as equal to it, so that every member of the box is a tariff.
+    """
+
+    problem: DesignProblem
+
+    @property
+    def box(self) -> Box:
+        """Bounds of the rates and of the fixed charges."""
+        problem = self.problem
+        P, G = len(problem.periods), len(problem.households.groups)
+        sides = []
+        for side in (0, 1):
+            sell = [] if problem.net_metering else [problem.sell[side]] * P
+            sides.append([problem.buy[side]] * P + sell + [side * problem.cap / DAYS_PER_MONTH] * G)
+        return Box(*sides)
+
+    def __call__(self, theta: Array) -> Announced:
+        """The tariff of theta [D], and how its adders move."""
+        problem = self.problem
+        P, G, D = len(problem.periods), len(problem.households.groups), len(theta)
+        chosen = problem.selection
+        buy, sell = np.zeros((HOURS, D)), np.zeros((HOURS, D))
+        buy[:, :P] = chosen
+        asked = theta[:P] if problem.net_metering else theta[P : 2 * P]
+        paid = np.minimum(asked, theta[:P])
+        if problem.net_metering:
+            sell[:, :P] = chosen
+        else:
+            below = (asked <= theta[:P]).astype(float)
+            sell[:, P : 2 * P], sell[:, :P] = chosen * below, chosen * (1.0 - below)
+        fixed = np.zeros((G, D))
+        fixed[:, D - G :] = np.eye(G)
+        return Announced(problem.tariff(np.concatenate([theta[:P], paid, theta[D - G :]])), buy, sell, fixed)
+
+
+@dataclass(frozen=True, eq=False)
+class MoveReward:
+    """What moves earn over leaving the battery alone: ``reward(t, y, theta)`` [K, n, S, B], with its own products of derivatives."""
+
+    market: MoveMarket
+    possible: Array  # 0 where a move can be made, else -IMPOSSIBLE, [k or 1, c, a]
+    players: int
+
+    def __call__(self, t: Array, y: Array, theta: Array) -> Array:
+        """Rewards at stages t [n] with shares of moves y [n, J]; complex y and theta give the derivative along their imaginary parts."""
+        market = self.market
+        complex_ = np.iscomplexobj(y) or np.iscomplexobj(theta)
+        k, W, A = market.shape
+        worth = np.empty((k, len(t), W, A), complex if complex_ else float)
+        left = np.arange(len(t))
+        while len(left):  # a market clears whole days: rows of different hours at a time
+            _, first = np.unique(t[left], return_index=True)
+            rows = left[first]
+            day = market.at_rest.astype(y.dtype)
+            day[t[rows]] = y[rows]
+            worth[:, rows] = self._day(day, theta, complex_)[:, t[rows]]
+            left = np.delete(left, first)
+        every = (worth[:, :, :, None] + self.possible[:, None, None]).reshape(k, len(t), -1, A)
+        if self.players == k:
+            return every
+        rewards = np.zeros((self.players, *every.shape[1:]), every.dtype)
+        rewards[market.members] = every
+        return rewards
+
+    def _day(self, y: Array, theta: Array, complex_: bool) -> Array:
+        market = self.market
+        if not complex_:
+            met = market.at(np.ascontiguousarray(y), np.ascontiguousarray(theta))
+            moved: Any = 0.0
+        else:
+            met, buy, sell = market.moved(y + 0j, theta + 0j)
+        _, hour, _, worn = met.parts[0]
+        if complex_:
+            mine = market.members
+            moved = -1j * hour.net * (np.where(hour.buying, buy[mine][..., None], 0.0) + np.where(hour.selling, sell[mine][..., None], 0.0))
+        worth: Array = hour.worth - worn + moved
+        return worth - worth[..., market.idle, None]
+
+    def in_statistics(self, y: Array, theta: Array, cotangent: Array) -> Array:
+        """Sum of a cotangent [K, T, S, B] times the derivative of rewards in y: [T, J]."""
+        market, (met, of_buy, of_sell) = self.market, self._on_rates(y, theta, cotangent)
+        of_net, _ = market.pulled(met, of_buy, of_sell)
+        members, hour, _, _ = met.parts[0]
+        each = market.owners * of_net[market.households.bus_of[members]][..., None] * hour.net
+        pulled: Array = np.moveaxis(each, 0, 1).reshape(y.shape)
+        return pulled
+
+    def in_decision(self, y: Array, theta: Array, cotangent: Array) -> Array:
+        """The same in theta: [D]."""
+        met, of_buy, of_sell = self._on_rates(y, theta, cotangent)
+        return self.market.pulled(met, of_buy, of_sell)[1]
+
+    def _on_rates(self, y: Array, theta: Array, cotangent: Array) -> tuple[Any, Array, Array]:
+        market = self.market
+        k, W, A = market.shape
+        own = cotangent if self.players == k else cotangent[market.members]
+        each = own.reshape(k, HOURS, W, -1, A).sum(3)
+        each[..., market.idle] -= each.sum(-1)
+        met = market.at(np.ascontiguousarray(y), np.ascontiguousarray(theta))
+        of_buy, of_sell = np.zeros((2, *met.buy.shape))
+        members, hour, _, _ = met.parts[0]
+        of_buy[members] = -(each * np.where(hour.buying, hour.net, 0.0)).sum(-1)
+        of_sell[members] = -(each * np.where(hour.selling, hour.net, 0.0)).sum(-1)
+        return met, of_buy, of_sell
+
+
+def as_game(
+    households: Households,
+    market: Supply,
+    tariff: Tariff | DesignProblem,
+    *,
+    discount: float = DISCOUNT,
+    everyone: bool = False,
+    weights: Weights | None = None,
+    required: float = 3.6,
+) -> MeanFieldStackelbergGame:
+    """A tariff study as a mean-field game.
+
+    Parameters
+    ----------
+    households, market
+    tariff : Tariff or DesignProblem
+        One tariff: the leader has no choice. A design problem: the leader chooses rates and fixed charges in its box, for the value of
+        `TariffValue`; limits of the problem other than its bounds are not part of a box and are left to the weights.
+    discount : float
+        Per hour, in [0, 1).
+    everyone : bool
+        Types without a battery are players too, with moves that do nothing.
+    weights : Weights, optional
+        Of the leader's criteria.
+    required : float, $/day and household
+        Fixed costs to recover; of a design problem, its own.
+
+    Returns
+    -------
+    MeanFieldStackelbergGame
+        Weights of types are shares of the players, so values per player and hour times ``24 * owners(game)`` are $ per day and household.
+
+    Raises
+    ------
+    InvalidStudy
+        ``setting-value`` without a battery anywhere; ``sell-above-buy``.
+    """
+    types = households.types
+    batteries = [t.battery for t in types if t.battery is not None]
+    if not batteries:
+        raise InvalidStudy("setting-value", name="types", law="types of which one has a battery: nobody else has anything to decide", got=f"{len(types)} without")
+    players = [i for i, t in enumerate(types) if everyone or t.battery is not None]
+    owners = float(households.share[players].sum())
+    if not owners > 0.0:
+        raise InvalidStudy("setting-value", name="shares", law="positive for some type with a battery", got="0")
+    problem = tariff if isinstance(tariff, DesignProblem) else None
+    announce = FixedTariff(tariff, len(households.groups)) if isinstance(tariff, Tariff) else DesignedTariff(tariff)
+    met = MoveMarket(households, market, announce, owners)
+    K, (k, W, A), C = len(players), met.shape, met.levels
+    target, possible = _moves(batteries, C, A)
+    if K != k and len(target) > 1:  # those without have the first battery's moves, for nothing
+        row = np.zeros(K, int)
+        row[met.members] = np.arange(k)
+        target = target[row]
+    S, J = W * C, k * W * A
+    statistic = np.zeros((K, 1, W, C, A, J))
+    for own, i in enumerate(met.members if everyone else range(k)):
+        for w in range(W):
+            for a in range(A):
+                statistic[i, 0, w, :, a, (own * W + w) * A + a] = 1.0
+    first = batteries[0]
+    share = households.share[players] / owners
+    return MeanFieldStackelbergGame(
+        Periodic(HOURS, discount),
+        reward=MoveReward(met, possible, K),
+        transition=Factored(target[:, None], households.weather.hourly),
+        weights=share / share.sum(),
+        statistic=statistic.reshape(K, 1, S, A, J),
+        leader=None if problem is None else DesignedTariff(problem).box,
+        objective=TariffValue(met, required if problem is None else problem.required, weights or Weights()),
+        sizes=(K, S, A),
+        types=[types[i].name for i in players],
+        states=[f"{100 * c / (C - 1):.4g} % charged, {w}" for w in households.weather.names for c in range(C)],
+        actions=[f"{'charge' if m > 0 else 'discharge'} {abs(m) * first.step:.4g} kWh" if m else "idle" for m in range(-(A // 2), A // 2 + 1)],
+        name=f"tariff {tariff.name}" if isinstance(tariff, Tariff) else "tariff design",
+    )
+
+
+def _moves(batteries: list[Any], C: int, A: int) -> tuple[NDArray[np.int64], Array]:
+    """Where moves lead [k or 1, c, a], and what those cost that cannot be made [k or 1, c, a]."""
+    kinds = [batteries[0]] if all(b == batteries[0] for b in batteries) else batteries
+    target, cost = np.empty((len(kinds), C, A), np.int64), np.zeros((len(kinds), C, A))
+    level, move = np.arange(C)[:, None], np.arange(A) - A // 2
+    for k, battery in enumerate(kinds):
+        to = level + move
+        possible = (np.abs(move) <= battery.reach) & (to >= 0) & (to < battery.levels)
+        target[k] = np.minimum(np.where(possible, to, level), battery.levels - 1)
+        cost[k] = np.where(possible, 0.0, -IMPOSSIBLE)
+        cost[k, :, A // 2] = 0.0
+    return target, cost
+
+
+# --- read back ------------------------------------------------------------------------------------------------------------
+
+
+def _market(game: MeanFieldStackelbergGame) -> MoveMarket:
+    if not isinstance(game.reward, MoveReward):
+        raise InvalidStudy("setting-value", name="game", law="one that `as_game` made", got=game.name)
+    return game.reward.market
+
+
+def owners(game: MeanFieldStackelbergGame) -> float:
+    """Share of all households that the players of a tariff game are."""
+    return _market(game).owners
+
+
+def per_day(game: MeanFieldStackelbergGame, value: float) -> float:
+    """A value per player and hour, like the exploitability of a certificate, in $ per day and household."""
+    return HOURS * owners(game) * value
+
+
+def outcome(game: MeanFieldStackelbergGame, population: Population) -> Equilibrium:
+    """Prices, loads and bills that a population brings about, as the study's tables and criteria read them.
+
+    Prices are recomputed from the policy alone. How near it is to an equilibrium is what the game's certificate says.
+    """
+    market = _market(game)
+    y = game.aggregate(population.mean_field[..., None] * population.policy)
+    return market.equilibrium(market.at(y, np.asarray(population.theta, float)), population.temperature)
+
+
+def criteria_of(game: MeanFieldStackelbergGame, population: Population) -> Criteria:
+    """Each criterion of the leader on its own."""
+    objective: TariffValue = game.objective  # type: ignore[assignment]
+    y = game.aggregate(population.mean_field[..., None] * population.policy)
+    return objective.criteria(y, np.asarray(population.theta, float))
