@@ -77,8 +77,7 @@ class Design:
         """The printed form."""
         rows = []
         if self.tariff is not None and self.criteria is not None:
-            chosen = {name: next(iter(hours)) for name, hours in self.problem.periods.items()}
-            rates = "  ".join(f"{n} {self.tariff.buy[h]:.4f}/{self.tariff.sell[h]:.4f}" for n, h in chosen.items())
+            rates = "  ".join(f"{n} {b:.4f}/{s:.4f}" for n, b, s in zip(self.problem.periods, *self.problem.rates_of(self.tariff), strict=True))
             rows += [("rates", f"buy/sell adders {rates} $/kWh"), ("fixed", "  ".join(f"{g} {f:.2f}" for g, f in self.tariff.fixed.items()) + " $/month")]
             rows += list(self.criteria.block().rows)
         if self.at_bounds:

@@ -26,7 +26,7 @@ class _Evaluation:
         self.P, self.G = len(problem.periods), len(problem.households.groups)
         chosen = problem.selection
         none = np.zeros_like(chosen)
-        self.buy, self.sell = np.hstack([chosen, none]), np.hstack([none, chosen])
+        self.buy, self.sell = np.concatenate([chosen, none], -1), np.concatenate([none, chosen], -1)
         self.count = 0
         self._z: Array | None = None
         self._warm: Equilibrium | None = None
@@ -135,13 +135,13 @@ class Search:
             here = incidence[self.present]
             rows += [z[-2] - here, here - z[-1], np.array([limits.gap - (z[-2] - z[-1])])]
         if not self.problem.net_metering:
-            spread = self.problem.selection @ (z[:P] - z[P : 2 * P])
+            spread = (self.problem.selection @ (z[:P] - z[P : 2 * P])).reshape(HOURS, -1)  # [h, w], or one column for all
             passed = self.problem.pass_buy - self.problem.pass_sell
             if passed == 0.0:
-                rows.append(spread)
+                rows.append(spread.ravel())
             else:
                 price = found.price if found is not None else np.full((len(self.problem.households.buses), HOURS, len(regime)), -1.0 / passed)
-                rows.append((spread[None, :, None] + passed * price).ravel())
+                rows.append((spread + passed * price).ravel())
         if math.isfinite(limits.peak):
             within = self.problem.households.weather.within
             total = None if found is None else self.problem.market.total(found.response.load) @ within  # [h, s]
@@ -166,15 +166,16 @@ class Search:
             slopes += [above, below, width]
         if not self.problem.net_metering:
             chosen = self.problem.selection
-            slope = np.zeros((HOURS, self.n))
-            slope[:, :P], slope[:, P : 2 * P] = chosen, -chosen
+            chosen = chosen.reshape(HOURS, -1, P)
+            slope = np.zeros((*chosen.shape[:2], self.n))
+            slope[..., :P], slope[..., P : 2 * P] = chosen, -chosen
             passed = self.problem.pass_buy - self.problem.pass_sell
             if passed != 0.0:
-                cells = np.broadcast_to(slope[None, :, None], (len(self.problem.households.buses), HOURS, len(regime), self.n)).copy()
+                cells = np.broadcast_to(slope, (len(self.problem.households.buses), HOURS, len(regime), self.n)).copy()
                 if moved is not None:
                     cells[..., : 2 * P] += passed * moved.price
-                slope = cells.reshape(-1, self.n)
-            slopes.append(slope)
+                slope = cells
+            slopes.append(slope.reshape(-1, self.n))
         if math.isfinite(limits.peak):
             within = self.problem.households.weather.within
             slope = np.zeros((HOURS * within.shape[1], self.n))

@@ -48,6 +48,20 @@ class Season:
         return sum(DAYS_OF_MONTH[m - 1] for m in self.months)
 
 
+@dataclass(frozen=True)
+class InSeason:
+    """Hours of the day in one season: a period of a seasonal tariff.
+
+    Attributes
+    ----------
+    season : str
+    hours : sequence of int
+    """
+
+    season: str
+    hours: Sequence[int]
+
+
 #: Summer as PG&E's rates have it; the rest of the year in two halves: an assumption.
 SEASONS: tuple[Season, ...] = (Season("summer", (6, 7, 8, 9)), Season("winter", (11, 12, 1, 2)), Season("shoulder", (3, 4, 5, 10)))
 

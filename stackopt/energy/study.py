@@ -10,17 +10,17 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stackopt.energy.benchmarks_named import NAMES
-from stackopt.energy.design_problem import DesignProblem, Limits
+from stackopt.energy.design_problem import DesignProblem, Limits, seasonal
 from stackopt.energy.households import Battery, Households, Weather
 from stackopt.energy.market.supply import LinearSupply, Supply
 from stackopt.energy.own_tariff import OwnTariff
-from stackopt.energy.seasons import Season, check_year, yearly
+from stackopt.energy.seasons import InSeason, Season, check_year, yearly
 from stackopt.energy.standard import Assumption, assumptions, standard_households
 from stackopt.energy.study_data import read_types
 from stackopt.energy.study_keys import KEYS, SECTIONS, Key, figures, keys_of
@@ -94,7 +94,8 @@ class Study:
         t, o = self.settings["tariff"], self.settings["objective"]
         groups = self.households.groups
         ratios = None if t["ratios"] is None else [float(t["ratios"][g]) for g in groups]
-        periods = {name: range(*hours) for name, hours in t["periods"].items()}
+        hours: dict[str, Sequence[int]] = {name: range(*ends) for name, ends in t["periods"].items()}
+        periods: Mapping[str, Sequence[int] | InSeason] = seasonal(hours, self.households) if t["seasonal"] else hours
         (buy_low, buy_high), (sell_low, sell_high) = t["buy"], t["sell"]
         return DesignProblem(
             self.households, self.market, self.required, periods, (float(buy_low), float(buy_high)), (float(sell_low), float(sell_high)), float(t["pass_buy"]),
@@ -257,6 +258,8 @@ def _together(settings: dict[str, dict[str, Any]], file: _File) -> None:
             raise _placed(bad, file.at("population", "seasons")) from None
     elif population["seasons"] != keys_of("population")["seasons"].default:
         raise wrong("population", "seasons", 'left out unless season = "year"', population["seasons"])
+    if settings["tariff"]["seasonal"] and population["season"] != "year":
+        raise wrong("tariff", "seasonal", 'false unless season = "year"', True)
     if settings["benchmarks"]["true_up"] is not None and population["season"] != "year":
         raise wrong("benchmarks", "true_up", 'left out unless season = "year": one season has no end of the year', settings["benchmarks"]["true_up"])
     for key in ("pv", "stay"):

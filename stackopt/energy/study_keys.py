@@ -167,6 +167,7 @@ KEYS: tuple[Key, ...] = (
     Key("market", "voll", 1000.0, "$/MWh", "a positive number", _number(above=0), "merit, network: value of lost load.", "", ASSUMED),
     Key("tariff", "periods", {"off": [0, 10], "midday": [10, 16], "peak": [16, 21], "night": [21, 24]}, "hour",
         "for each name [from, to) between 0 and 24", _periods, "Hours with a rate of their own.", "peak as in PG&E E-TOU-C", SEEN),
+    Key("tariff", "seasonal", False, "", "true or false", _flag, 'With season = "year": each period has a rate of its own in each season.'),
     Key("tariff", "buy", [0.0, 0.8], "$/kWh", "[lowest, highest] between -10 and 10", _range(-10, 10), "Range of the adders on what is bought."),
     Key("tariff", "sell", [0.0, 0.8], "$/kWh", "[lowest, highest] between -10 and 10", _range(-10, 10),
         "Range of the adders on what is sold; no hour's sell rate exceeds its buy rate."),

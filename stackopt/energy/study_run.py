@@ -83,7 +83,8 @@ def evaluate(study: Study, name: str, *, report: Report | None = None) -> StudyR
 
 
 def _designed(found: Design, name: str) -> Outcome:
-    level = float(found.tariff.buy.mean()) if found.tariff is not None else math.nan
+    h = found.problem.households
+    level = float((found.tariff.adders(h)[0] @ h.weather.shares).mean()) if found.tariff is not None else math.nan
     return Outcome(name, "designed", found.tariff, found.equilibrium, found.criteria, found.status, found.because, level,
                    required=found.problem.required, equilibria=found.equilibria)  # fmt: skip
 
@@ -103,10 +104,9 @@ def design_study(study: Study, *, report: Report | None = None) -> StudyResult:
     findings = [("designed", said(best, named[0]))]
     if free.tariff is not None and free.status.success:
         t = free.tariff
-        start = {name: hours[0] for name, hours in study["tariff", "periods"].items()}
-        findings.append(("buy adders", "  ".join(f"{p} {t.buy[h]:.3f}" for p, h in start.items()) + " $/kWh"))
-        if not t.net_metering:
-            findings.append(("sell adders", "  ".join(f"{p} {t.sell[h]:.3f}" for p, h in start.items()) + " $/kWh"))
+        for word, side in zip(("buy", "sell"), free.problem.rates_of(t), strict=True):
+            if word == "buy" or not t.net_metering:
+                findings.append((f"{word} adders", "  ".join(f"{p} {v:.3f}" for p, v in zip(free.problem.periods, side, strict=True)) + " $/kWh"))
         findings.append(("fixed", "  ".join(f"{g} {float(f):.2f}" for g, f in t.fixed.items()) + " $/month"))
         if free.at_bounds:
             findings.append(("at bounds", ", ".join(free.at_bounds)))

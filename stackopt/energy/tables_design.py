@@ -15,7 +15,7 @@ from stackopt.energy.tariff import DAYS_PER_MONTH
 def frontier_table(designs: Sequence[Design], named: Sequence[Outcome]) -> Table:
     """Least cost by limit on the gap, with rates and charges; named tariffs as further rows."""
     first = designs[0].problem
-    periods = {name: next(iter(hours)) for name, hours in first.periods.items()}
+    periods = list(first.periods)
     groups = first.households.groups
     columns = (
         ("point", ""), ("status", ""), ("limit on gap", "% of income"), ("gap", "% of income"), ("cost", "$/day"), ("peak", "MW"), ("price spread", "$/MWh"),
@@ -29,8 +29,7 @@ def frontier_table(designs: Sequence[Design], named: Sequence[Outcome]) -> Table
         shown: tuple[Any, ...] = (None,) * (4 + 2 * len(periods) + len(groups))
         if status.success and c is not None and t is not None:
             fixed = t.fixed_per_day(first.households) * DAYS_PER_MONTH
-            buy, sell = (adder @ first.households.weather.shares for adder in t.adders(first.households))  # rates of seasons: the year's average
-            rates = [*(float(buy[h]) for h in periods.values()), *(float(sell[h]) for h in periods.values())]
+            rates = [float(rate) for side in first.rates_of(t) for rate in side]
             shown = (100 * c.gap, c.cost, c.peak, c.price_spread, *rates, *(float(f) for f in fixed))
         rows.append((name, str(status), 100 * limit if math.isfinite(limit) else None, *shown, because))
     note = "Local optima; points that are not CONVERGED have no figures and belong in no picture. Named tariffs need not keep to the design's limits."
