@@ -5,8 +5,8 @@
     load.csv    hour, then a column for each load, e.g. "flats [kWh]"
     pv.csv      hour, then a column for each roof, clear sky, e.g. "south [kWh]"
 
-Hours run from 0; 24 rows are an average day, more are averaged by hour of the day, and a year of 8760 by season where the study has seasons. `kind` is
-C, PV or PVB, share is of all households.
+Hours run from 0; 24 rows are an average day, more are averaged by hour of the day; where the study has seasons, a year of 8760 rows from 1 January is
+averaged by season. `kind` is C, PV or PVB, share is of all households.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ Array = NDArray[np.float64]
 #: Columns of types.csv and their units; those after the fifth are optional.
 COLUMNS = {"type": "", "group": "", "kind": "", "share": "", "income": "$/year", "load": "", "pv": "", "use": "kWh/year", "panels": "kW", "bus": ""}
 REQUIRED = ("type", "group", "kind", "share", "income")
+#: What a household uses in an hour on average, kWh, and earns in a year, $: beyond these, units have been mixed up.
+USED, EARNED = (0.01, 100.0), 1000.0
 
 
 def refuse(file: str | Path, law: str, *, row: int = 0, column: str = "", unit: str = "") -> InvalidStudy:
@@ -82,7 +84,7 @@ def read_hours(path: Path, weather: Weather | None = None) -> dict[str, Array]:
         raise refuse(path, f"whole days of 24 hours are needed; there are {len(rows)} hours", row=rows[-1][0], column="hour")
     kinds = list(dict.fromkeys(weather.seasons)) if weather is not None else []
     if kinds and len(rows) not in (8760, 8784):
-        raise refuse(path, f'season = "year" averages a year of 8760 hours by season; there are {len(rows)}', row=rows[-1][0], column="hour")
+        raise refuse(path, f'season = "year" averages a year of 8760 hours, from 1 January, by season; there are {len(rows)}', row=rows[-1][0], column="hour")
     found = {}
     for column in header:
         if column == "hour":
@@ -90,7 +92,13 @@ def read_hours(path: Path, weather: Weather | None = None) -> dict[str, Array]:
         name, unit = _split(column)
         if unit != "kWh":
             raise refuse(path, f"the header must state the unit: {name} [kWh]", row=1, column=column, unit=unit or "missing")
+        if name in found:
+            raise refuse(path, f"{name!r} appears twice", row=1, column=column)
         values = np.array([_value(path, row, column, cells[column], "kWh") for row, cells in rows])
+        if values.max() > 100.0 * USED[1]:
+            at = int(values.argmax())
+            law = f"{values[at]:g} kWh in an hour are not credible for a household"
+            raise refuse(path, law, row=rows[at][0], column=column, unit="kWh")
         found[name] = by_regime(average_days(values, kinds), weather) if kinds and weather is not None else values.reshape(-1, HOURS).mean(0)
     return found
 
@@ -112,6 +120,8 @@ def read_types(types: Path, load: Path, pv: Path | None, battery: Battery, weath
         if unit != COLUMNS[name]:
             raise refuse(types, f"the header must state the unit: {name} [{COLUMNS[name]}]" if COLUMNS[name] else f"{name} has no unit", row=1, column=column,
                          unit=unit or "missing")  # fmt: skip
+        if name in columns:
+            raise refuse(types, "the column appears twice", row=1, column=column)
         columns[name] = column
     for name in REQUIRED:
         if name not in columns:
@@ -150,8 +160,15 @@ def _household(
     if not (usual > 0).all():
         law = f"a usual load is positive in every hour of the day; that of {name!r} is 0 at {int(np.argwhere(usual <= 0)[0][0])} o'clock"
         raise refuse(load, law, column=f"{wanted} [kWh]", unit="kWh")
+    if not USED[0] <= usual.mean() <= USED[1]:
+        law = f"{name!r} would use {usual.mean():.4g} kWh an hour on average, which is not credible for a household: is this in MWh or Wh?"
+        raise refuse(load, law, column=f"{wanted} [kWh]", unit="kWh")
     sun = None
-    if kind != "C":
+    if kind == "C":
+        for given in ("pv", "panels"):
+            if mine.get(given):
+                raise refuse(types, f"a consumer has no panels: leave it empty, or make the kind PV; got {mine[given]!r}", row=row, column=columns[given])
+    else:
         roof = mine.get("pv") or name
         if pv is None or roof not in roofs:
             place = "`pv` is missing in the study file" if pv is None else f'no column "{roof} [kWh]" in {pv.name}; there are {", ".join(roofs)}'
@@ -160,4 +177,6 @@ def _household(
     income = _value(types, row, columns["income"], mine["income"], "$/year")
     if not income > 0:
         raise refuse(types, "an income is positive", row=row, column=columns["income"], unit="$/year")
+    if income < EARNED:
+        raise refuse(types, f"an income of {income:g} $ a year is not credible: is this in thousands?", row=row, column=columns["income"], unit="$/year")
     return HouseholdType(name, mine["group"], kind, share, income, usual, sun, battery if kind == "PVB" else None, mine.get("bus", ""))
