@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackopt.energy.market.network import Generator, Line, Market
+from stackopt.energy.market.tables import CREDIBLE
 from stackopt.errors import InvalidStudy
 
 Array = NDArray[np.float64]
@@ -114,6 +115,8 @@ class _Case:
             value = np.nan
         if not np.isfinite(value) and not (np.isinf(value) and column.rpartition(".")[2] in LIMITS):
             raise self.wrong(f"{text!r} is not a number" if np.isnan(value) else f"{text!r} is not finite", row=row, column=column, unit=unit)
+        if np.isfinite(value) and abs(value) > CREDIBLE:
+            raise self.wrong(f"{text!r} is not credible", row=row, column=column, unit=unit)
         return value
 
     def bus(self, number: float, row: int, column: str) -> str:
@@ -131,6 +134,9 @@ class _Case:
             if len(cells) < len(COLUMNS[name]):
                 missing, unit = COLUMNS[name][len(cells)]
                 raise self.wrong(f"mpc.{name} has {len(cells)} columns, {len(COLUMNS[name])} are needed", row=row, column=missing, unit=unit)
+            if name != "gencost" and len(cells) != len(self.matrices[name][0][1]):
+                law = f"rows of a matrix are equally long: this one has {len(cells)} columns, the first {len(self.matrices[name][0][1])}"
+                raise self.wrong(law, row=row, column=f"mpc.{name}")
             values = {column: self.number(cell, row, f"{name}.{column}", unit) for cell, (column, unit) in zip(cells, COLUMNS[name], strict=False)}
             found.append((row, values))
         return found

@@ -40,6 +40,10 @@ _NUMBERS: dict[str, dict[str, tuple[str, float | None]]] = {
 _OPTIONAL = {"shift", "quadratic", "minimum", "ramp", "constant", "initial"}
 
 
+#: Beyond this no figure of a network is believed, in any of the units here.
+CREDIBLE = 1e9
+
+
 def _refuse(file: str, law: str, *, row: int = 0, column: str = "", unit: str = "") -> InvalidStudy:
     parts = (f'file "{file}"', f"row {row}" if row else "", f'column "{column}"' if column else "", f"unit {unit}" if unit else "")
     where = ", ".join(part for part in parts if part)
@@ -97,6 +101,8 @@ class Table:
             raise _refuse(self.file, f"{text!r} is not a number", row=row, column=str(column), unit=unit) from None
         if not np.isfinite(value) and not (value > 0 and default == np.inf):
             raise _refuse(self.file, f"{text!r} is not finite", row=row, column=str(column), unit=unit)
+        if np.isfinite(value) and abs(value) > CREDIBLE:
+            raise _refuse(self.file, f"{text!r} is not credible", row=row, column=str(column), unit=unit)
         return value
 
     def each(self, make: Callable[[list[str], dict[str, float]], Any]) -> list[Any]:
@@ -251,8 +257,9 @@ def read_load(path: str | Path, market: Market) -> Array:
                 load[at, t] = float(cells[column])
             except ValueError:
                 raise _refuse(str(path), f"{cells[column]!r} is not a number", row=row, column=column, unit="MW") from None
-            if not np.isfinite(load[at, t]):
-                raise _refuse(str(path), "not finite", row=row, column=column, unit="MW")
+            if not abs(load[at, t]) <= CREDIBLE:
+                law = "not credible" if np.isfinite(load[at, t]) else "not finite"
+                raise _refuse(str(path), law, row=row, column=column, unit="MW")
     for t, (row, cells) in enumerate(rows):
         if cells["hour"].strip() != str(t):
             raise _refuse(str(path), f"hours follow one another from 0; expected {t}, got {cells['hour']!r}", row=row, column="hour")

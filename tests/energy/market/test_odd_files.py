@@ -60,6 +60,8 @@ def test_what_matpower_reads_is_read(tmp_path, old, new):
         ("mpc.gencost = [", "mpc.A = sparse(1, 2);\nmpc.gencost = [", ("constraints of the user's own", '"A"')),
         ("];\nmpc.gen = [", "]';\nmpc.gen = [", ("row 11", "computes its data", '"\'"')),
         ("	2	1	300	98.61", "	2	1	3*100	98.61", ("row 7", "unit MW", "'3*100' is not a number")),
+        ("	1	4	0.00304", "	1	4	0,00304", ("row 22", '"mpc.branch"', "equally long", "14 columns, the first 13")),  # a comma is a space in MATLAB
+        ("2	0	0	2	30	0;", "2	0	0	2	1e30	0;", ("row 31", "unit $/h", "not credible")),
         ("	2	1	300	98.61", "	2:4	1	300	98.61", ("row 7", "'2:4' is not a number")),
     ],
 )
@@ -111,6 +113,7 @@ def test_tables_as_spreadsheets_write_them(tmp_path, buses):
         ({"generators": PLANTS.splitlines()[0]}, ("generators.csv", "no rows")),
         ({"buses": BUSES.encode("utf-16")}, ("buses.csv", "not UTF-8")),
         ({"buses": BUSES.replace("60", "inf")}, ("row 3", "unit MW", "'inf' is not finite")),
+        ({"buses": BUSES.replace("60", "1e12")}, ("row 3", "unit MW", "'1e12' is not credible")),
         ({"buses": BUSES.replace("60", "NaN")}, ("row 3", "unit MW", "not finite")),
         ({"buses": BUSES.replace("60", '"0,6"')}, ("row 3", "'0,6' is not a number")),
         ({"buses": BUSES.replace("B", "A")}, ("row 3", "'A' appears twice")),
