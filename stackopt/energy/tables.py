@@ -15,6 +15,8 @@ from stackopt.energy.tables_system import charges_table, duck, loss, prices, res
 
 #: A tariff whose revenue misses the requirement by more, $/day and household, is not compared with others.
 SAME_REVENUE = 1e-3
+#: Tariffs whose search for prices is shown.
+SHOWN = 2
 
 __all__ = ["Table", "bills", "exhibits", "settled", "summary"]
 
@@ -64,7 +66,9 @@ def exhibits(outcomes: Sequence[Outcome], before: Outcome | None, sheet: Sequenc
     if good and good[0].equilibrium is not None and good[0].equilibrium.households.weather.seasons:
         found += [seasonal_bills(good), seasonal_rates(good)]
     chosen = _looked_at(good, before, subject)
-    return [*found, response(chosen), convergence(outcomes), iterations(chosen), assumption_sheet(sheet)]
+    searched = [*(o for o in good if o in chosen or o.name == "lmp"), *good]
+    passing = list(dict.fromkeys(o for o in searched if o.diagnosis is not None and o.diagnosis.coupled))[:SHOWN]
+    return [*found, response(chosen), convergence(outcomes), iterations(passing), assumption_sheet(sheet)]
 
 
 def _looked_at(good: Sequence[Outcome], before: Outcome | None, subject: str) -> list[Outcome]:

@@ -18,6 +18,8 @@ from stackopt.errors import InvalidStudy
 
 #: Residual at which prices count as settled, $/kWh, and steps of undamped iteration that are shown.
 SETTLED, UNDAMPED = 1e-8, 20
+#: Seconds that a search from nothing may take to be shown.
+PATIENCE = 10.0
 
 
 def convergence(outcomes: Sequence[Outcome]) -> Table:
@@ -49,9 +51,9 @@ def iterations(outcomes: Sequence[Outcome]) -> Table:
     rows: list[tuple[Any, ...]] = []
     for o in outcomes:
         e = o.equilibrium
-        if e is None or not any(passed.any() for passed in e.tariff.passed(e.households)):
+        if e is None or o.diagnosis is None or not o.diagnosis.coupled:
             continue
-        cold = equilibrium(e.households, e.market, e.tariff, temperature=e.response.temperature, tolerance=SETTLED)
+        cold = equilibrium(e.households, e.market, e.tariff, temperature=e.response.temperature, tolerance=SETTLED, time_limit=PATIENCE)
         rows += [(o.name, "search", k, *step) for k, step in enumerate(cold.history)]
         rows += [(o.name, "undamped", k, e.response.temperature, residual) for k, residual in enumerate(undamped(e))]
     columns = (("tariff", ""), ("way", ""), ("step", ""), ("temperature", "$"), ("price residual", "$/kWh"))

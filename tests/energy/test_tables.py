@@ -74,6 +74,7 @@ def test_response_is_of_todays_tariff_and_the_one_that_counts(outcomes):
     assert set(tables["iterations"].column("tariff")) == {"lmp"}  # a flat rate needs no search
     asked = {t.name: t for t in exhibits(outcomes, outcomes[0], (), "cheap")}
     assert set(asked["response"].column("tariff")) == {"flat", "cheap"}
+    assert set(asked["iterations"].column("tariff")) == {"lmp"}
 
 
 def test_seasons_have_tables_of_their_own():
