@@ -50,7 +50,9 @@ class StudyResult:
         """The printed form, verdict first."""
         h = self.study.households
         many = "one type" if len(h.types) == 1 else f"{len(h.types)} types"
-        rows = (*self.findings, ("population", f"{many}, {h.count:,} households"), ("assumptions", self.study.basis))
+        seasons = ", ".join(f"{season.name} {season.days} days" for season in dict.fromkeys(h.weather.seasons))
+        people = f"{many}, {h.count:,} households" + (f", a year: {seasons}" if seasons else "")
+        rows = (*self.findings, ("population", people), ("assumptions", self.study.basis))
         return Block(f'Tariff study "{self.study.name}", {self.command}: {self.status}', rows, good=self.status.success)
 
     def __str__(self) -> str:
