@@ -135,7 +135,10 @@ class Response:
         return any(p.hour.bound for p in self.parts)
 
     def exploitability(self) -> Array:
-        """What each type would gain by moving its battery optimally [i], $/day; 0 without a battery."""
+        """What each type would gain by moving its battery optimally [i], $/day; 0 without a battery.
+
+        Where a true-up binds it is at the rates that count at the margin: at least what is gained under the bill itself, by convexity.
+        """
         gains = []
         for part in self.parts:
             if part.charging is None or part.control is None:

@@ -243,6 +243,7 @@ def example() -> str:
         "# buy = { off = 0.36, midday = 0.30, peak = 0.52, night = 0.36 }",
         "# sell = 0.05",
         "# fixed = 10        # $/month, or { Q1 = 6, other = 24.15 }",
+        '# true_up = 0.05    # $/kWh, with net_metering = true and season = "year"',
         '# With season = "year", `buy` and `sell` may also be given by season: buy = { summer = 0.45, winter = 0.35, shoulder = 0.35 }',
         "# neutral = true",
     ]
