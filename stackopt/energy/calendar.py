@@ -36,6 +36,8 @@ class Calendar:
         if len(lengths) != 1 or 0 in lengths:
             raise InvalidStudy("hours", law="a month, a kind of day and an hour for every interval", got=f"lengths {sorted(lengths)}")
         for name, array, top in (("month", self.month, 11), ("weekend", self.weekend, 1), ("hour", self.hour, 23)):
+            if not np.issubdtype(np.asarray(array).dtype, np.integer):
+                raise InvalidStudy("hours", law=f"`{name}` in whole numbers", got=f"{np.asarray(array).dtype}")
             if array.min() < 0 or array.max() > top:
                 raise InvalidStudy("hours", law=f"`{name}` from 0 to {top}", got=f"{array.min()} to {array.max()}")
 

@@ -52,8 +52,8 @@ class Battery:
     wear: float = 0.05
 
     def __post_init__(self) -> None:
-        if not (self.kwh > 0 and self.kw > 0 and 0 < self.efficiency <= 1 and self.wear >= 0 and self.levels >= 2):
-            raise InvalidStudy("battery", where=f"{self}", law="positive energy and power, an efficiency in (0, 1], 2 levels or more")
+        if not (0 < self.kwh < np.inf and 0 < self.kw < np.inf and 0 < self.efficiency <= 1 and 0 <= self.wear < np.inf and self.levels >= 2):
+            raise InvalidStudy("battery", where=f"{self}", law="positive energy and power, an efficiency in (0, 1], 2 levels or more, wear of at least 0")
         if self.reach < 1:
             where = f"a step is {self.step:.4g} kWh and an hour moves {self.kw:.4g}: it cannot reach the next level"
             raise InvalidStudy("battery", where=where, law=f"at least {int(np.ceil(self.kwh / self.kw)) + 1} levels")
@@ -130,8 +130,10 @@ class HouseholdType:
             object.__setattr__(self, key, value)
         if not (self.load > 0).all():
             raise InvalidStudy("setting-value", name=f"load of {self.name}", law="positive in every hour", got=f"{self.load.min()}")
-        if not (self.income > 0 and self.share >= 0):
+        if not (0 < self.income < np.inf and 0 <= self.share < np.inf):
             raise InvalidStudy("setting-value", name=self.name, law="a positive income and a share of at least 0", got=f"{self.income}, {self.share}")
+        if self.kind not in ("C", "PV", "PVB"):
+            raise InvalidStudy("setting-value", name=f"kind of {self.name}", law="'C', 'PV' or 'PVB'", got=repr(self.kind))
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,6 +176,9 @@ class Weather:
         if not good or self.changes not in ("daily", "hourly"):
             law = f"factors [{W}], chances [{W}, {W}] whose rows sum to 1, and changes 'daily' or 'hourly'"
             raise InvalidStudy("setting-value", name="weather", law=law, got=f"{sun.tolist()}, {chances.tolist()}, {self.changes!r}")
+        if not np.isfinite(sun).all() or (np.linalg.matrix_power(np.eye(W) + chances, max(W - 1, 1)) <= 0).any():
+            law = "finite factors, and chances by which every regime is reached from every other: one that lasts for ever is a study of its own"
+            raise InvalidStudy("setting-value", name="weather", law=law, got=f"{sun.tolist()}, {chances.tolist()}")
         object.__setattr__(self, "sun", sun)
         object.__setattr__(self, "transition", chances)
 
@@ -235,8 +240,12 @@ class Households:
         if not self.types or abs(total - 1.0) > 1e-9:
             raise InvalidStudy("setting-value", name="shares", law="shares of all types that sum to 1", got=f"{total:.9g} over {len(self.types)} types")
         for name, value in (("count", self.count), ("elasticity", self.elasticity), ("reference_price", self.reference_price)):
-            if not value > 0:
-                raise InvalidStudy("setting-value", name=name, law="positive", got=repr(value))
+            if not 0 < value < np.inf:
+                raise InvalidStudy("setting-value", name=name, law="positive and finite", got=repr(value))
+        names = [t.name for t in self.types]
+        twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+        if twice is not None:
+            raise InvalidStudy("setting-value", name="types", law="types whose names differ", got=f"{twice!r} twice")
         W = len(self.weather.names)
         for t in self.types:
             for key, array in (("load", t.load), ("sun", t.sun)):

@@ -59,8 +59,14 @@ class StaticTown:
     def __post_init__(self) -> None:
         for name in ("count", "income", "usual", "sun"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), float))
-        if len({len(self.count), len(self.income), len(self.usual), len(self.sun)}) != 1 or not (self.usual > 0).all() or not self.slope >= 0:
-            raise InvalidStudy("setting-value", name="groups", law="lists of equal length, positive demands, a slope of at least 0", got=f"{self}")
+        if len({len(self.count), len(self.income), len(self.usual), len(self.sun)}) != 1:
+            raise InvalidStudy("setting-value", name="groups", law="lists of equal length", got=f"{self}")
+        for name, least in (("count", 0.0), ("income", 0.0), ("usual", 0.0), ("elasticity", 0.0), ("reference", 0.0), ("sun", -1.0), ("slope", -1.0),
+                            ("intercept", -np.inf), ("required", -np.inf)):  # fmt: skip
+            value = np.asarray(getattr(self, name), float)
+            if not (np.isfinite(value) & (value > least)).all() or (least == -1.0 and (value < 0).any()):
+                law = "finite" if least == -np.inf else "finite and at least 0" if least == -1.0 else "finite and positive"
+                raise InvalidStudy("setting-value", name=name, law=law, got=f"{value.tolist()}")
 
     @property
     def choke(self) -> float:
@@ -83,9 +89,13 @@ class StaticTown:
         discount : array [i]
             Share off the retail price.
         fixed : array [i], $/h
+
+        Raises
+        ------
+        InvalidStudy
+            ``setting-value`` for what is not one finite number for each group.
         """
-        tau = np.broadcast_to(np.asarray(adders, float), self.count.shape)
-        off = np.broadcast_to(np.asarray(discount, float), self.count.shape)
+        tau, off, charge = self._each("adders", adders), self._each("discount", discount), self._each("fixed", fixed)
 
         def use(wholesale: float) -> tuple[Array, Array]:
             retail = (wholesale + tau) * (1.0 - off)
@@ -102,7 +112,14 @@ class StaticTown:
             cleared = self.intercept + self.slope * float(self.count @ (use(wholesale)[0] - self.sun))
             low, high = (wholesale, high) if cleared > wholesale else (low, wholesale)
         used, price = use(wholesale)
-        return Outcome(self, wholesale, used, price, np.broadcast_to(np.asarray(fixed, float), self.count.shape))
+        return Outcome(self, wholesale, used, price, charge)
+
+    def _each(self, name: str, values: Any) -> Array:
+        """One finite number for each group."""
+        found = np.asarray(values, float)
+        if found.shape not in ((), self.count.shape) or not np.isfinite(found).all():
+            raise InvalidStudy("setting-value", name=name, law=f"one finite number, or one for each of {len(self.count)} groups", got=f"{found.tolist()}")
+        return np.broadcast_to(found, self.count.shape)
 
     def dead_weight_loss(self, adders: Any) -> float:
         """Of adders [i] under net metering, $/h, in closed form."""

@@ -42,7 +42,8 @@ class Tariff:
     Raises
     ------
     InvalidStudy
-        ``hours`` and ``rate-units`` for rates, ``true-up`` for one without net metering or with wholesale prices passed through.
+        ``hours`` and ``rate-units`` for rates, ``setting-value`` for what is passed through, fixed charges and discounts, ``true-up`` for one
+        without net metering or with wholesale prices passed through.
     """
 
     name: str
@@ -65,6 +66,14 @@ class Tariff:
             if (np.abs(array) > 10.0).any():
                 raise InvalidStudy("rate-units", where=f"tariff {self.name!r}, {key} = {np.abs(array).max():g}", got=f"{np.abs(array).max():g}", unit="$/kWh")
             object.__setattr__(self, key, array if array.ndim == 2 else np.broadcast_to(array, (HOURS,)))
+        fixed = self.fixed if isinstance(self.fixed, Mapping) else {"all": self.fixed}
+        for name, value, law in (
+            ("pass_buy", self.pass_buy, "finite"), ("pass_sell", self.pass_sell, "finite"),
+            *((f"fixed of {group}", charge, "finite, $/month") for group, charge in fixed.items()),
+            *((f"discount of {group}", share, "a share from 0 to 1") for group, share in self.discount.items()),
+        ):  # fmt: skip
+            if not np.isfinite(value) or (name.startswith("discount") and not 0.0 <= value <= 1.0):
+                raise InvalidStudy("setting-value", where=f"tariff {self.name!r}", name=name, law=law, got=repr(value))
 
     def adders(self, households: Households) -> tuple[Array, Array]:
         """(buy, sell) adders by hour and regime [24, w], $/kWh; under net metering the buy adder is both.

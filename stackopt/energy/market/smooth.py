@@ -25,7 +25,7 @@ class NetworkSupply:
     Parameters
     ----------
     market : Market
-        Without storage; ramps do not bind between hours here. Without voll and spill 1000 and 0 $/MWh are used.
+        Without storage and ramps. Without voll and spill 1000 and 0 $/MWh are used.
     barrier : float, $/h
         Weight of the barrier: prices are those of `dispatch` as it tends to 0, and smoother the larger it is.
     buses : sequence of str, optional
@@ -36,7 +36,7 @@ class NetworkSupply:
     Raises
     ------
     InvalidStudy
-        ``setting-value`` for a barrier that is not positive or a market with storage, ``market-bus``, ``hours``.
+        ``setting-value`` for a barrier that is not positive or a market with storage or ramps, ``market-bus``, ``hours``.
     """
 
     market: Market
@@ -47,8 +47,10 @@ class NetworkSupply:
     def __post_init__(self) -> None:
         if not 0 < self.barrier < np.inf:
             raise InvalidStudy("setting-value", name="barrier", law="positive", got=str(self.barrier))
-        if self.market.storages:
-            raise InvalidStudy("setting-value", name="market", law="without storage, which would link its hours", got=f"{len(self.market.storages)} storages")
+        slow = sum(np.isfinite(plant.ramp) for plant in self.market.generators)
+        if self.market.storages or slow:
+            law, got = "without storage and ramps, which would link its hours", f"{len(self.market.storages)} storages, {slow} plants with ramps"
+            raise InvalidStudy("setting-value", name="market", law=law, got=got)
         _ = self._at, self._base
 
     @cached_property
@@ -65,7 +67,8 @@ class NetworkSupply:
         if base.shape not in ((), (N,), (N, HOURS)):
             raise InvalidStudy("hours", law=f"loads as [{N} buses] or [{N}, {HOURS}] MW", got=f"shape {base.shape}")
         if not np.isfinite(base).all():
-            raise InvalidStudy("not-finite", name="base")
+            where = f"bus {self.market.buses[int(np.argwhere(~np.isfinite(base))[0][0])]!r}" if base.ndim else ""
+            raise InvalidStudy("not-finite", name="base", where=where)
         return np.array(np.broadcast_to(base[:, None] if base.ndim == 1 else base, (N, HOURS)))
 
     @cached_property
@@ -185,6 +188,8 @@ class MeritOrder:
     spill: float = 0.0
 
     def __post_init__(self) -> None:
+        if not self.blocks:
+            raise InvalidStudy("setting-value", name="blocks", law="at least one block of plants", got="none")
         _ = self.network
 
     @cached_property

@@ -73,8 +73,14 @@ class LinearSupply:
     floor: float = -np.inf
 
     def __post_init__(self) -> None:
-        if not self.slope >= 0 or not np.isfinite(self.intercept):
-            raise InvalidStudy("setting-value", name="supply", law="a finite intercept and a slope of at least 0", got=f"{self.intercept}, {self.slope}")
+        if not 0 <= self.slope < np.inf or not np.isfinite(self.intercept) or not self.floor < np.inf:
+            law, got = "a finite intercept, a slope of at least 0 and a floor below infinity", f"{self.intercept}, {self.slope}, {self.floor}"
+            raise InvalidStudy("setting-value", name="supply", law=law, got=got)
+        base = np.asarray(self.base, float)
+        if base.shape not in ((), (24,)):
+            raise InvalidStudy("hours", law="`base` as one number of MW, or one for each of the 24 hours", got=f"shape {base.shape}")
+        if not np.isfinite(base).all():
+            raise InvalidStudy("not-finite", name="base", where=f"hour {int((~np.isfinite(np.atleast_1d(base))).argmax())}")
 
     def total(self, net: Array) -> Array:
         """MW [h, w]."""
