@@ -26,7 +26,13 @@ DASHES: tuple[Any, ...] = (
 )  # fmt: skip
 #: Ink, secondary ink and grid of a figure. Inline SVG replaces them by the page's own, so that dark themes and print work.
 INK, SOFT, GRID = "#1c2126", "#5b6670", "#d9dee3"
-_PAGE = {INK: "ink", SOFT: "soft", GRID: "grid", "#ffffff": "paper", **{c: f"series-{i + 1}" for i, c in enumerate(COLOURS)}}
+#: Steps of a map from 0 (nearly paper) to large, blue for above 0 and vermillion for below; a page in dark has its own.
+ABOVE = ("#d9e9f5", "#a9cfe8", "#6fb0d9", "#3a8cc4", "#0c66a3", "#074778")
+BELOW = ("#fbe3d4", "#f6bf9c", "#ee965f", "#dc6c26", "#b14d0c", "#7d3405")
+_PAGE = {
+    INK: "ink", SOFT: "soft", GRID: "grid", "#ffffff": "paper", **{c: f"series-{i + 1}" for i, c in enumerate(COLOURS)},
+    **{c: f"above-{i + 1}" for i, c in enumerate(ABOVE)}, **{c: f"below-{i + 1}" for i, c in enumerate(BELOW)},
+}  # fmt: skip
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -52,8 +58,10 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def panels(columns: int, rows: int = 1, *, feature: str, width: float = 4.6, height: float = 3.7) -> tuple[Figure, list[Axes]]:
-    """A figure of `rows` x `columns` panels (inches each) and its axes, row by row.
+def panels(
+    columns: int, rows: int = 1, *, feature: str, width: float = 4.6, height: float = 3.7, size: float = 9.5, **rest: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `rows` x `columns` panels (inches each) and its axes, row by row; letters of `size` points, `rest` as of ``Figure.subplots``.
 
     Raises
     ------
@@ -65,9 +73,9 @@ def panels(columns: int, rows: int = 1, *, feature: str, width: float = 4.6, hei
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingPackage("package", feature=feature, package="stackopt[report]") from None
-    with rc_context(_STYLE):
+    with rc_context({**_STYLE, "font.size": size}):
         figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False)
+        axes = figure.subplots(rows, columns, squeeze=False, **rest)
     return figure, [a for row in axes for a in row]
 
 
@@ -82,18 +90,18 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def title(axes: Axes, text: str) -> None:
+def title(axes: Axes, text: str, size: float = 10.5) -> None:
     """The title of a panel, flush left."""
-    axes.set_title(plain(text), loc="left", fontsize=10.5, fontweight="bold")
+    axes.set_title(plain(text), loc="left", fontsize=size, fontweight="bold")
 
 
-def legend_below(figure: Figure, axes: Iterable[Axes]) -> None:
+def legend_below(figure: Figure, axes: Iterable[Axes], size: float = 9.0, columns: int | None = None) -> None:
     """One legend for all panels, under them, where it covers no data; marks without a line come last."""
     found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     entries = dict(sorted(found.items(), key=lambda entry: getattr(entry[1], "get_linestyle", str)() == "None"))
     if entries:
-        columns = max(1, int(figure.get_figwidth() // 4))
-        figure.legend(entries.values(), map(plain, entries.keys()), loc="outside lower left", ncols=columns, handlelength=3.2, frameon=False, fontsize=9,
+        columns = columns or max(1, int(figure.get_figwidth() // 4))
+        figure.legend(entries.values(), map(plain, entries.keys()), loc="outside lower left", ncols=columns, handlelength=3.2, frameon=False, fontsize=size,
                       labelcolor=INK)  # fmt: skip
 
 
@@ -144,10 +152,11 @@ def inline(text: str, prefix: str, finding: str) -> str:
         text = text.replace(colour, f"var(--{variable})")
     view_box = re.search(r'viewBox="([^"]+)"', text)
     assert view_box is not None
-    width = float(view_box.group(1).split()[2]) * 4 / 3  # points to CSS pixels
+    width = 1.15 * float(view_box.group(1).split()[2]) * 4 / 3  # points to CSS pixels
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{view_box.group(1)}" role="img" '
-        f'aria-labelledby="{prefix}-finding" style="max-width:{1.15 * width:.0f}px"><title id="{prefix}-finding">{html.escape(finding)}</title>'
+        f'aria-labelledby="{prefix}-finding" style="--wide:{width:.0f}px;max-width:{width:.0f}px">'
+        f'<title id="{prefix}-finding">{html.escape(finding)}</title>'
     )
     return head + text[text.index(">", text.index("<svg")) + 1 :]
 

@@ -44,6 +44,7 @@ def page(template: str, context: dict[str, Any], *, package: str = _HERE) -> str
     }
     environment = Environment(loader=DictLoader(files), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["ticks"] = lambda text: Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    environment.filters["css"] = lambda text: Markup("".join(f"\\{ord(c):x} " for c in str(text)))  # inside a CSS string, whatever it holds
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     own = {"script": Markup(script), "style": Markup(style), "script_hash": f"sha256-{digest}"}  # our own files
     return environment.get_template(template).render(**context, **own)

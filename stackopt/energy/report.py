@@ -6,6 +6,7 @@ side and never added up; inputs that nobody has verified are marked; what does n
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,36 +16,18 @@ from stackopt.comparison.drawing import inline, pdf_file, svg_file
 from stackopt.comparison.files import output
 from stackopt.comparison.report_figures import Drawn, markup
 from stackopt.comparison.report_page import page
-from stackopt.energy import report_prose
+from stackopt.comparison.report_tables import Table
+from stackopt.energy import report_findings, report_prose
 from stackopt.energy.figures import figures
 from stackopt.energy.report_data import SCHEMA, Stored
+from stackopt.energy.report_layout import BESIDE, FOLDED, PLACED, READ, SECTIONS, numbering
 from stackopt.energy.report_tables import table
 from stackopt.errors import InvalidStore
 
-SECTIONS = (
-    ("found", "What was found"), ("reliance", "Can it be relied on?"), ("tariffs", "The tariffs"), ("bills", "Who pays more?"), ("burden", "Burden"),
-    ("revenue", "Revenue"), ("subsidy", "Cross-subsidy"), ("system", "System"), ("trade-off", "Trade-off"), ("convergence", "Convergence"),
-    ("provenance", "Provenance"),
-)  # fmt: skip
-#: How to read each figure.
-_READ = {
-    "rates": "One panel per tariff, same scale. A rate holds from the start of its hour to the end; wholesale prices that are passed through are included.",
-    "bills": "Change of the average monthly bill against today's tariff, at equal revenue. Above the line households pay more.",
-    "burden": "Change of bills as a share of income, against today's tariff at equal revenue. Hatched: the burden rises.",
-    "lorenz": "Households from the poorest to the richest. A curve of bills above that of income weighs on the poor; owners of panels may have negative bills.",
-    "revenue": "What is collected, and, as a diamond, what must be covered: fixed costs and wholesale purchases.",
-    "cross_subsidy": "Bill less wholesale cost of energy and an equal share of fixed costs. Above the line a household pays for others. The table has "
-                     "two other ways to share fixed costs.",
-    "day": "Load of the whole system and wholesale prices, averaged over buses, by hour and weather. At most four tariffs: today's and the extremes.",
-    "trade_off": "Left: cost against fairness; right: cost against stability. Lower and further left is better. Numbers: named tariffs at equal "
-                 "revenue; the diamond is today's. Steps, where drawn: the least cost found within each gap.",
-    "sensitivity": "One assumption moved at a time, both tariffs made revenue-neutral anew. The line is the base; the dotted line is no change.",
-    "convergence": "Tariffs that hold. Left: zero in an exact equilibrium. Right: beyond the dashed line undamped iteration cycles.",
-}  # fmt: skip
-
-#: Tables that have their place in the page; a study's further ones stand at the end of section 10.
-_PLACED = ("summary", "bills", "bills_by_kind", "equity", "lorenz", "revenue", "cross_subsidy", "load", "prices", "rates", "fixed_charges", "convergence",
-           "assumptions", "frontier", "sensitivity")  # fmt: skip
+#: Sections that say something without a table.
+_COMPLETE = ("found", "reliance", "trade-off", "provenance")
+#: What entries of the provenance are called where their names do not say it.
+_ORIGIN = {"settings_sha256": "SHA-256 of the settings", "data_sha256": "SHA-256 of data files", "cpu": "processor", "commit": "git commit"}
 
 
 def report(
@@ -106,15 +89,22 @@ def _id(name: str) -> str:
 
 def _page(stored: Stored, plots: Mapping[str, str]) -> str:
     word, verdict, tone = report_prose.headline(stored)
+    made = {name: table for name, table in _tables(stored).items() if table is not None}
+    further = [name for name in made if name not in PLACED]
+    numbers, of_tables = numbering(plots, made, further)
+    tables = {name: dataclasses.replace(table, caption=f"Table {of_tables[name]}. {table.caption}") for name, table in made.items()}
     drawn = {}
     for name, plot in plots.items():
-        finding = report_prose.finding(stored, name)
-        drawn[name] = (Drawn(_id(name), markup(inline(plot, _id(name), finding)), _READ[name]), finding)
+        finding = report_findings.finding(stored, name)
+        beside = of_tables.get(BESIDE.get(name, name))
+        caption = f"Figure {numbers[name]}. {READ[name]}" + (f" Numbers: Table {beside}." if beside else "")
+        drawn[name] = (Drawn(_id(name), markup(inline(plot, _id(name), finding)), caption), finding)
     context = {
-        "title": verdict, "word": word, "verdict": verdict, "tone": tone, "study": stored, "found": report_prose.found(stored),
-        "reliance": report_prose.reliance(stored), "words": report_prose.WORDS, "drawn": drawn, "tables": _tables(stored),
-        "more": [name for name in stored.data["tables"] if name not in _PLACED and stored.has(name)],
-        "provenance": _provenance(stored), "settings": _settings(stored), "sections": SECTIONS, "schema": SCHEMA,
+        "title": verdict, "word": word, "verdict": verdict, "tone": tone, "study": stored, "found": report_prose.found(stored), "drawn": drawn,
+        "reliance": report_prose.reliance(stored), "words": report_prose.WORDS, "tables": tables, "of_tables": of_tables, "further": further,
+        "provenance": _provenance(stored), "settings": _settings(stored), "sections": SECTIONS, "folded": FOLDED, "schema": SCHEMA,
+        "lacking": [s.id for s in SECTIONS if s.id not in _COMPLETE and not {part.lstrip("+") for part in s.parts} & set(tables)],
+        "exhibit": {"number": "", "witness": "", **(stored.data.get("exhibit") or {})},
         "version": (stored.data.get("provenance") or {}).get("packages", {}).get("stackopt", ""),
     }  # fmt: skip
     return page("report.html.j2", context, package="stackopt.energy")
@@ -126,8 +116,8 @@ def _stored(results: Mapping[str, Any]) -> Stored:
     return Stored(results)
 
 
-def _tables(stored: Stored) -> dict[str, Any]:
-    """By place in the page; None where the study has no such table."""
+def _tables(stored: Stored) -> dict[str, Table | None]:
+    """By name; None where the study has no such table."""
     found = {name: table(stored, name) for name in stored.data["tables"]}
     found["summary"] = table(stored, "summary", drop=("because",))
     found["assumptions"] = table(stored, "assumptions", drop=("label",))  # its status says it, marked
@@ -136,14 +126,14 @@ def _tables(stored: Stored) -> dict[str, Any]:
     together = "All kinds of household together; the average bill of all may change at equal revenue, with what wholesale purchases cost"
     found["bills"] = table(stored, "bills", keep=lambda r: r["kind"] == "all", drop=("kind",), more=together)
     found["bills_by_kind"] = table(stored, "bills", id="table-bills-by-kind", keep=lambda r: r["kind"] != "all")
-    return {**dict.fromkeys(_PLACED), **found}
+    return found
 
 
 def _provenance(stored: Stored) -> list[tuple[str, str]]:
     data = stored.data
-    pairs = [("study", data["study"]), ("command", f"stackopt tariff {data['command']}"), ("inputs", data["basis"])]
-    kept = data.get("provenance") or {}
-    pairs += [(k, ", ".join(f"{a} {b}" for a, b in v.items()) if isinstance(v, Mapping) else str(v)) for k, v in kept.items() if v]
+    kept = dict(data.get("provenance") or {})
+    pairs: list[tuple[str, str]] = [("study", data["study"]), ("command", kept.pop("command", "") or f"stackopt tariff {data['command']}"), ("inputs", data["basis"])]
+    pairs += [(_ORIGIN.get(str(k), str(k)), ", ".join(f"{a} {b}" for a, b in v.items()) if isinstance(v, Mapping) else str(v)) for k, v in kept.items() if v]
     return [*pairs, ("schema", SCHEMA)]
 
 

@@ -18,6 +18,8 @@ SCHEMA = "stackopt.tariff-study/1"
 
 #: A tariff whose revenue misses the requirement by more, $/day and household, is not compared with others: it is cheaper or dearer for all.
 SAME_REVENUE = 1e-3
+#: Burdens above, % of income, count as high: the line that commissions use.
+HIGH_BURDEN = 6.0
 
 
 class Stored:
@@ -31,6 +33,7 @@ class Stored:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data
+        self._rows: dict[str, list[Row]] = {}
 
     def has(self, table: str) -> bool:
         """Whether the study has this table, with rows."""
@@ -38,12 +41,11 @@ class Stored:
 
     def rows(self, table: str, **where: Any) -> list[Row]:
         """Rows of a table as name to value, those whose columns have the values asked for; none for a table that is absent."""
-        stored = self.data["tables"].get(table)
-        if stored is None:
-            return []
-        names = [c["name"] for c in stored["columns"]]
-        found = [dict(zip(names, row, strict=True)) for row in stored["rows"]]
-        return [row for row in found if all(row[key] == value for key, value in where.items())]
+        if table not in self._rows:
+            stored = self.data["tables"].get(table, {"columns": (), "rows": ()})
+            names = [c["name"] for c in stored["columns"]]
+            self._rows[table] = [dict(zip(names, row, strict=True)) for row in stored["rows"]]
+        return [row for row in self._rows[table] if all(row[key] == value for key, value in where.items())]
 
     def unit(self, table: str, column: str) -> str:
         """Of a column, as stored."""
@@ -76,6 +78,16 @@ class Stored:
         names = [row["tariff"] for row in self.rows("summary")]
         asked = "designed" if "designed" in names else next((n for n in names if n != self.before), "")
         return asked if asked in self.summary else ""
+
+    @cached_property
+    def others(self) -> list[str]:
+        """Tariffs that are compared with today's: those at equal revenue beside it."""
+        return [name for name in self.equal if name != self.before]
+
+    @cached_property
+    def focus(self) -> str:
+        """The one tariff that a figure of a single tariff shows: the study's own, else the cheapest at equal revenue; "" without any."""
+        return self.subject if self.data["command"] in ("design", "evaluate") and self.subject in self.equal else self.least("cost")
 
     def least(self, column: str) -> str:
         """The tariff at equal revenue with the least figure in a column of the summary; "" without any."""

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from stackopt.comparison.figures import is_number
 from stackopt.display import number
-from stackopt.energy.figures import mean_price
 from stackopt.energy.report_data import Stored
 from stackopt.solution import Status
 
@@ -136,100 +132,3 @@ def reliance(stored: Stored) -> list[str]:
     if stored.has("frontier"):
         said.append("Designs are the best of the local optima that the search found; a better one cannot be excluded.")
     return said
-
-
-def finding(stored: Stored, figure: str) -> str:
-    """What one figure shows, as its title and for those who do not see it."""
-    return _FINDINGS[figure](stored)
-
-
-def _rates_finding(stored: Stored) -> str:
-    rows: dict[str, list[Any]] = {n: [r["buy"] for r in stored.rows("rates", tariff=n)] for n in stored.summary}
-    low, high = min(rows, key=lambda n: min(rows[n])), max(rows, key=lambda n: max(rows[n]))
-    return f"A kWh costs from {min(rows[low]):.3f} $ ({low}) to {max(rows[high]):.3f} $ ({high}), by tariff and hour"
-
-
-def _bills_finding(stored: Stored) -> str:
-    rows = [r for r in stored.rows("bills") if r["tariff"] in stored.equal and r["group"] != "all" and r["kind"] != "all"]
-    up, down = max(rows, key=lambda r: r["change"]), min(rows, key=lambda r: r["change"])
-    told = [f"{r['group']} {r['kind']} under {r['tariff']}, {r['change']:+.2f} $ a month" for r in (up, down)]
-    return f"Bills change most for {told[0]}, and for {told[1]}"
-
-
-def _burden_finding(stored: Stored) -> str:
-    first = stored.groups[0]
-    rows = [r for r in stored.rows("bills", group=first, kind="all") if r["tariff"] in stored.equal]
-    best = min(rows, key=lambda r: r["burden after"] - r["burden before"])
-    fall = best["burden after"] - best["burden before"]
-    return f"The burden of {first} changes most under {best['tariff']}: {fall:+.2f} points of income against {stored.before}"
-
-
-def _lorenz_finding(stored: Stored) -> str:
-    name = stored.least("gap of burdens")
-    new, old = stored.summary[name], stored.summary.get(stored.before, stored.summary[name])
-    values = [number(row["Suits index"], 3) for row in (new, old)]
-    return f"Suits index {values[0]} under {name}, {values[1]} under {old['tariff']}: 0 would be proportional to income"
-
-
-def _revenue_finding(stored: Stored) -> str:
-    rows = [r for r in stored.rows("revenue") if r["tariff"] in stored.summary]
-    most = max(rows, key=lambda r: r["fixed charges"])
-    share = 100 * most["fixed charges"] / (most["fixed charges"] + most["energy bills"])
-    low, high = min(r["fixed charges"] for r in rows), most["fixed charges"]
-    return f"Fixed charges bring from {low:.2f} to {high:.2f} $ a day and household, {share:.0f} % of all under {most['tariff']}"
-
-
-def _cross_subsidy_finding(stored: Stored) -> str:
-    column = "over cost: fixed per household"
-    rows = [r for r in stored.rows("cross_subsidy") if r["tariff"] == stored.chosen(1)[0]]
-    most, least = max(rows, key=lambda r: r[column]), min(rows, key=lambda r: r[column])
-    told = [f"{r['group']} {r['kind']} {r[column]:+.2f}" for r in (most, least)]
-    return f"Bill less cost of service under {most['tariff']}, from {told[0]} to {told[1]} $ a month"
-
-
-def _day_finding(stored: Stored) -> str:
-    names, weathers = stored.chosen(4), list(dict.fromkeys(r["weather"] for r in stored.rows("load")))
-    peaks = {n: stored.summary[n]["peak"] for n in names}
-    high, low = max(peaks, key=lambda n: peaks[n]), min(peaks, key=lambda n: peaks[n])
-    prices = [p for n in names for w in weathers for p in mean_price(stored, n, w)]
-    return (
-        f"The peak is {peaks[high]:.0f} MW under {high} and {peaks[low]:.0f} MW under {low}; wholesale prices range from {min(prices):.0f} to "
-        f"{max(prices):.0f} $/MWh"
-    )
-
-
-def _trade_off_finding(stored: Stored) -> str:
-    cheap, fair = stored.least("cost"), stored.least("gap of burdens")
-    a, b = stored.summary[cheap], stored.summary[fair]
-    if cheap == fair:
-        return f"{cheap} is best on both: cost {a['cost']:.3f} $ a day, gap {a['gap of burdens']:.2f} points, at a peak of {a['peak']:.0f} MW"
-    return (
-        f"{cheap} costs {a['cost']:.3f} $ a day at a gap of {a['gap of burdens']:.2f} points; {fair} has a gap of {b['gap of burdens']:.2f} points "
-        f"at {b['cost']:.3f} $"
-    )
-
-
-def _sensitivity_finding(stored: Stored) -> str:
-    rows = [r for r in stored.rows("sensitivity") if is_number(r["change of cost"])]
-    base = next(r["change of cost"] for r in rows if r["assumption"] == "base")
-    most = max(rows, key=lambda r: abs(r["change of cost"] - base))
-    return (
-        f"The change of cost is {base:+.3f} $ a day; {most['assumption']} at {number(most['value'], 4)} moves it most, to {most['change of cost']:+.3f}"
-        if most["assumption"] != "base" else f"The change of cost is {base:+.3f} $ a day whatever is varied"
-    )  # fmt: skip
-
-
-def _convergence_finding(stored: Stored) -> str:
-    rows = [r for r in stored.rows("convergence") if r["tariff"] in stored.summary]
-    gain, radius = (max(rows, key=lambda r: r[c]) for c in ("exploitability", "spectral radius"))
-    return (
-        f"Households could still gain at most {number(gain['exploitability'], 2)} $ a day ({gain['tariff']}); the largest spectral radius is "
-        f"{number(radius['spectral radius'], 2)} ({radius['tariff']})"
-    )
-
-
-_FINDINGS: dict[str, Callable[[Stored], str]] = {
-    "rates": _rates_finding, "bills": _bills_finding, "burden": _burden_finding, "lorenz": _lorenz_finding, "revenue": _revenue_finding,
-    "cross_subsidy": _cross_subsidy_finding, "day": _day_finding, "trade_off": _trade_off_finding, "sensitivity": _sensitivity_finding,
-    "convergence": _convergence_finding,
-}  # fmt: skip

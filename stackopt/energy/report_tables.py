@@ -14,6 +14,10 @@ from stackopt.energy.report_data import Row, Stored
 
 #: A column whose largest number is so many times its middle one has numbers written one by one, not with equal decimals.
 _RANGE = 1e4
+#: A page shows at most so many rows of a table; all of them are in its CSV file beside the page.
+_MOST = 1200
+#: In these columns what is left of sums that cancel is no figure: the search for a tariff's level stops at 1e-6.
+_SUMS, _NOTHING = ("shortfall",), 1e-6
 _DOUBTFUL = ("reconstructed", "recalled", "assumption")
 
 
@@ -39,6 +43,11 @@ def table(stored: Stored, name: str, *, id: str = "", keep: Callable[[Row], bool
     source = stored.data["tables"][name]
     rows = [r for r in stored.rows(name) if keep is None or keep(r)]
     columns = [c for c in source["columns"] if c["name"] not in drop]
+    if len(rows) > _MOST:
+        few = stored.chosen(2)
+        shown = [r for r in rows if r["tariff"] in few][:_MOST]
+        kept = " and ".join(dict.fromkeys(r["tariff"] for r in shown))
+        rows, more = shown, f"{more}. The {len(shown)} rows of {kept} out of {len(rows):,}: all are in tables/{name}.csv".lstrip(". ")
     cells = [_cells(c["name"], [r[c["name"]] for r in rows]) for c in columns]
     heads = [Head(f"{c['name']} [{c['unit']}]" if c["unit"] else c["name"], _numeric([r[c["name"]] for r in rows])) for c in columns]
     caption = " ".join(s.rstrip(".") + "." for s in (source["title"], source["note"], more) if s)
@@ -58,6 +67,8 @@ def _cells(name: str, values: Sequence[Any]) -> list[Cell]:
         return [figure(v) for v in values]
     sizes = [abs(v) for v in values if is_number(v) and v]
     sizes = [s for s in sizes if s > ROUNDING * max(sizes)]
+    if sizes and max(sizes) < _NOTHING and name in _SUMS:
+        return [Cell("0", "number", json.dumps(v)) if is_number(v) else figure(None) for v in values]
     if not sizes or max(sizes) < 1e-3 or max(sizes) / median(sizes) > _RANGE:
         return [figure(v if is_number(v) else None, 3) for v in values]
     return [_no_minus_zero(c) for c in column(values, 5)]

@@ -1,0 +1,89 @@
+"""What the report of a tariff study says: sentences from the stored figures, and silence on what does not hold."""
+
+import copy
+
+import html5lib
+import pytest
+from stored import broken, broken_all
+
+from stackopt.energy.figures import figures
+from stackopt.energy.figures_payers import bills_figure
+from stackopt.energy.figures_system import rates_figure
+from stackopt.energy.figures_trade import trade_off_figure
+from stackopt.energy.report import render
+from stackopt.energy.report_data import Stored
+from stackopt.energy.report_findings import finding
+from stackopt.energy.report_prose import found, headline, reliance
+
+XHTML = "{http://www.w3.org/1999/xhtml}"
+
+
+@pytest.fixture(scope="module")
+def data(stored_town):
+    return stored_town
+
+
+def text_of(element):
+    return " ".join("".join(element.itertext()).split())
+
+
+def test_tariffs_beyond_the_cap_of_the_design_are_named(data):
+    assert any("lmp (up to " in s and "24.15" in s for s in found(Stored(data)))  # it charges all fixed costs so
+    assert not any("within" in s for s in found(Stored({**data, "command": "compare"})))
+
+
+def test_sentences_come_from_the_figures(data):
+    stored = Stored(data)
+    said = " ".join(found(stored))
+    rows = {r["tariff"]: r for r in stored.rows("summary")}
+    cheap = min(rows.values(), key=lambda r: r["cost"])
+    assert cheap["tariff"] == "lmp"  # all rates at the price of energy: least loss
+    assert f"cost {cheap['cost'] - rows['flat_nem']['cost']:+.3f} $ a day and household" in said
+    assert f"{len(rows)} tariffs" in said
+    assert f"{min(r['peak'] for r in rows.values()):.0f} MW" in said
+    assert any("local optima" in s for s in reliance(stored))
+
+
+def test_what_did_not_converge_is_said_and_in_no_figure(data):
+    stored = Stored(broken(data, "flat_nb"))
+    assert "flat_nb" in " ".join(found(stored))
+    assert "prices did not settle" in " ".join(found(stored))
+    assert headline(stored)[2] == "wait"
+    for draw in (rates_figure, bills_figure):
+        assert "flat_nb" not in [ax.get_title(loc="left") for ax in draw(stored).axes if ax.get_visible()]
+    assert "flat_nb" not in stored.chosen(9)
+    for name in figures(stored):
+        assert "flat_nb" not in finding(stored, name)
+    rows = html5lib.HTMLParser(strict=True).parse(render(stored.data)).iter(f"{XHTML}tr")
+    assert any("flat_nb" in text_of(r) and "LIMIT" in text_of(r) for r in rows)
+
+
+def test_nothing_holds(data):
+    left = broken_all(data)
+    left["status"] = "INFEASIBLE"
+    assert figures(Stored(left)) == {}
+    text = text_of(html5lib.HTMLParser(strict=True).parse(render(left)))
+    assert "No tariff of this study holds" in text
+    assert "! A revenue requirement is out of reach" in text
+
+
+def test_without_todays_tariff_there_are_no_changes_but_the_rest(data):
+    left = broken(data, "flat_nem")
+    del left["tables"]["bills"]  # as `exhibits` does
+    stored = Stored(left)
+    drawn = figures(stored)
+    assert not {"bills", "burden"} & set(drawn)
+    assert {"rates", "lorenz", "trade_off", "day"} <= set(drawn)
+    said = [*found(stored), *reliance(stored), *(finding(stored, name) for name in drawn)]
+    assert not [s for s in said if "flat_nem" in s and "does not hold" not in s]
+    assert len(trade_off_figure(stored).axes[-1].texts) == len(stored.equal) == 4
+
+
+def test_tariffs_at_other_revenue_are_not_compared(data):
+    other = copy.deepcopy(data)
+    at = [c["name"] for c in other["tables"]["summary"]["columns"]].index("shortfall")
+    next(row for row in other["tables"]["summary"]["rows"] if row[0] == "lmp")[at] = 0.5
+    stored = Stored(other)
+    assert "lmp" in stored.summary
+    assert "lmp" not in stored.equal
+    assert any("left out of comparisons" in s for s in found(stored))
