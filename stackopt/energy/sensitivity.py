@@ -7,7 +7,6 @@ its fixed charges, in the ratios designed, recover what energy rates leave.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -40,6 +39,16 @@ VARIATIONS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("storage", "wear"): (0.0, 0.10),
 }
 FACTORS = {("revenue", "required"), ("market", "slope"), ("population", "adoption")}
+#: Shares, which end at 1.
+SHARES = {("population", "attachment"), ("storage", "efficiency")}
+#: Changes that are nothing but rounding, $/day and points.
+ROUNDING = 1e-6
+#: What is said of the signs of the changes of cost and gap, by whether they are the same in all cases.
+SIGNS = {
+    (True, True): "the changes of cost and gap keep their signs", (True, False): "the change of cost keeps its sign, that of the gap does not,",
+    (False, True): "the change of the gap keeps its sign, that of cost does not,",
+    (False, False): "neither the change of cost nor that of the gap keeps its sign",
+}  # fmt: skip
 
 
 def sensitivity(study: Study, name: str, *, report: Report | None = None) -> StudyResult:
@@ -106,8 +115,15 @@ def _cases(study: Study) -> Iterator[tuple[str, str, float | None, Study]]:
                 moved = dataclasses.replace(study, households=adopting(study.households, end))
                 yield "households with panels, %", word, 100 * with_panels(moved.households), moved
                 continue
-            value = end * study[section, key] if (section, key) in FACTORS else end
+            value = end * study[section, key] if (section, key) in FACTORS else _around(word, end, (section, key), float(study[section, key]))
             yield f"[{section}] {key}", word, float(value), study.changed(**{f"{section}__{key}": value})
+
+
+def _around(word: str, end: float, place: tuple[str, str], base: float) -> float:
+    """The end of a range, moved beyond what the study has where that is not inside: half or twice."""
+    if word == "low":
+        return end if end < base or base == end == 0.0 else base / 2.0
+    return end if end > base else min(2.0 * base, 1.0) if place in SHARES else 2.0 * base
 
 
 def with_panels(households: Households) -> float:
@@ -191,9 +207,9 @@ def _findings(
     findings = [("base", f"{name} against {before}: cost {base[0]:+.3f} $/day, gap {base[1]:+.2f} points, peak {base[2]:+.0f} MW")]
     ranked = sorted(moved, key=lambda item: -max(abs(v - base[0]) for v in moved[item]))
     findings += [(item, f"cost {min(moved[item]):+.3f} to {max(moved[item]):+.3f} $/day") for item in ranked[:3]]
-    shifts = [row[3] for row in rows if row[3] is not None]
-    word = "keeps its sign" if len({math.copysign(1.0, v) for v in shifts if v} or {1.0}) == 1 else "does not keep its sign"
-    findings.append(("sign", f"the change of cost {word} in the {len(shifts)} of {len(rows)} cases where both tariffs hold"))
+    held = [row for row in rows if row[3] is not None]
+    cost, gap = (len({row[at] > 0 for row in held if abs(row[at]) > ROUNDING}) <= 1 for at in (3, 4))
+    findings.append(("signs", f"{SIGNS[cost, gap]} in the {len(held)} of {len(rows)} cases where both tariffs hold"))
     high = sum("above the cap" in row[-1] for row in rows if row[3] is not None)
     if high:
         findings.append(("cap", f"in {high} of these fixed charges rise above the design's cap"))

@@ -98,6 +98,28 @@ def test_a_design_is_found_once_and_its_rates_stay(study, monkeypatch):
     assert found["convergence"].column("tariff") == ["flat_nem", "designed"]
 
 
+def test_ends_lie_on_both_sides_of_what_the_study_has(study):
+    """Beyond the usual range they are half or twice, and shares end at 1."""
+    far = study.changed(population__elasticity=0.5, population__reference_price=0.2, storage__efficiency=0.97, storage__wear=0.0)
+    ends = {(item, word): value for item, word, value, _ in module._cases(far)}
+    assert (ends["[population] elasticity", "low"], ends["[population] elasticity", "high"]) == (0.1, 1.0)
+    assert (ends["[population] reference_price", "low"], ends["[population] reference_price", "high"]) == (0.1, 0.35)
+    assert (ends["[storage] efficiency", "low"], ends["[storage] efficiency", "high"]) == (0.85, 1.0)
+    assert (ends["[storage] wear", "low"], ends["[storage] wear", "high"]) == (0.0, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [([(-0.3, -1.0), (-0.1, -2.0)], "the changes of cost and gap keep"), ([(-0.3, -1.0), (0.1, -2.0)], "that of cost does not"),
+     ([(-0.3, 1.0), (-0.1, -2.0)], "that of the gap does not"), ([(-0.3, 1.0), (0.1, -2.0)], "neither"), ([(-0.3, 0.0), (-0.1, 1.0)], "keep their signs")],
+)  # fmt: skip
+def test_signs_are_said_as_they_are(changes, said):
+    rows = [("base", "", None, *shift, 0.0, 0.0, 0.0, 0.0, "") for shift in changes] + [("x", "low", 1.0, *(None,) * 6, "no")]
+    found = dict(module._findings("new", "old", rows, {}, (*changes[0], 0.0)))
+    assert said in found["signs"]
+    assert "2 of 3 cases" in found["signs"]
+
+
 def test_without_a_base_nothing_is_measured_against_it(study, monkeypatch):
     monkeypatch.setattr(module, "VARIATIONS", {("revenue", "required"): (0.2, 1.2)})
     found = sensitivity(study.changed(revenue__required=12.0), "flat_nb")
