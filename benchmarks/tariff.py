@@ -124,6 +124,21 @@ def standard() -> list[Row]:
     return rows
 
 
+def year() -> list[Row]:
+    """45 types over a year: three seasons under two skies, 144 prices."""
+    households, market = standard_households(season="year"), LinearSupply()
+    tariff = Tariff("pass-through", buy=0.05, pass_buy=1.0, pass_sell=1.0)
+    found, cpu, wall = timed(lambda: equilibrium(households, market, tariff), 3)
+    rows = [Row("equilibrium of a year, 6 regimes, cold", cpu, 1.0, wall=wall, note=said(found))]
+    _, cpu, wall = timed(lambda: gradients(found, *directions()), 3)
+    rows.append(Row("gradients of a year", cpu, None, wall=wall))
+    rows.append(Row("gradients of a year against differences", gradient_error(households, market, tariff), 1e-5, ""))
+    netted = Tariff("net metering", buy=0.35, net_metering=True, true_up=0.05)
+    _, cpu, wall = timed(lambda: equilibrium(households, market, netted), 3)
+    rows.append(Row("net metering with a true-up, a year", cpu, None, wall=wall))
+    return rows
+
+
 def pjm() -> list[Row]:
     """45 types at B, C and D of PJM-5, wholesale prices passed through: 144 prices."""
     case, households = market_case("pjm5"), standard_households()
@@ -187,7 +202,7 @@ def main() -> None:
         return
     print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, NumPy {np.__version__}")
     print(f"{'':44} {'CPU':>10} {'wall':>8} {'target':>8}")
-    parts = [standard, pjm, lambda: large(asked.copies)] + ([lambda: curve(asked.frontier)] if asked.frontier else [])
+    parts = [standard, year, pjm, lambda: large(asked.copies)] + ([lambda: curve(asked.frontier)] if asked.frontier else [])
     for part in parts:
         for row in part():
             print(row, flush=True)
