@@ -74,7 +74,8 @@ def end(found: Any, out: Path | None, as_json: bool, exhibit: str = "", witness:
     else:
         typer.echo(str(found))
         typer.echo()
-        told("wrote", f"{folder}/: data.json, provenance.json, tables/: {', '.join(path.name for path in written if path.suffix == '.csv')}")
+        also = "; each also as .parquet" if any(path.suffix == ".parquet" for path in written) else ""
+        told("wrote", f"{folder}/: data.json, provenance.json, tables/: {', '.join(path.name for path in written if path.suffix == '.csv')}{also}")
         if any(path.name == "report.html" for path in written):
             told("next", f"open {folder}/report.html" + "".join(f", figures/*.{form}" for form in formats))
         else:
@@ -96,7 +97,7 @@ def save(
 ) -> list[Path]:  # fmt: skip
     """Write ``tables/*.csv``, ``data.json`` and ``provenance.json``, and from the data ``report.html`` and ``figures/*``, each whole or not at all.
 
-    Without the packages of ``stackopt[report]`` the report is left out.
+    Without the packages of ``stackopt[report]`` the report is left out; with pyarrow there is ``tables/*.parquet`` beside each CSV.
     """
     from stackopt.comparison.files import output
     from stackopt.energy.provenance import provenance
@@ -107,6 +108,12 @@ def save(
     origin = provenance(found.study, command=command, seeds=seeds, started=started)
     basis = found.study.basis
     written = [output(folder / "tables" / f"{table.name}.csv", table.to_csv(basis).encode()) for table in found.tables]
+    for table in found.tables:
+        path = folder / "tables" / f"{table.name}.parquet"
+        try:
+            written.append(output(path, table.to_parquet(basis)))
+        except MissingPackage:
+            path.unlink(missing_ok=True)  # of an earlier run
     data = json.dumps({**found.to_json(), **({"exhibit": dict(exhibit)} if exhibit else {}), "provenance": origin}, indent=1, allow_nan=False) + "\n"
     written.append(output(folder / "data.json", data.encode()))
     written.append(output(folder / "provenance.json", (json.dumps(origin, indent=1) + "\n").encode()))

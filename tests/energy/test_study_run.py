@@ -1,5 +1,6 @@
 """Named tariffs at equal revenue, tables that add up, and the findings of the literature on a small population."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -228,6 +229,13 @@ def test_outputs_label_what_they_rest_on(result, tmp_path):
         lines = path.read_text().splitlines()
         assert lines[0].endswith(",basis")
         assert all("recalled" in line for line in lines[1:])
+    if importlib.util.find_spec("pyarrow"):
+        from pyarrow import parquet
+
+        assert {p.stem for p in written if p.suffix == ".parquet"} == {p.stem for p in written if p.suffix == ".csv"}
+        bills = parquet.read_table(tmp_path / "tables" / "bills.parquet")
+        assert bills.schema.field("change").metadata[b"unit"] == b"$/month"
+        assert b"recalled" in bills.schema.metadata[b"basis"]
     data = json.loads((tmp_path / "data.json").read_text())
     assert data["schema"] == "stackopt.tariff-study/1"
     assert "recalled" in data["basis"]
