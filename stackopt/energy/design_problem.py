@@ -132,6 +132,6 @@ class DesignProblem:
 
 
 def seasonal(periods: Mapping[str, Sequence[int]], households: Households) -> dict[str, InSeason]:
-    """The periods of a day in each season of the households' year: "summer, peak"."""
+    """The periods of a day in each season of the households' year: "summer peak"."""
     names = dict.fromkeys(season.name for season in households.weather.seasons)
-    return {f"{season}, {name}": InSeason(season, hours) for season in names for name, hours in periods.items()}
+    return {f"{season} {name}": InSeason(season, hours) for season in names for name, hours in periods.items()}

@@ -47,10 +47,10 @@ def test_seasons_with_rates_of_their_own_cost_no_more_and_alike_they_cost_the_sa
     assert own.status.success
     assert own.criteria.cost <= plain.criteria.cost + 1e-7
     assert own.tariff.buy.shape == (24, 6)
-    assert list(own.problem.periods)[3] == "winter, peak"
+    assert list(own.problem.periods)[3] == "winter peak"
     buy, sell = own.problem.rates_of(own.tariff)
     assert np.allclose(np.concatenate([buy, sell]), own.z[:12])
-    assert "winter, peak" in str(own)
+    assert "winter peak" in str(own)
     alike = year_of(town(Battery(levels=6)), np.ones(3), np.ones(3))
     one, three = (design(problem(alike, periods), starts=1) for periods in (PERIODS, seasonal(PERIODS, alike)))
     assert three.criteria.cost == pytest.approx(one.criteria.cost, abs=1e-5)
@@ -59,7 +59,7 @@ def test_seasons_with_rates_of_their_own_cost_no_more_and_alike_they_cost_the_sa
 def test_a_study_asks_for_it():
     text = '[population]\nshapes = ["ca"]\nseason = "year"\n[tariff]\nseasonal = true\n'
     names = list(study_of(text).problem().periods)
-    assert names[:5] == ["summer, off", "summer, midday", "summer, peak", "summer, night", "winter, off"]
+    assert names[:5] == ["summer off", "summer midday", "summer peak", "summer night", "winter off"]
     with pytest.raises(so.InvalidStudy, match=r"line 5, \[tariff\] seasonal") as caught:
         study_of(text.replace('season = "year"', 'season = "summer"'))
     assert caught.value.code == "setting-value"
