@@ -9,6 +9,7 @@ change of the guess that explains the trials (Broyden's, over many secants at on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ Array = NDArray[np.float64]
 #: The textbook guess of the elasticity of use, with no sides taken; what trials say of it replaces it.
 ELASTICITY = 0.1
 #: How much an entry of J may deviate, relative to use per $/kWh at the average rate: only its ratio to noise matters.
-DEVIATION = 0.3
+DEVIATION = 0.1
 #: How soon the linear model is doubted: 1 / ($/kWh) at which its error is as large as what it may say.
 CURVATURE = 1.5
 
@@ -99,6 +100,8 @@ class Fitted:
     slopes : the same four with a last axis D
     unknown : array [D, D]
         Variance of what is left to learn of J, relative to what there was at first.
+    noise : float, $/kWh
+        A move of rates at which what the noise of a reading leaves open is as large as what is to be learned.
     """
 
     accounts: Accounts
@@ -109,6 +112,7 @@ class Fitted:
     system: Array
     slopes: tuple[Array, Array, Array, Array]
     unknown: Array
+    noise: float
 
     def predict(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """(imports, exports, price, system) at rates x."""
@@ -128,22 +132,38 @@ def _flat(reading: Reading) -> Array:
     return np.concatenate([imports.ravel(), exports.ravel(), reading.price.ravel(), reading.system.ravel()])
 
 
-def repeatability(readings: Sequence[Reading]) -> Array:
-    """Noise of differences between readings: variance of the average over random groups in each regime [w], kWh^2; 0 for exact ones.
+def repeatability(readings: Sequence[Reading], xs: Array) -> Array:
+    """Noise of a reading in differences from others: variance of the average over random groups in each regime [w], kWh^2; 0 for exact ones.
 
-    Random groups that keep their households differ always alike; what is left of their readings after averages by reading and by group have
-    been taken out is noise (analysis of variance with two ways).
+    The larger of two estimates. Random groups that keep their households differ always alike; what is left of their readings after averages by reading
+    and by group have been taken out is noise of households (analysis of variance with two ways). What moves all households alike, as the weather
+    of the days before does, shows only between readings of the same rates `xs` [k, D].
     """
     W = len(readings[0].regime)
     if readings[0].exact or len(readings) < 2:
         return np.zeros(W)
     stacked = np.stack([np.stack([r.imports, r.exports]) for r in readings])  # [k, 2, b, g, n, 24, w]
     K, B = stacked.shape[0], stacked.shape[2]
-    left = stacked - stacked.mean(2, keepdims=True)
-    left = left - left.mean(0, keepdims=True)
-    spread = np.nanmean(left**2, axis=(0, 1, 2, 3, 4, 5)) * K / (K - 1) / (B - 1)
-    noise: Array = np.where(np.isfinite(spread), spread, 0.0)
-    return noise
+    average = stacked.mean(2)
+    left = stacked - average[:, :, None]
+    seen = np.isfinite(left)
+    left -= np.where(seen, left, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+    own = _mean_square(left) * K / (K - 1) / (B - 1)
+    same = [np.flatnonzero((xs == x).all(-1)) for x in np.unique(xs, axis=0)]
+    common = np.zeros(W)
+    degrees = sum(len(k) - 1 for k in same)
+    for k in same:
+        if len(k) > 1:
+            common += _mean_square(average[k] - average[k].mean(0)) * len(k) / degrees
+    return np.maximum(own, common)
+
+
+def _mean_square(values: Array) -> Array:
+    """Over all axes but the last, of what was seen."""
+    seen = np.isfinite(values)
+    axes = tuple(range(values.ndim - 1))
+    square: Array = (np.where(seen, values, 0.0) ** 2).sum(axes) / np.maximum(seen.sum(axes), 1)
+    return square
 
 
 def fit(accounts: Accounts, xs: Array, readings: Sequence[Reading], anchor: int) -> Fitted:
@@ -154,15 +174,10 @@ def fit(accounts: Accounts, xs: Array, readings: Sequence[Reading], anchor: int)
     xs : array [k, D]
         Rates of the trials.
     readings : sequence of Reading
-        Cells that one has not seen are taken from the last one that has.
+        Without gaps; an hour and weather with few days counts less.
     """
     G, N, W = len(accounts.groups), accounts.buses, len(accounts.regime)
     ys = np.stack([_flat(r) for r in readings])
-    for k in range(len(ys)):
-        blind = np.isnan(ys[k])
-        if blind.any():
-            others = [j for j in sorted(range(len(ys)), key=lambda j: abs(j - k)) if not np.isnan(ys[j][blind]).any()]
-            ys[k, blind] = ys[others[0]][blind] if others else 0.0
     cells = G * N * HOURS * W
     here = xs[anchor]
     imports, exports = ys[anchor, :cells].reshape(G, N, HOURS, W), ys[anchor, cells : 2 * cells].reshape(G, N, HOURS, W)
@@ -174,8 +189,8 @@ def fit(accounts: Accounts, xs: Array, readings: Sequence[Reading], anchor: int)
     # Columns of one weather share their noise; what is public has none.
     of_cell = np.tile(np.arange(W), 2 * G * N * HOURS)
     classes = np.concatenate([of_cell, np.full(ys.shape[1] - 2 * cells, W)])
-    noise = repeatability(readings)
-    seen = np.stack([r.days.mean(0) for r in readings])  # [k, w]
+    noise = repeatability(readings, xs)
+    seen = np.stack([r.days.mean(0) for r in readings])  # [k, w], days
     unknown = np.zeros((D, D))
     level, slope = ys[anchor].copy(), np.zeros((ys.shape[1], D))
     raw = ys - ys[anchor]
@@ -201,7 +216,7 @@ def fit(accounts: Accounts, xs: Array, readings: Sequence[Reading], anchor: int)
     return Fitted(
         accounts, here, level[:cells].reshape(imports.shape), level[cells : 2 * cells].reshape(imports.shape), price, system,
         (parts[0].reshape(*imports.shape, D), parts[1].reshape(*imports.shape, D), parts[2].reshape(*price.shape, D), parts[3].reshape(*system.shape, D)),
-        unknown,
+        unknown, math.sqrt(max(float(r.mean()) for r in ratios)),
     )  # fmt: skip
 
 

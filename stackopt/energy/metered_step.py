@@ -7,6 +7,7 @@ elastic: what they are missed by is charged for, in one merit that measured tari
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,9 @@ from stackopt.energy.metered_model import Accounts, Fitted, metered
 
 Array = NDArray[np.float64]
 
-#: What a miss costs in the merit: per $ a day of revenue, per point of gap, per percent of peak or price spread.
-PENALTY = 2.0
+#: What a miss costs in the merit at first, in the units of `misses`; raised where the best tariff of a model would rather pay than keep to a limit. Much
+#: more than a limit's shadow price makes every step along a curved limit look bad (Maratos).
+PENALTIES: Mapping[str, float] = {"revenue": 1.0, "gap": 0.2, "peak": 10.0, "price spread": 10.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,20 +58,20 @@ def books(accounts: Accounts, imports: Array, exports: Array, price: Array, syst
 def books_of(accounts: Accounts, reading: Reading, group: int | None = None) -> Books:
     """Of a reading, or of one of its random groups."""
     imports, exports = metered(reading) if group is None else (reading.imports[group], reading.exports[group])
-    return books(accounts, np.nan_to_num(imports), np.nan_to_num(exports), reading.price, reading.system, *reading.rates)
+    return books(accounts, imports, exports, reading.price, reading.system, *reading.rates)
 
 
 def misses(accounts: Accounts, found: Books, fixed: Array) -> dict[str, float]:
-    """By how much each limit is missed under fixed charges [g] in $/day: revenue in $, gap in points, peak and spread in percent."""
+    """By how much each limit is missed under fixed charges [g] in $/day: revenue in $, gap in points, peak and spread as shares of the limit."""
     limits = accounts.limits
     here = DAYS * (found.bills + fixed)[accounts.present] / accounts.income[accounts.present]
     missed = {"revenue": abs(found.short - float(accounts.share @ fixed))}
     if math.isfinite(limits.gap):
         missed["gap"] = 100.0 * max(float(np.ptp(here)) - limits.gap, 0.0)
     if math.isfinite(limits.peak):
-        missed["peak"] = 100.0 * max(float(found.peak.max()) / limits.peak - 1.0, 0.0)
+        missed["peak"] = max(float(found.peak.max()) / limits.peak - 1.0, 0.0)
     if math.isfinite(limits.price_spread):
-        missed["price spread"] = 100.0 * max(math.sqrt(found.variance) / limits.price_spread - 1.0, 0.0)
+        missed["price spread"] = max(math.sqrt(found.variance) / limits.price_spread - 1.0, 0.0)
     return missed
 
 
@@ -82,7 +84,7 @@ def charges(accounts: Accounts, found: Books, near: Array) -> Array:
     n = 2 * G + 5
     cost = np.zeros(n)
     cost[G : G + 2] = 1e-4, -1e-4
-    cost[G + 2 : G + 5] = PENALTY, PENALTY, 100.0 * PENALTY
+    cost[G + 2 : G + 5] = 1.0, 1.0, 20.0
     cost[G + 5 :] = 1e-7
     per, here = DAYS / accounts.income, DAYS * found.bills / accounts.income
     equal = np.zeros((1, n))
@@ -117,15 +119,22 @@ def charges(accounts: Accounts, found: Books, near: Array) -> Array:
         return near
     return np.clip(answer.x[:G], 0.0, accounts.cap)
 
+#: Runs of SLSQP, each from where the last one ended, until nothing more is gained.
+RESTARTS = 6
+
+
+def charged(missed: Mapping[str, float], penalties: Mapping[str, float]) -> float:
+    """What misses cost in the merit."""
+    return sum(penalties[k] * v for k, v in missed.items())
+
 
 class Model:
     """Merit of rates and fixed charges as a fitted response predicts it, with derivatives."""
 
-    def __init__(self, fitted: Fitted) -> None:
-        self.fitted, self.accounts = fitted, fitted.accounts
-        a, (di, de, dp, ds) = self.accounts, fitted.slopes
+    def __init__(self, fitted: Fitted, penalties: Mapping[str, float] = PENALTIES) -> None:
+        self.fitted, self.accounts, self.penalties = fitted, fitted.accounts, penalties
+        a, (di, de, dp, _) = self.accounts, fitted.slopes
         self.d_buy, self.d_sell = (a.moves[s] + a.passed[s][..., None] * dp for s in (0, 1))
-        self.base = [a.base[s] + 0.0 for s in (0, 1)]
         share = a.share
         # How the slope of cost moves with the rates [D of the slope, D]
         self.bend = np.einsum("gnhwd,gnhwe,g->de", di, dp[None] - self.d_buy, share) - np.einsum("gnhwd,gnhwe,g->de", de, dp[None] - self.d_sell, share)
@@ -167,10 +176,13 @@ class Model:
 
     def merit(self, x: Array, fixed: Array) -> float:
         """Change of cost, and what misses are charged."""
-        return self.cost(x)[0] + PENALTY * sum(misses(self.accounts, self.books(x), fixed).values())
+        return self.cost(x)[0] + charged(misses(self.accounts, self.books(x), fixed), self.penalties)
 
-    def best(self, fixed: Array, radius: float) -> tuple[Array, Array, float]:
-        """(rates, fixed charges, merit) of the smallest merit within `radius` of the fitted point, by SLSQP; at worst the point itself."""
+    def best(self, fixed: Array, radius: float) -> tuple[Array, Array, float, bool]:
+        """(rates, fixed charges, merit, whether the search settled) of the smallest merit within `radius` of the fitted point, by SLSQP.
+
+        At worst the point itself; that says nothing where the search did not settle.
+        """
         from scipy.optimize import minimize
 
         a, here = self.accounts, self.fitted.at
@@ -178,6 +190,7 @@ class Model:
         low, high = np.maximum(a.low, here - radius), np.minimum(a.high, here + radius)
         capped, peaked, spread = (math.isfinite(v) for v in (limits.gap, limits.peak, limits.price_spread))
         rows, coefficient = a.order()
+        weights = np.array([self.penalties[k] for k in ("revenue", "revenue", "gap", "peak", "price spread")])
         n = D + G + 7  # rates, charges, t1, t2, missing, too much, excesses of gap, peak, spread
         x_, f_, t1, t2, sm, sp, sg, sk, sv = slice(0, D), slice(D, D + G), *range(D + G, D + G + 7)
         per = DAYS / a.income
@@ -185,8 +198,8 @@ class Model:
         def objective(v: Array) -> tuple[float, Array]:
             value, slope = self.cost(v[x_])
             gradient = np.zeros(n)
-            gradient[x_], gradient[sm:] = slope, PENALTY
-            return value + PENALTY * float(v[sm:].sum()), gradient
+            gradient[x_], gradient[sm:] = slope, weights
+            return value + float(weights @ v[sm:]), gradient
 
         def equal(v: Array) -> Array:
             found = self.books(v[x_])
@@ -210,9 +223,9 @@ class Model:
                 here_ = (per * (found.bills + v[f_]))[a.present]
                 kept += [v[t1] - here_, here_ - v[t2], np.array([limits.gap + 0.01 * v[sg] - v[t1] + v[t2]])]
             if peaked:
-                kept.append(1.0 + 0.01 * v[sk] - found.peak / limits.peak)
+                kept.append(1.0 + v[sk] - found.peak / limits.peak)
             if spread:
-                kept.append(np.array([1.0 + 0.01 * v[sv] - found.variance / limits.price_spread**2]))
+                kept.append(np.array([1.0 + v[sv] - found.variance / limits.price_spread**2]))
             return np.concatenate(kept)
 
         def above_slope(v: Array) -> Array:
@@ -232,37 +245,46 @@ class Model:
                 kept += [up, down, width]
             if peaked:
                 slope = np.zeros((len(peak), n))
-                slope[:, x_], slope[:, sk] = -peak / limits.peak, 0.01
+                slope[:, x_], slope[:, sk] = -peak / limits.peak, 1.0
                 kept.append(slope)
             if spread:
                 slope = np.zeros((1, n))
-                slope[0, x_], slope[0, sv] = -variance / limits.price_spread**2, 0.01
+                slope[0, x_], slope[0, sv] = -variance / limits.price_spread**2, 1.0
                 kept.append(slope)
             return np.concatenate(kept)
 
-        start = np.zeros(n)
-        start[x_], start[f_] = here, fixed
-        now = self.books(here)
-        incidence = (per * (now.bills + fixed))[a.present]
-        start[t1], start[t2] = incidence.max(), incidence.min()
-        left = now.short - float(a.share @ fixed)
-        start[sm], start[sp] = max(left, 0.0), max(-left, 0.0)
-        missed = misses(a, now, fixed)
-        start[sg], start[sk], start[sv] = missed.get("gap", 0.0), missed.get("peak", 0.0), 3.0 * missed.get("price spread", 0.0)
+        def begun(x: Array, f: Array) -> Array:
+            """All variables at given rates and charges: slack as large as misses are."""
+            v, found = np.zeros(n), self.books(x)
+            incidence = (per * (found.bills + f))[a.present]
+            left, missed = found.short - float(a.share @ f), misses(a, found, f)
+            v[x_], v[f_], v[t1], v[t2], v[sm], v[sp] = x, f, incidence.max(), incidence.min(), max(left, 0.0), max(-left, 0.0)
+            v[sg], v[sk], v[sv] = missed.get("gap", 0.0), missed.get("peak", 0.0), missed.get("price spread", 0.0) * 3.0
+            return v
+
         top = 1e3 if not math.isfinite(a.cap) else a.cap
         bounds = [*zip(low, high, strict=True), *[(0.0, top)] * G, (-2.0, 2.0), (-2.0, 2.0), *[(0.0, None)] * 5]
-        answer = minimize(
-            objective, start, jac=True, method="SLSQP", bounds=bounds, options={"maxiter": 200, "ftol": 1e-12},
-            constraints=[{"type": "eq", "fun": equal, "jac": equal_slope}, {"type": "ineq", "fun": above, "jac": above_slope}],
-        )  # fmt: skip
         stayed = self.merit(here, fixed)
-        if np.isfinite(answer.x).all():
-            x, f = np.clip(answer.x[x_], low, high), np.clip(answer.x[f_], 0.0, a.cap)
-            ordered = float((rows[:, :D] @ x + rows[:, D] + (coefficient * self._cells(x) if coefficient.any() else 0.0)).min(initial=0.0))
+        best, settled, start = (here.copy(), fixed.copy(), stayed), False, (here, fixed)
+        for _ in range(RESTARTS):
+            answer = minimize(
+                objective, begun(*start), jac=True, method="SLSQP", bounds=bounds, options={"maxiter": 100, "ftol": 1e-9},
+                constraints=[{"type": "eq", "fun": equal, "jac": equal_slope}, {"type": "ineq", "fun": above, "jac": above_slope}],
+            )  # fmt: skip
+            if not np.isfinite(answer.x).all():
+                break
+            x, f = np.clip(answer.x[x_], low, high), np.clip(answer.x[f_], 0.0, top)
+            f = charges(a, self.books(x), f)
             value = self.merit(x, f)
-            if ordered >= -1e-9 and value < stayed:
-                return x, f, value
-        return here.copy(), fixed.copy(), stayed
+            ordered = (rows[:, :D] @ x + rows[:, D] + (coefficient * self._cells(x) if coefficient.any() else 0.0)).min(initial=0.0) >= -1e-9
+            gained = best[2] - value if ordered else -math.inf
+            if gained > 0.0:
+                best = (x, f, value)
+            settled = settled or (answer.status == 0 and ordered)
+            if settled and gained < 1e-6:
+                break
+            start = (best[0], best[1])
+        return (*best, settled)
 
     def _cells(self, x: Array) -> Array:
         price = self.fitted.predict(x)[2]
