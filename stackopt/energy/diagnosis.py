@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stackopt.display import Block, number
 from stackopt.energy.equilibrium import Equilibrium, monotonicity, spectral_radius
 from stackopt.energy.households import HOURS, Weather
+from stackopt.energy.market.supply import Settles
 from stackopt.energy.price_search import demand_jacobian
 from stackopt.solution import Status
 
@@ -23,6 +24,8 @@ Array = NDArray[np.float64]
 MONOTONE = 1e-9
 #: Chance of a move, joint with its regime, below which a bound that it meets is not mentioned.
 RARE = 1e-9
+#: Simulated days whose market is cleared anew where that takes an optimisation.
+PRICED = 160
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Closure:
     load_bias, load_deviation, load_worst : float, MW
         Mean, standard deviation and largest size, over buses and hours.
     price_bias, price_deviation, price_worst : float, $/MWh
-    days : int
-        Simulated.
+    days, priced : int
+        Simulated, and those whose market was cleared anew: fewer where that takes an optimisation.
     """
 
     load_bias: float
@@ -45,6 +48,7 @@ class Closure:
     price_deviation: float
     price_worst: float
     days: int
+    priced: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +96,14 @@ class Diagnosis:
         """The printed form."""
         c, e = self.closure, self.found
         owners = "" if np.isnan(self.of_owners) else f", with a battery {number(self.of_owners, 3)}"
+        priced = f", prices of {c.priced}" if c.priced < c.days else ""
         rows = [
             ("prices", f"residual {number(e.residual, 2)} $/kWh; {e.because}"),
             ("exploitability", f"{number(self.exploitability, 3)} $ a day and household{owners}; temperature {e.response.temperature:g} $"),
             ("iteration", f"spectral radius {number(self.spectral_radius, 3)}" if self.coupled else "no price is passed on: households decouple"),
             ("uniqueness", f"largest eigenvalue {number(self.monotonicity, 2)}: " + ("one, locally" if self.monotonicity <= MONOTONE else "not shown")),
             ("weather", f"load by history {number(c.load_bias, 1)} +- {number(c.load_deviation, 2)} MW, at most {number(c.load_worst, 2)}; price +- "
-                f"{number(c.price_deviation, 2)} $/MWh, at most {number(c.price_worst, 2)}; {c.days:,} days"),
+                f"{number(c.price_deviation, 2)} $/MWh, at most {number(c.price_worst, 2)}; {c.days:,} days{priced}"),
         ]  # fmt: skip
         rows += [("note", text) for text in self.warnings]
         return Block(f'Diagnosis under tariff "{e.tariff.name}": {e.status}', tuple(rows), good=e.converged and e.status is Status.CONVERGED)
@@ -186,11 +191,13 @@ def closure(found: Equilibrium, paths: int = 32, days: int = 40, seed: int = 0) 
     hour = np.arange(counted.shape[1]) % HOURS
     off = loads - found.response.load[:, hour, counted]
     n = len(loads)
-    by_hour = np.moveaxis(loads.reshape(n, paths, days, HOURS), 3, 1).reshape(n, HOURS, paths * days)
-    true = np.moveaxis(found.market.clear(by_hour)[0].reshape(n, HOURS, paths, days), 1, 3).reshape(loads.shape)
-    wrong = true - 1000.0 * found.cleared[:, hour, counted]
+    most = PRICED if isinstance(found.market, Settles) else paths * days
+    chosen = np.linspace(0, paths * days - 1, min(most, paths * days)).round().astype(int)
+    daily = np.moveaxis(loads.reshape(n, paths * days, HOURS)[:, chosen], 2, 1)  # [n, h, day]
+    assumed = found.cleared[:, np.arange(HOURS)[:, None], counted.reshape(-1, HOURS)[chosen].T]
+    wrong = found.market.clear(daily)[0] - 1000.0 * assumed
     (a, b, c), (d, e, f) = ((float(x.mean()), float(x.std()), float(np.abs(x).max())) for x in (off, wrong))
-    return Closure(a, b, c, d, e, f, paths * days)
+    return Closure(a, b, c, d, e, f, paths * days, len(chosen))
 
 
 def bounds(found: Equilibrium) -> tuple[str, ...]:

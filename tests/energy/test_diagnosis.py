@@ -24,6 +24,26 @@ def test_without_memory_there_is_no_closure_error():
         assert found.price_worst <= 1e-4
 
 
+def test_markets_that_optimise_are_priced_on_some_days(monkeypatch):
+    """Each at its own hour and weather: without memory a network has no error either, on any of the days."""
+    plants = [Generator("a", "b", 900.0, (20.0, 0.02)), Generator("c", "b", 3000.0, (60.0, 0.01))]
+    supply = NetworkSupply(Market(["b"], [], plants, (), 1000.0, 0.0), 1.0, base=300.0)
+    monkeypatch.setattr("stackopt.energy.diagnosis.PRICED", 7)
+    no_battery = Households([HouseholdType("c", "Q1", "C", 0.5, 1e4, LOAD), HouseholdType("pv", "Q5", "PV", 0.5, 1e5, LOAD, 0.5 * SUN)])
+    found = equilibrium(no_battery, supply, Tariff("flat", buy=0.3))
+    assert np.ptp(found.cleared, axis=1).min() > 0.005  # hours differ
+    still = closure(found, paths=3, days=5)
+    assert (still.days, still.priced) == (15, 7)
+    assert still.price_worst <= 1e-5
+    moving = equilibrium(town(), supply, PASS, temperature=0.05)
+    few = closure(moving, paths=3, days=5)
+    monkeypatch.setattr("stackopt.energy.diagnosis.PRICED", 100)
+    every = closure(moving, paths=3, days=5)
+    assert every.priced == 15
+    assert few.load_deviation == every.load_deviation > 0.1
+    assert 0 < few.price_worst <= every.price_worst
+
+
 def test_histories_have_the_chances_of_the_weather():
     for changes in ("daily", "hourly"):
         weather = Weather(names=("clear", "haze", "cloudy"), sun=(1.0, 0.7, 0.3), stay=(0.8, 0.5, 0.6), changes=changes)
