@@ -1,4 +1,4 @@
-"""Draw the pictures of networks.md: `python docs/pictures.py`. Look at them; no test does."""
+"""Draw the pictures of networks.md and tariff-findings.md: `python docs/pictures.py`. Look at them; no test does."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import networkx as nx
 
 import stackopt as so
 from stackopt import catalog, networks
+from stackopt.energy import findings, findings_figures
 
 HERE = Path(__file__).parent / "_static"
 
@@ -22,6 +23,7 @@ def pictures() -> dict[str, object]:
         "response_braess": braess.plot(),
         "network_shortest_path": networks.draw(falls, so.solve(catalog.build("shortest_path_interdiction"))),
         "network_maximum_flow": networks.draw(falls, so.solve(catalog.build("maximum_flow_interdiction"))),
+        **{f"finding_{name}": figure for name, figure in findings_figures.figures(findings.stored()).items()},
     }
 
 

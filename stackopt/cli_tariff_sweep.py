@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,8 +135,8 @@ def findings(
     folder = _folder(read, "findings", out)
     with _mapped(workers, None) as mapped, watching() as report:
         found = run(read, only, quick=quick, folder=folder / "cells", map=mapped, report=report, command=asked(ctx)[0])
-    data = found.to_json()
-    output(folder / "findings.json", (json.dumps(data, indent=1, allow_nan=False) + "\n").encode())
+    text = found.to_text()
+    output(folder / "findings.json", text.encode())
     for finding in found.findings:
         output(folder / "tables" / f"{finding.name}.csv", finding.table.to_csv(found.basis).encode())
     try:
@@ -146,7 +145,7 @@ def findings(
         pictures = [output(folder / "figures" / f"{name}.svg", drawn(figure)) for name, figure in figures(found).items()]
     except MissingPackage:
         pictures = []
-    typer.echo(json.dumps(data, indent=1, allow_nan=False) if as_json else str(found))
+    typer.echo(text.rstrip("\n") if as_json else str(found))
     if not as_json:
         typer.echo()
         told("wrote", f"{folder}/: findings.json, tables/*.csv" + (", figures/*.svg" if pictures else ""))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,12 @@ class Findings:
         words = {"schema": SCHEMA, "study": self.study, "basis": self.basis, "quick": self.quick}
         found: dict[str, Any] = plain({**words, "settings": dict(self.settings), "provenance": dict(self.provenance)})
         return {**found, "findings": [f.to_json() for f in self.findings]}
+
+    def to_text(self) -> str:
+        """The JSON as text, a row of a table on each line."""
+        text = json.dumps(self.to_json(), indent=1, allow_nan=False)
+        rows = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda row: "[" + re.sub(r"\s*\n\s*", " ", row.group(1)) + "]", text)
+        return rows + "\n"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Findings:

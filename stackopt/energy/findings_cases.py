@@ -68,6 +68,7 @@ class Asked:
         self.cells: dict[Any, SweepCell] = {}
         self._rows: dict[str, dict[str, Any]] = {}
         self._missing: dict[str, str] = {}
+        self._keys: dict[Any, str] = {}
 
     def ask(self, name: Any, study: Study, tariff: str, said: str) -> None:
         """For a cell; `name` is how it is looked up, `said` its label."""

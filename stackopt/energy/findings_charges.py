@@ -57,7 +57,7 @@ def fixed_charges(study: Study, *, quick: bool = False, run: Run | None = None) 
             for share in shares:
                 cell: Any = (k, kind, share) if share < 1.0 else (k, "lmp")
                 if share == 1.0 and kind.startswith("flat"):
-                    continue  # a flat rate at the wholesale price on average: below it in some hours, above the credit in none
+                    continue  # a flat rate of the average wholesale price is below the credit for exports in dear hours, which is refused
                 cost = asked.figure(cell, "cost")
                 loss = None if cost is None or floor is None else cost - floor
                 rows.append((*varied.values(), kind, share, asked.status(cell), cost, loss, None))

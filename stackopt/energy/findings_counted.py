@@ -102,7 +102,7 @@ class Finding:
     @property
     def holds(self) -> bool:
         """Whether every direction is decided by some case and held by all that decide."""
-        return all(d.decided and not d.against for d in self.directions)
+        return self.examined and all(d.decided and not d.against for d in self.directions)
 
     @property
     def status(self) -> str:
@@ -133,9 +133,9 @@ class Finding:
     __repr__ = __str__
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON data; figures to 10 digits."""
+        """As plain JSON data; figures to 8 digits."""
         t = self.table
-        rows = [[float(f"{v:.10g}") if isinstance(v, float) and math.isfinite(v) else None if isinstance(v, float) else v for v in row] for row in t.rows]
+        rows = [[float(f"{v:.8g}") if isinstance(v, float) and math.isfinite(v) else None if isinstance(v, float) else v for v in row] for row in t.rows]
         table = {"name": t.name, "title": t.title, "columns": [list(c) for c in t.columns], "rows": rows, "note": t.note}
         words = {key: getattr(self, key) for key in ("name", "title", "claim", "source", "status", "note")}
         return {

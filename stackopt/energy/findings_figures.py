@@ -58,29 +58,29 @@ def _path(ax: Axes, points: list[tuple[float, float]], own: bool, series: int, l
     style = look(series)
     if not own:
         style = {"color": style["color"], "linestyle": "-", "linewidth": 0.7, "alpha": 0.45, "marker": style["marker"], "markersize": 2.2}
-    ax.plot([x for x, _ in points], [y for _, y in points], **style, label=f"{label}, the study's own settings" if own else label)
+    ax.plot([x for x, _ in points], [y for _, y in points], **style, label=f"{label}, own settings" if own else label)
     for (x, y), text in zip(points if own else [], marks or [], strict=False):
         ax.annotate(text, (x, y), xytext=(5, -10), textcoords="offset points", fontsize=8, color=INK)
 
 
 def net_billing_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
-    """Net billing against net metering, a mark for each case: below the line, net billing has less."""
-    figure, axes = panels(2, feature=_FEATURE, width=4.2, height=4.0)
-    for ax, key, unit in ((axes[0], "cost", "$/day and household"), (axes[1], "gap", "points of income")):
-        title(ax, {"cost": "Cost", "gap": "Gap of burdens"}[key])
-        values = []
+    """What net billing changes against net metering, a mark for each case: cost saved against the gap of burdens narrowed, and against the peak."""
+    figure, axes = panels(2, feature=_FEATURE, width=4.3, height=3.9)
+    for ax, key, sign, words in ((axes[0], "gap", -1.0, "gap of burdens narrower by, points of income"), (axes[1], "peak", 1.0, "change of the peak, MW")):
+        title(ax, {"gap": "Cost and gap of burdens", "peak": "Cost and peak"}[key])
+        ax.axhline(0.0, color=INK, linewidth=0.9)
+        ax.axvline(0.0, color=INK, linewidth=0.9)
         for i, (rate, name) in enumerate((("flat", "flat rate"), ("tou", "time of use"))):
-            points = [(r[f"{key}, net metering"], r[f"{key}, net billing"], r) for r in _rows(finding, rate=rate)]
-            points = [p for p in points if p[0] is not None and p[1] is not None]
-            values += [v for x, y, _ in points for v in (x, y)]
-            style = {**look(i), "linestyle": "none", "markerfacecolor": "none", "markersize": 5}
-            ax.plot([p[0] for p in points], [p[1] for p in points], **style, label=name)
-            own = [p for p in points if _own(p[2], settings)]
-            ax.plot([p[0] for p in own], [p[1] for p in own], **{**style, "markerfacecolor": style["color"], "markersize": 8}, label=f"{name}, own settings")
-        ends = [min(values), max(values)]
-        ax.plot(ends, ends, color=INK, linewidth=1.0, label="equal")
-        ax.set_xlabel(plain(f"net metering, {unit}"))
-        ax.set_ylabel(plain(f"net billing, {unit}"))
+            points = []
+            for r in _rows(finding, rate=rate):
+                nem, nb = ((r[f"{key}, {kind}"], r[f"cost, {kind}"]) for kind in ("net metering", "net billing"))
+                if None not in (*nem, *nb):
+                    points.append((sign * (nb[0] - nem[0]), nem[1] - nb[1], _own(r, settings)))
+            style = {**look(i), "linestyle": "none", "markersize": 5}
+            ax.plot([x for x, _, _ in points], [y for _, y, _ in points], **{**style, "markerfacecolor": "none"}, label=name)
+            ax.plot([x for x, _, own in points if own], [y for _, y, own in points if own], **{**style, "markersize": 9}, label=f"{name}, own settings")
+        ax.set_xlabel(words)
+        ax.set_ylabel(plain("cost saved, $/day and household"))
     legend_below(figure, axes)
     return figure
 
@@ -99,44 +99,47 @@ def fixed_charges_figure(finding: Finding, settings: Mapping[str, Any]) -> Figur
             elif len(some) > 1:
                 points = [(r["share by fixed charges"], r["loss"]) for r in some]
                 _path(ax, points, _own(case[0], settings), 0, "other settings" if not _own(case[0], settings) else "loss")
-        ax.set_ylim(bottom=0.0)
         ax.set_xlim(0.0, 1.02)
         ax.set_xlabel("share recovered by fixed charges")
         if i % 2 == 0:
             ax.set_ylabel(plain("loss, $/day and household"))
-    for ax in axes[len(kinds) :]:
-        ax.set_visible(False)
+    day = [ax for ax, kind in zip(axes, kinds, strict=False) if not kind.startswith("one hour")]
+    for ax in axes:
+        ax.set_ylim(0.0, max(other.get_ylim()[1] for other in (day if ax in day else [ax])))
+        ax.set_visible(ax in axes[: len(kinds)])
     legend_below(figure, axes[: len(kinds)])
     return figure
 
 
 def discounts_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
-    """What each discount adds to the cost, against by how much it narrows the gap: from no discount at 0, a line for each case."""
-    figure, (ax,) = panels(1, feature=_FEATURE, width=7.0, height=4.4)
-    ax.axhline(0.0, color=INK, linewidth=0.9)
-    graded: list[tuple[float, float, bool]] = []
+    """What each discount adds to the cost, against by how much it narrows the gap: from no discount at 0, a line for each case; own settings beside."""
+    figure, axes = panels(2, feature=_FEATURE, width=4.4, height=4.0)
+    paths, graded = [], []
     for i, rate in enumerate(("flat", "tou")):
         for case in _cases(_rows(finding, rate=rate)):
-            some = [r for r in case if r["cost"] is not None]
-            if not some or some[0]["discount"] != 0.0:
+            some = list(itertools.takewhile(lambda r: r["cost"] is not None, case))
+            if not some:
                 continue
             none, own = some[0], _own(case[0], settings)
-            points = [(none["gap"] - r["gap"], r["cost"] - none["cost"]) for r in some]
-            name = {"flat": "discount on a flat rate", "tou": "on a time-of-use rate"}[rate]
-            if own or i == 0:
-                marks = [f"{100 * r['discount']:.0f} %" for r in some] if i == 0 else None
-                _path(ax, points, own, i, name if own else "flat rate, other settings", marks)
-            if rate == "flat":
-                for r in _rows(finding, rate="graded fixed charges (cpuc)"):
-                    if all(r.get(axis) == none.get(axis) for axis in AXES) and r["cost"] is not None:
-                        graded.append((none["gap"] - r["gap"], r["cost"] - none["cost"], own))
-    style = {**look(2), "linestyle": "none"}
-    ax.plot([x for x, _, own in graded if not own], [y for _, y, own in graded if not own], **{**style, "markersize": 3, "alpha": 0.6},
-            label="graded fixed charges (cpuc), other settings")  # fmt: skip
-    ax.plot([x for x, _, own in graded if own], [y for _, y, own in graded if own], **{**style, "markersize": 8}, label="graded fixed charges (cpuc)")
-    ax.set_xlabel("gap of burdens narrowed by, points of income")
-    ax.set_ylabel(plain("added cost, $/day and household"))
-    legend_below(figure, [ax])
+            paths.append((i, own, [(none["gap"] - r["gap"], r["cost"] - none["cost"]) for r in some], [f"{100 * r['discount']:.0f} %" for r in some]))
+            for r in _rows(finding, rate="graded fixed charges (cpuc)") if rate == "flat" else ():
+                if all(r.get(axis) == none.get(axis) for axis in AXES) and r["cost"] is not None:
+                    graded.append((none["gap"] - r["gap"], r["cost"] - none["cost"], own))
+    for ax, words in zip(axes, ("Every setting", "The study's own settings"), strict=True):
+        title(ax, words)
+        ax.axhline(0.0, color=INK, linewidth=0.9)
+        every = ax is axes[0]
+        for i, own, points, marks in paths:
+            if own or (every and i == 0):
+                label = ("discount on a flat rate", "on a time-of-use rate")[i] if own else "discount on a flat rate, other settings"
+                _path(ax, points, own, i, label, marks if i == 0 and not every else None)
+        for mine, size in ((False, 3), (True, 8)):
+            some_graded = [(x, y) for x, y, own in graded if own == mine and (own or every)]
+            style = {**look(2), "linestyle": "none", "markersize": size}
+            ax.plot([x for x, _ in some_graded], [y for _, y in some_graded], **style, label="graded fixed charges (cpuc)" if mine else None)
+        ax.set_xlabel("gap of burdens narrowed by, points of income")
+        ax.set_ylabel(plain("added cost, $/day"))
+    legend_below(figure, axes)
     return figure
 
 
@@ -158,7 +161,7 @@ def welfare_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel(plain("exploitability, $/day and household"))
-    ax.set_ylabel(plain("cost above the optimum, $/day and household"))
+    ax.set_ylabel(plain("cost above the optimum, $/day"))
     legend_below(figure, [ax])
     return figure
 
@@ -181,7 +184,7 @@ def stability_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
     first.set_xlabel(plain("added cost, $/day"))
     first.set_ylabel("change of the peak, MW")
     for ax, part in zip(axes[1:], parts[1:], strict=True):
-        title(ax, {"peak rate": "Dearer peak", "batteries": "More batteries"}[part])
+        title(ax, {"peak rate": "Dearer peak, ratio 1 to 3", "batteries": "Batteries, from none to all"}[part])
         kinds = {"peak rate": ["net billing", "net metering"], "batteries": ["flat_nb", "tou_nb"]}[part]
         for i, kind in enumerate(kinds):
             for case in _cases(_rows(finding, part=part, tariff=kind)):
@@ -189,8 +192,8 @@ def stability_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
                 own = _own(case[0], settings)
                 if len(some) > 1 and (own or i == 0):
                     points = [(some[0]["price spread"] - r["price spread"], r["cost"] - some[0]["cost"]) for r in some]
-                    marks = [f"{r['ratio or share']:g}" for r in some] if i == 0 else None
-                    _path(ax, points, own, i, f"{kind}" if own else f"{kind}, other settings", marks)
+                    words = f"{'peak' if part == 'peak rate' else 'batteries'}: {kind}"
+                    _path(ax, points, own, i, words if own else f"{words}, other settings")
         ax.axhline(0.0, color=SOFT, linewidth=0.8)
         ax.set_xlabel(plain("spread of prices less by, $/MWh"))
         ax.set_ylabel(plain("added cost, $/day"))

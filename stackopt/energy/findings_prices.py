@@ -120,7 +120,7 @@ def welfare(study: Study, *, quick: bool = False, run: Run | None = None) -> Fin
                     rows.append((*_slope(varied, study), credit, temperature, asked.status((k, credit, temperature)), *(None,) * 5))
                     continue
                 gap, gain = row["cost"] - optimum.bound, row["exploitability"]
-                rows.append((*_slope(varied, study), credit, temperature, row["status"], row["cost"], optimum.bound, optimum.bracket, gap, gain))
+                rows.append((*_slope(varied, study), credit, temperature, row["status"], row["cost"], optimum.bound, max(0.0, optimum.bracket), gap, gain))
                 room = gain + 2e-7 - gap
                 if credit == 1.0:
                     within.append((said, room, 0.0))
