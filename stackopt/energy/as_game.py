@@ -12,24 +12,26 @@ r"""The tariff study as a mean-field game: the same households and market, in th
   household with the same law; what is shared enters through the statistics *given the regime*, :math:`m(h,w,a)/\Pr(w)`, linear in the flow. That is
   precisely the closure of `stackopt.energy.equilibrium`: the load in a regime is the long-run mean over histories that end in it (`diagnose`
   measures what this leaves out). Samples (`so.SampledFollowers`) draw the weather of every household by itself.
-* **Time** is `Periodic(24, discount)`: the package has no average reward, which the study uses. With the default of 1 - 1e-7 an hour
-  the two differ by less than rounding elsewhere (see `docs/tariff-learners.md`); spec 5.1's 0.995 an hour is another model.
+* **Time** is `Periodic(24, discount)`: the package has no average reward, which the study uses. At the default of 1 - 1e-6 an hour
+  prices differ by some 1e-7 $/kWh, in proportion to what is missing to 1; spec 5.1's 0.995 an hour is another model, and offered.
 * **Moves that a charge level does not allow** cost `IMPOSSIBLE` $ and leave the charge as it is, since a game offers every action in
   every state: hard players never take them, soft ones of temperature tau with odds of about exp(-IMPOSSIBLE / tau).
 * **Rewards** are what a move earns over leaving the battery alone; the rest does not depend on what a household does.
 
-The literal model of spec 5.2, whose demand is an action too, is `factors_game` in `stackopt.energy.as_game_factors`.
+The literal model of spec 5.2, whose demand is an action too, is ``demand="factors"``: see `stackopt.energy.as_game_factors`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stackopt.energy.as_game_factors import FactorReward, factors_game
 from stackopt.energy.as_game_market import Announced, MoveMarket
+from stackopt.energy.as_game_moves import DISCOUNT, Moves
 from stackopt.energy.as_game_objective import TariffValue, Weights
 from stackopt.energy.criteria import Criteria
 from stackopt.energy.design_problem import DesignProblem
@@ -38,6 +40,7 @@ from stackopt.energy.households import HOURS, Households
 from stackopt.energy.market.supply import Supply
 from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
 from stackopt.errors import InvalidStudy
+from stackopt.games.mean_field import dynamics
 from stackopt.games.mean_field.factored import Factored
 from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.mean_field.horizon import Periodic
@@ -45,12 +48,7 @@ from stackopt.games.mean_field.leaders import Box
 from stackopt.games.mean_field.population import Population
 
 Array = NDArray[np.float64]
-
-#: $ that a move costs which the charge does not allow.
-IMPOSSIBLE = 5.0
-#: Per hour. Nearer to 1 adjoints lose digits that the equilibrium would gain.
-DISCOUNT = 1.0 - 1e-6
-
+Demand = Literal["continuous", "factors"]
 
 @dataclass(frozen=True, eq=False)
 class FixedTariff:
@@ -109,7 +107,6 @@ class MoveReward:
     """What moves earn over leaving the battery alone: ``reward(t, y, theta)`` [K, n, S, B], with its own products of derivatives."""
 
     market: MoveMarket
-    possible: Array  # 0 where a move can be made, else -IMPOSSIBLE, [k or 1, c, a]
     players: int
 
     def __call__(self, t: Array, y: Array, theta: Array) -> Array:
@@ -126,7 +123,7 @@ class MoveReward:
             day[t[rows]] = y[rows]
             worth[:, rows] = self._day(day, theta, complex_)[:, t[rows]]
             left = np.delete(left, first)
-        every = (worth[:, :, :, None] + self.possible[:, None, None]).reshape(k, len(t), -1, A)
+        every = (worth[:, :, :, None] + market.moves.cost[:, None, None]).reshape(k, len(t), -1, A)
         if self.players == k:
             return every
         rewards = np.zeros((self.players, *every.shape[1:]), every.dtype)
@@ -139,13 +136,13 @@ class MoveReward:
             met = market.at(np.ascontiguousarray(y), np.ascontiguousarray(theta))
             moved: Any = 0.0
         else:
-            met, buy, sell = market.moved(y + 0j, theta + 0j)
+            met, buy, sell = market.moved(np.asarray(y), np.asarray(theta))
         _, hour, _, worn = met.parts[0]
         if complex_:
             mine = market.members
             moved = -1j * hour.net * (np.where(hour.buying, buy[mine][..., None], 0.0) + np.where(hour.selling, sell[mine][..., None], 0.0))
         worth: Array = hour.worth - worn + moved
-        return worth - worth[..., market.idle, None]
+        return worth - worth[..., market.moves.idle, None]
 
     def in_statistics(self, y: Array, theta: Array, cotangent: Array) -> Array:
         """Sum of a cotangent [K, T, S, B] times the derivative of rewards in y: [T, J]."""
@@ -166,7 +163,7 @@ class MoveReward:
         k, W, A = market.shape
         own = cotangent if self.players == k else cotangent[market.members]
         each = own.reshape(k, HOURS, W, -1, A).sum(3)
-        each[..., market.idle] -= each.sum(-1)
+        each[..., market.moves.idle] -= each.sum(-1)
         met = market.at(np.ascontiguousarray(y), np.ascontiguousarray(theta))
         of_buy, of_sell = np.zeros((2, *met.buy.shape))
         members, hour, _, _ = met.parts[0]
@@ -180,6 +177,7 @@ def as_game(
     market: Supply,
     tariff: Tariff | DesignProblem,
     *,
+    demand: Demand = "continuous",
     discount: float = DISCOUNT,
     everyone: bool = False,
     weights: Weights | None = None,
@@ -192,7 +190,10 @@ def as_game(
     households, market
     tariff : Tariff or DesignProblem
         One tariff: the leader has no choice. A design problem: the leader chooses rates and fixed charges in its box, for the value of
-        `TariffValue`; limits of the problem other than its bounds are not part of a box and are left to the weights.
+        `TariffValue`; limits of the problem other than its bounds are not part of a box and are left to the weights, and so are ratios of fixed charges.
+    demand : str
+        ``"continuous"``: the best use within the hour, in closed form. ``"factors"``: an action, for a given tariff; everyone plays, and there is no
+        value of the leader.
     discount : float
         Per hour, in [0, 1).
     everyone : bool
@@ -205,66 +206,45 @@ def as_game(
     Returns
     -------
     MeanFieldStackelbergGame
-        Weights of types are shares of the players, so values per player and hour times ``24 * owners(game)`` are $ per day and household.
+        Weights of types are shares of the players, so values are per player and hour: see `per_day`.
 
     Raises
     ------
     InvalidStudy
-        ``setting-value`` without a battery anywhere; ``sell-above-buy``.
+        ``setting-value`` without a battery anywhere; ``sell-above-buy`` where rates that are passed through differ so that selling pays more.
     """
-    types = households.types
-    batteries = [t.battery for t in types if t.battery is not None]
-    if not batteries:
-        raise InvalidStudy("setting-value", name="types", law="types of which one has a battery: nobody else has anything to decide", got=f"{len(types)} without")
-    players = [i for i, t in enumerate(types) if everyone or t.battery is not None]
-    owners = float(households.share[players].sum())
-    if not owners > 0.0:
-        raise InvalidStudy("setting-value", name="shares", law="positive for some type with a battery", got="0")
     problem = tariff if isinstance(tariff, DesignProblem) else None
+    if demand not in ("continuous", "factors"):
+        raise InvalidStudy("setting-value", name="demand", law="'continuous' or 'factors'", got=repr(demand))
+    if demand == "factors":
+        if not isinstance(tariff, Tariff):
+            law = "a Tariff where demand is an action: the leader's criteria are no functions of net load alone"
+            raise InvalidStudy("setting-value", name="tariff", law=law, got="a DesignProblem")
+        return factors_game(households, market, tariff, discount=discount)
     announce = FixedTariff(tariff, len(households.groups)) if isinstance(tariff, Tariff) else DesignedTariff(tariff)
-    met = MoveMarket(households, market, announce, owners)
-    K, (k, W, A), C = len(players), met.shape, met.levels
-    target, possible = _moves(batteries, C, A)
-    if K != k and len(target) > 1:  # those without have the first battery's moves, for nothing
-        row = np.zeros(K, int)
-        row[met.members] = np.arange(k)
-        target = target[row]
-    S, J = W * C, k * W * A
-    statistic = np.zeros((K, 1, W, C, A, J))
-    for own, i in enumerate(met.members if everyone else range(k)):
+    moves = Moves.of(households, everyone)
+    met = MoveMarket(households, market, moves, announce)
+    (k, W, A), K, C = met.shape, len(moves.players), moves.levels
+    target = moves.target_of_all(K) if everyone else moves.target
+    statistic = np.zeros((K, 1, W, C, A, k, W, A))
+    for own, player in enumerate(moves.members if everyone else range(k)):
         for w in range(W):
-            for a in range(A):
-                statistic[i, 0, w, :, a, (own * W + w) * A + a] = 1.0
-    first = batteries[0]
-    share = households.share[players] / owners
+            statistic[player, 0, w, :, np.arange(A), own, w, np.arange(A)] = 1.0
+    share = households.share[moves.players]
     return MeanFieldStackelbergGame(
         Periodic(HOURS, discount),
-        reward=MoveReward(met, possible, K),
+        reward=MoveReward(met, K),
         transition=Factored(target[:, None], households.weather.hourly),
         weights=share / share.sum(),
-        statistic=statistic.reshape(K, 1, S, A, J),
+        statistic=statistic.reshape(K, 1, W * C, A, k * W * A),
         leader=None if problem is None else DesignedTariff(problem).box,
         objective=TariffValue(met, required if problem is None else problem.required, weights or Weights()),
-        sizes=(K, S, A),
-        types=[types[i].name for i in players],
-        states=[f"{100 * c / (C - 1):.4g} % charged, {w}" for w in households.weather.names for c in range(C)],
-        actions=[f"{'charge' if m > 0 else 'discharge'} {abs(m) * first.step:.4g} kWh" if m else "idle" for m in range(-(A // 2), A // 2 + 1)],
+        sizes=(K, W * C, A),
+        types=[households.types[i].name for i in moves.players],
+        states=moves.states(households),
+        actions=moves.names,
         name=f"tariff {tariff.name}" if isinstance(tariff, Tariff) else "tariff design",
     )
-
-
-def _moves(batteries: list[Any], C: int, A: int) -> tuple[NDArray[np.int64], Array]:
-    """Where moves lead [k or 1, c, a], and what those cost that cannot be made [k or 1, c, a]."""
-    kinds = [batteries[0]] if all(b == batteries[0] for b in batteries) else batteries
-    target, cost = np.empty((len(kinds), C, A), np.int64), np.zeros((len(kinds), C, A))
-    level, move = np.arange(C)[:, None], np.arange(A) - A // 2
-    for k, battery in enumerate(kinds):
-        to = level + move
-        possible = (np.abs(move) <= battery.reach) & (to >= 0) & (to < battery.levels)
-        target[k] = np.minimum(np.where(possible, to, level), battery.levels - 1)
-        cost[k] = np.where(possible, 0.0, -IMPOSSIBLE)
-        cost[k, :, A // 2] = 0.0
-    return target, cost
 
 
 # --- read back ------------------------------------------------------------------------------------------------------------
@@ -272,32 +252,39 @@ def _moves(batteries: list[Any], C: int, A: int) -> tuple[NDArray[np.int64], Arr
 
 def _market(game: MeanFieldStackelbergGame) -> MoveMarket:
     if not isinstance(game.reward, MoveReward):
-        raise InvalidStudy("setting-value", name="game", law="one that `as_game` made", got=game.name)
+        raise InvalidStudy("setting-value", name="game", law="one of continuous demand that `as_game` made", got=game.name)
     return game.reward.market
 
 
-def owners(game: MeanFieldStackelbergGame) -> float:
-    """Share of all households that the players of a tariff game are."""
-    return _market(game).owners
+def _point(game: MeanFieldStackelbergGame, population: Population) -> tuple[Array, Array]:
+    """(statistics, theta) that a policy brings about; nothing else of the population is trusted."""
+    theta = np.asarray(population.theta, float)
+    return dynamics.mean_field(game, population.policy, theta, population.mean_field).y, theta
 
 
 def per_day(game: MeanFieldStackelbergGame, value: float) -> float:
     """A value per player and hour, like the exploitability of a certificate, in $ per day and household."""
-    return HOURS * owners(game) * value
+    share = 1.0 if isinstance(game.reward, FactorReward) else _market(game).owners
+    return HOURS * share * value
+
+
+def prices_of(game: MeanFieldStackelbergGame, population: Population) -> Array:
+    """Wholesale prices [n, 24, w] that the policy of a population brings about, $/kWh."""
+    y, theta = _point(game, population)
+    return game.reward.prices(y) if isinstance(game.reward, FactorReward) else _market(game).at(y, theta).price
 
 
 def outcome(game: MeanFieldStackelbergGame, population: Population) -> Equilibrium:
-    """Prices, loads and bills that a population brings about, as the study's tables and criteria read them.
+    """Prices, loads and bills that the policy of a population brings about, as the study's tables and criteria read them.
 
-    Prices are recomputed from the policy alone. How near it is to an equilibrium is what the game's certificate says.
+    How near it is to an equilibrium is what the game's certificate says: the status here is LIMIT.
     """
     market = _market(game)
-    y = game.aggregate(population.mean_field[..., None] * population.policy)
-    return market.equilibrium(market.at(y, np.asarray(population.theta, float)), population.temperature)
+    return market.equilibrium(market.at(*_point(game, population)), population.temperature)
 
 
 def criteria_of(game: MeanFieldStackelbergGame, population: Population) -> Criteria:
-    """Each criterion of the leader on its own."""
+    """Each criterion of the leader on its own, of what the policy of a population brings about."""
     objective: TariffValue = game.objective  # type: ignore[assignment]
-    y = game.aggregate(population.mean_field[..., None] * population.policy)
-    return objective.criteria(y, np.asarray(population.theta, float))
+    _market(game)
+    return objective.criteria(*_point(game, population))

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stackopt.energy.as_game_moves import Moves
 from stackopt.energy.criteria import Criteria, criteria
 from stackopt.energy.demand import Hour, best_use
 from stackopt.energy.equilibrium import Equilibrium
-from stackopt.energy.households import HOURS, Battery, Households
+from stackopt.energy.households import HOURS, Households
 from stackopt.energy.market.supply import Marginal, Settles, Supply
 from stackopt.energy.response import Part, Response
 from stackopt.energy.tariff import Tariff
@@ -84,38 +85,28 @@ class MoveMarket:
     Parameters
     ----------
     households, market
+    moves : Moves
     announce : callable
         From theta [D] to `Announced`.
-    owners : float
-        Share of all households that the statistics' weights add up to.
 
     Attributes
     ----------
-    members : int array [k]
-        Types with a battery.
-    charge, worn : arrays [k, a]
-        kWh from the meter, and $ of wear, of each move; moves that a type's battery does not have count as idle.
-    idle : int
-        The move of nothing.
+    owners : float
+        Share of all households that the players are: what the statistics' weights stand for.
+    at_rest : array [24, J]
+        The statistics while all batteries are left alone.
     """
 
-    def __init__(self, households: Households, market: Supply, announce: Callable[[Array], Announced], owners: float) -> None:
-        self.households, self.market, self.announce, self.owners = replace(households), market, announce, owners
-        types = households.types
-        self.members = np.array([i for i, t in enumerate(types) if t.battery is not None], int)
-        self.rest = np.array([i for i, t in enumerate(types) if t.battery is None], int)
-        batteries: list[Battery] = [types[i].battery for i in self.members]  # type: ignore[misc]
-        reach = max(b.reach for b in batteries)
-        self.idle, self.levels, A = reach, max(b.levels for b in batteries), 2 * reach + 1
-        self.charge, self.worn = np.zeros((len(batteries), A)), np.zeros((len(batteries), A))
-        for k, battery in enumerate(batteries):
-            own = slice(reach - battery.reach, reach + battery.reach + 1)
-            self.charge[k, own], self.worn[k, own] = battery.metered, battery.worn
+    def __init__(self, households: Households, market: Supply, moves: Moves, announce: Callable[[Array], Announced]) -> None:
+        self.households, self.market, self.moves, self.announce = replace(households), market, moves, announce
+        self.members = moves.members
+        self.rest = np.setdiff1d(np.arange(len(households.types)), moves.members)
+        self.owners = float(households.share[moves.players].sum())
         self.regimes = len(households.weather.names)
-        self.shape = (len(self.members), self.regimes, A)
+        self.shape = (len(self.members), self.regimes, moves.actions)
         self._met: tuple[bytes, Met] | None = None
         idle = np.zeros((HOURS, *self.shape))
-        idle[..., self.idle] = (households.share[self.members] / owners)[:, None] * households.weather.shares
+        idle[..., moves.idle] = (households.share[self.members] / self.owners)[:, None] * households.weather.shares
         self.at_rest: Array = idle.reshape(HOURS, -1)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -183,7 +174,7 @@ class MoveMarket:
         buy, sell = announced.tariff.rates(h, price)
         parts = []
         for members, charge, share, worn in (
-            (self.members, self.charge[:, None, None, :], mass, self.worn[:, None, None, :]),
+            (self.members, self.moves.charge[:, None, None, :], mass, self.moves.worn[:, None, None, :]),
             (self.rest, np.zeros(1), still, np.zeros((1, 1, 1, 1))),
         ):
             if len(members):
@@ -207,7 +198,7 @@ class MoveMarket:
 
     # --- derivatives -----------------------------------------------------------------------------------------------------
 
-    def moved(self, y: Array, theta: Array) -> tuple[Met, Array, Array]:
+    def moved(self, y: Any, theta: Any) -> tuple[Met, Array, Array]:
         """(the point, changes of buy and of sell rates [i, 24, w]) along the imaginary parts of y and theta, market re-cleared."""
         met, h = self.at(y.real.copy(), theta.real.copy()), self.households
         by_theta = [jacobian @ theta.imag for jacobian in (met.announced.buy, met.announced.sell)]

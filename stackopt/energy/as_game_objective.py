@@ -91,7 +91,7 @@ class TariffValue:
         each = of_bill[members][:, None, None, None] * rate * hour.net + hour.utility - worn
         each = each + (of_net + through_market)[h.bus_of[members]][..., None] * hour.net
         of_y: Array = market.owners * np.moveaxis(each, 0, 1).reshape(y.shape)
-        return of_y, of_theta + self._fixed(met, of_bill) @ met.announced.fixed
+        return of_y, of_theta + self._fixed(of_bill) @ met.announced.fixed
 
     def _prices(self, met: Met) -> tuple[Array, Array, Array]:
         """Cotangents on a type's bill over its share [i], on joint net use [n, 24, w] and on prices [n, 24, w]."""
@@ -107,18 +107,17 @@ class TariffValue:
                 of_bill[h.group_of == group] += sign * weights.gap * DAYS / (weight[group] * income[group])
         regime, joint = h.weather.shares, met.load / market.to_load
         of_net = -market.marginal(met) / 1000.0 - short * met.price
-        of_price = -short * joint
+        of_price: Array = -short * joint
         if weights.peak:
             total = market.market.total(met.load) @ h.weather.within
-            hour, season = np.unravel_index(int(total.argmax()), total.shape)
+            hour, season = divmod(int(total.argmax()), total.shape[1])
             of_net[:, hour] -= weights.peak * h.weather.within[:, season] * market.to_load
         if weights.variance:
             share = np.broadcast_to(regime / (met.price.shape[0] * met.price.shape[1]), met.price.shape)
             of_price = of_price - weights.variance * 2e6 * share * (met.price - (share * met.price).sum())
         return of_bill, of_net, of_price
 
-    def _fixed(self, met: Met, of_bill: Array) -> Array:
+    def _fixed(self, of_bill: Array) -> Array:
         """Cotangent on fixed charges [g], $/day."""
         h = self.market.households
-        found: Array = np.bincount(h.group_of, weights=h.share * of_bill, minlength=len(h.groups))
-        return found
+        return np.bincount(h.group_of, weights=h.share * of_bill, minlength=len(h.groups)).astype(float, copy=False)

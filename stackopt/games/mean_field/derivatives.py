@@ -80,7 +80,7 @@ class Partials:
         return total
 
     def reward_in_theta(self, cotangent: Array) -> Array:
-        r""":math:`\sum_{k,t,s,b}G\,\partial r/\partial\theta_d` [D] for G [K, T, S, B]; a callable's own ``reward.in_decision(y, theta, G)`` where it has one."""
+        r""":math:`\sum_{k,t,s,b}G\,\partial r/\partial\theta_d` [D] for G [K, T, S, B]; a callable may bring ``reward.in_decision(y, theta, G)``."""
         game = self.game
         own = getattr(game.reward, "in_decision", None)
         if own is not None:

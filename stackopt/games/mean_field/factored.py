@@ -117,6 +117,20 @@ class Factored:
         found = xp.matmul(transpose(self.signal), own)
         return xp.reshape(found, (*found.shape[:2], S))
 
+    def under(self, policy: Any) -> Any:
+        """:math:`P^\\pi(s'|s)` [K, n, S, S] of a policy [K, n, S, B], without the kernel of single actions."""
+        xp = namespace(self.signal, policy)
+        R, C, B = self.signal.shape[2], self.move.shape[2], self.move.shape[3]
+        K, n, S, _ = policy.shape
+        place = beside(self.signal)
+        one, zero = (xp.asarray(x, dtype=self.signal.dtype, **place) for x in (1.0, 0.0))
+        hit = xp.where(self.move[..., None] == xp.arange(C, **place), one, zero)  # [K, T, C, B, (M,) C]
+        if self.probability is not None:
+            hit = xp.sum(hit * self.probability[..., None], axis=-2)
+        own = xp.matmul(xp.reshape(policy, (K, n, R, C, 1, B)), hit[:, :, None, ...])  # [K, n, R, C, 1, C]
+        both = own * self.signal[:, :, :, None, :, None]
+        return xp.reshape(both, (*both.shape[:2], S, S))
+
     def stages(self, t: Any) -> Factored:
         """The kernel of the stages t [n]."""
         return self._part(t, 1)

@@ -234,6 +234,9 @@ def policy_matrix(kernel: Kernel, policy: Any) -> Any:
     """
     K, n, S, B = policy.shape
     _, T, _, _ = kernel.shape
+    if isinstance(kernel, Factored):
+        require(8 * S * S * K * n, "the matrix of a policy", where=f"K * n * S * S = {K} * {n} * {S} * {S} in float64")
+        return kernel.under(policy)
     require(8 * S * S * (K * n + kernel.shape[0] * T * B), "the matrix of a policy", where=f"(K * n + K * T * B) * S * S = with S = {S} in float64")
     xp = namespace(policy)
     return xp.matmul(policy[..., None, :], kernel.dense())[..., 0, :]

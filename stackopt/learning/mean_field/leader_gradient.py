@@ -131,6 +131,8 @@ class Adjoint:
         if not game.cyclic:
             return self._forward(of_q, np.zeros((K, S)))[0]
         constant = self._forward(of_q, np.zeros((K, S)))[1]
+        # what moves from one action to another adds up to nothing; of rounding, a discount near 1 would make a multiple of the law
+        constant = constant - self.mean_field[:, 0] * constant.sum(-1, keepdims=True)
         nothing = np.zeros_like(of_q)
         if self._matrix is not None:
             system = np.eye(S) - game.discount ** game.shape[1] * np.swapaxes(self._matrix, -1, -2)
