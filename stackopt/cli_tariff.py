@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stackopt.cli_tariff_end import AsJson, Exhibit, Figures, Out, StudyFile, Tariffs, Witness, end
+from stackopt.cli_tariff_learn import learn
 from stackopt.cli_tariff_sweep import findings, sweep
 
 tariff = typer.Typer(
@@ -117,3 +118,4 @@ def sensitivity(
 
 tariff.command()(sweep)
 tariff.command()(findings)
+tariff.command()(learn)

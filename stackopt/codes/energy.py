@@ -97,4 +97,9 @@ CODES: dict[str, ErrorCode] = {
         "read over more days: SampledMeter(..., days=90)",
         "Later readings fall back on what was learned where a weather did not occur; before the first, there is nothing to fall back on.",
     ),
+    "meter-true-up": ErrorCode(
+        "meters do not reveal what a tariff with an annual true-up is worth to households",
+        "leave out true_up: credits left over are then paid at retail",
+        "Changes of welfare follow from readings where a bill is rates times kWh. A true-up bills the larger of two such sums, by household and year.",
+    ),
 }

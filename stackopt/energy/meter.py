@@ -96,7 +96,8 @@ class Meter(Protocol):
         Raises
         ------
         InvalidStudy
-            ``sell-above-buy`` for a tariff under which exports are paid more than imports cost, ``study-tariff-limit`` where prices do not settle.
+            ``sell-above-buy`` for a tariff under which exports are paid more than imports cost, ``study-tariff-limit`` where prices do not settle,
+            ``meter-true-up`` for one whose bills are not rates times readings.
         """
         ...
 
@@ -144,7 +145,9 @@ class EquilibriumMeter:
 
 
 def settled(households: Households, market: Supply, tariff: Tariff, temperature: float, tolerance: float, start: Equilibrium | None) -> Equilibrium:
-    """The equilibrium that a meter reads; raises InvalidStudy ``study-tariff-limit`` where there is none to the tolerance."""
+    """The equilibrium that a meter reads; raises InvalidStudy ``study-tariff-limit`` where there is none to the tolerance, ``meter-true-up``."""
+    if tariff.true_up is not None:
+        raise InvalidStudy("meter-true-up", where=f"tariff {tariff.name!r}, true_up = {tariff.true_up:g}")
     found = equilibrium(households, market, tariff, temperature=temperature, tolerance=tolerance, start=start)
     if not found.converged and start is not None:  # a start that leads nowhere is no reason to show nothing
         found = equilibrium(households, market, tariff, temperature=temperature, tolerance=tolerance)

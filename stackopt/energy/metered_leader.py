@@ -14,7 +14,7 @@ It stops by a measured criterion, see `Learned.status`. Nothing of the model of 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -32,6 +32,7 @@ from stackopt.errors import InvalidMethod, InvalidStudy
 from stackopt.solution import Progress, Report, Status
 
 Array = NDArray[np.float64]
+Keep = Callable[[int, Reading], None]
 
 #: Half-width of the box around the final tariff in which nothing more may be promised, $/kWh.
 REACH = 0.02
@@ -130,6 +131,7 @@ class Learned:
     unknown: float
     x: Array | None = None
     fixed: Array | None = None
+    interrupted: bool = False
 
     @property
     def learned_by(self) -> int:
@@ -166,7 +168,7 @@ class Learned:
 
 def learn(
     problem: DesignProblem, meter: Meter, *, trials: int = 40, seed: int = 0, today: Tariff | None = None, begin: Array | None = None,
-    radius: float = 0.1, gain: float = 1e-3, report: Report | None = None, earlier: Sequence[Reading] = (), keep: object = None,
+    radius: float = 0.1, gain: float = 1e-3, report: Report | None = None, earlier: Sequence[Reading] = (), keep: Keep | None = None,
 ) -> Learned:  # fmt: skip
     """Learn a tariff from trials.
 
@@ -190,8 +192,8 @@ def learn(
         Less than which is not worth a trial.
     earlier : sequence of Reading
         Of an interrupted run with the same settings: used, in order, where it asked for the same tariffs.
-    keep : callable, optional
-        Called with every new reading, today's included.
+    keep : function of (number, Reading), optional
+        Called with every new reading, today's included, numbered from 0: later ones of `earlier` no longer count.
 
     Returns
     -------
@@ -216,12 +218,13 @@ class _Learning:
 
     def __init__(
         self, problem: DesignProblem, meter: Meter, budget: int, seed: int, radius: float, gain: float, report: Report | None, earlier: list[Reading],
-        keep: object,
+        keep: Keep | None,
     ) -> None:  # fmt: skip
         self.problem, self.accounts, self.meter = problem, Accounts(problem), meter
         self.budget, self.radius, self.gain, self.report, self.earlier, self.keep = budget, radius, gain, report, earlier, keep
         self.rng = np.random.default_rng(seed)
         self.trials: list[Trial] = []
+        self.periods = 0
         self.best = 0
         self.today: Reading | None = None
         self.first = 0.0
@@ -233,11 +236,13 @@ class _Learning:
         if self.earlier:
             found = self.earlier.pop(0)
             if _same(found.tariff, tariff):
+                self.periods += 1
                 return replace(found, tariff=tariff)
             self.earlier.clear()
         found = self.meter.read(tariff)
-        if callable(self.keep):
-            self.keep(found)
+        if self.keep is not None:
+            self.keep(self.periods, found)
+        self.periods += 1
         return found
 
     def run(self, today: Tariff | None, begin: Array | None) -> Learned:
@@ -516,7 +521,7 @@ class _Learning:
             because = "; ".join(why) or "not confirmed"
         tariff = a.with_fixed(best.x, fixed, "learned")
         return Learned(self.problem, tariff, Status.CONVERGED if good else Status.LIMIT, because, tuple(self.trials), self.today, cost, error, least, most,
-                       missed, errors, self.promise, self.promise_error, self.unknown, best.x, fixed)  # fmt: skip
+                       missed, errors, self.promise, self.promise_error, self.unknown, best.x, fixed, stopped == "interrupted")  # fmt: skip
 
 
 def _same(first: Tariff, second: Tariff) -> bool:
