@@ -11,7 +11,7 @@ from stackopt.energy.standard import Assumption
 from stackopt.energy.table import Table
 from stackopt.energy.tables_payers import bills, cross_subsidy, equity, lorenz, seasonal_bills, typical, winners
 from stackopt.energy.tables_reliance import assumption_sheet, convergence, iterations
-from stackopt.energy.tables_system import charges_table, duck, loss, prices, response, revenue, seasonal_rates, steps
+from stackopt.energy.tables_system import average_rate, charges_table, duck, loss, prices, response, revenue, seasonal_rates, steps
 
 #: A tariff whose revenue misses the requirement by more, $/day and household, is not compared with others.
 SAME_REVENUE = 1e-3
@@ -39,8 +39,9 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
         figures: tuple[Any, ...] = (None,) * 9
         if c is not None:
             figures = (c.cost, c.cost - best, 100 * c.gap, c.suits, c.peak, c.ramp, c.load_factor, c.price_spread, c.shortfall)
-        rows.append((o.name, str(o.status), o.level, *figures, o.because))
-    note = "Only differences of costs mean anything; cost, burden and stability are never added up."
+        rows.append((o.name, str(o.status), None if c is None else average_rate(o), *figures, o.because))
+    note = "Energy rates are averages over hours with wholesale prices that are passed through. Only differences of costs mean anything; "
+    note += "cost, burden and stability are never added up."
     return Table("summary", "Criteria by tariff, all at equal revenue", columns, tuple(rows), note)
 
 

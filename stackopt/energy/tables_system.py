@@ -105,6 +105,15 @@ def steps(outcomes: Sequence[Outcome]) -> Table:
     return Table("rates", "Rates by hour, wholesale prices that are passed through included", columns, tuple(rows))
 
 
+def average_rate(o: Outcome) -> float:
+    """What a kWh costs a household without a discount, $/kWh: the average over hours, weather and buses."""
+    assert o.equilibrium is not None
+    assert o.tariff is not None
+    shares = o.equilibrium.households.weather.shares
+    adder = o.tariff.adders(o.equilibrium.households)[0] @ shares
+    return float((adder + o.tariff.pass_buy * (o.equilibrium.price.mean(0) @ shares)).mean())
+
+
 def seasonal_rates(outcomes: Sequence[Outcome]) -> Table:
     """Rates by season and hour in a study of a year, averaged over skies and buses, for households without a discount."""
     rows: list[tuple[Any, ...]] = []

@@ -57,6 +57,14 @@ def test_every_exhibit_has_its_table(outcomes):
         assert all(units[n] for n in units if n in ("bill", "cost", "peak", "price", "gap", "change", "buy", "sell", "triangle", "income"))
 
 
+def test_the_energy_rate_is_what_a_kwh_costs_on_average(outcomes):
+    """Whatever the level of a tariff means: for one's own it is a factor, for pass-through a charge."""
+    rows = {r[0]: r[2] for r in exhibits(outcomes, outcomes[0], ())[0].rows}
+    price, shares = outcomes[1].equilibrium.price[0], outcomes[1].equilibrium.households.weather.shares
+    assert rows == {"flat": pytest.approx(0.3), "lmp": pytest.approx(float((price @ shares).mean())), "cheap": pytest.approx(0.15), "dear": None}
+    assert outcomes[0].level == 1.0
+
+
 def test_what_does_not_hold_is_in_two_tables_only(outcomes):
     for table in exhibits(outcomes, outcomes[0], ()):
         shown = "dear" in table.column("tariff") if table.name != "assumptions" else False
