@@ -104,7 +104,7 @@ def save(
     from stackopt.energy.report import report
     from stackopt.errors import MissingPackage
 
-    seeds = {"[objective] seed": found.study["objective", "seed"]} if found.command == "design" else {}
+    seeds = {"[objective] seed": found.study["objective", "seed"]} if any(o.name == "designed" for o in found.outcomes) else {}
     origin = provenance(found.study, command=command, seeds=seeds, started=started)
     basis = found.study.basis
     written = [output(folder / "tables" / f"{table.name}.csv", table.to_csv(basis).encode()) for table in found.tables]

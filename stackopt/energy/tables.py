@@ -42,7 +42,7 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
         rows.append((o.name, str(o.status), None if c is None else average_rate(o), *figures, o.because))
     note = "Energy rates are averages over hours with wholesale prices that are passed through. Only differences of costs mean anything; "
     note += "cost, burden and stability are never added up."
-    return Table("summary", "Criteria by tariff, all at equal revenue", columns, tuple(rows), note)
+    return Table("summary", "Criteria by tariff, at equal revenue where the shortfall is 0", columns, tuple(rows), note)
 
 
 def exhibits(outcomes: Sequence[Outcome], before: Outcome | None, sheet: Sequence[Assumption], subject: str = "") -> list[Table]:
