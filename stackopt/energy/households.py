@@ -52,8 +52,9 @@ class Battery:
     wear: float = 0.05
 
     def __post_init__(self) -> None:
-        if not (0 < self.kwh < np.inf and 0 < self.kw < np.inf and 0 < self.efficiency <= 1 and 0 <= self.wear < np.inf and self.levels >= 2):
-            raise InvalidStudy("battery", where=f"{self}", law="positive energy and power, an efficiency in (0, 1], 2 levels or more, wear of at least 0")
+        if not (1e-6 <= self.kwh < np.inf and 1e-6 <= self.kw < np.inf and 0 < self.efficiency <= 1 and 0 <= self.wear < np.inf and 2 <= self.levels <= 1000):
+            law = "positive energy and power, an efficiency in (0, 1], 2 to 1000 levels, wear of at least 0"
+            raise InvalidStudy("battery", where=f"{self}", law=law)
         if self.reach < 1:
             where = f"a step is {self.step:.4g} kWh and an hour moves {self.kw:.4g}: it cannot reach the next level"
             raise InvalidStudy("battery", where=where, law=f"at least {int(np.ceil(self.kwh / self.kw)) + 1} levels")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackopt.energy.households import HOURS, Weather
+from stackopt.energy.market.network import CREDIBLE
 from stackopt.energy.seasons import by_regime
 from stackopt.energy.tariff import Tariff
 from stackopt.errors import InvalidStudy
@@ -87,7 +87,7 @@ class OwnTariff:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= CREDIBLE
 
 
 def _seasonal(key: str, value: Any, periods: Mapping[str, Sequence[int]], weather: Weather) -> Array:

@@ -18,6 +18,7 @@ from typing import Any
 from stackopt.energy.benchmarks_named import NAMES
 from stackopt.energy.design_problem import DesignProblem, Limits, seasonal
 from stackopt.energy.households import Battery, Households, Weather
+from stackopt.energy.market.network import CREDIBLE
 from stackopt.energy.market.supply import LinearSupply, Supply
 from stackopt.energy.own_tariff import OwnTariff
 from stackopt.energy.seasons import InSeason, Season, check_year, yearly
@@ -210,14 +211,27 @@ def study_of(text: str, name: str = "study.toml", folder: str | Path = ".") -> S
 
 
 def _check(key: Key, value: Any, file: _File) -> None:
+    where = file.at(key.section, key.name, key.unit)
+    slip = next((v for v in _figures(value) if math.isfinite(v) and v and not 1.0 / CREDIBLE <= abs(v) <= CREDIBLE), None)
+    if slip is not None:
+        law = f"{key.law}, and not beyond {CREDIBLE:g} or nearer to 0 than {1.0 / CREDIBLE:g}"
+        raise InvalidStudy("setting-value", where=where, name=key.name, law=law, got=f"{slip:g}")
     if key.accepts(value):
         return
-    where = file.at(key.section, key.name, key.unit)
     numbers = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, int | float) and not isinstance(v, bool)]
     if key.unit == "$/kWh" and numbers and max(map(abs, numbers)) > 10:
         worst = max(numbers, key=abs)
         raise InvalidStudy("rate-units", where=f"{where}: {value!r}", got=f"{worst:g}", unit="$/kWh")
     raise InvalidStudy("setting-value", where=where, name=key.name, law=key.law, got=repr(value))
+
+
+def _figures(value: Any) -> list[float]:
+    """Every number in a value of TOML."""
+    if isinstance(value, dict | list):
+        return [v for part in (value.values() if isinstance(value, dict) else value) for v in _figures(part)]
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return []
+    return [float(value) if isinstance(value, float) else float(max(min(value, 10**300), -(10**300)))]
 
 
 def _close(word: str, known: list[str]) -> str:

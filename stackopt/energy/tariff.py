@@ -72,7 +72,7 @@ class Tariff:
             *((f"fixed of {group}", charge, "finite, $/month") for group, charge in fixed.items()),
             *((f"discount of {group}", share, "a share from 0 to 1") for group, share in self.discount.items()),
         ):  # fmt: skip
-            if not np.isfinite(value) or (name.startswith("discount") and not 0.0 <= value <= 1.0):
+            if not abs(value) < 1e9 or (name.startswith("discount") and not 0.0 <= value <= 1.0):
                 raise InvalidStudy("setting-value", where=f"tariff {self.name!r}", name=name, law=law, got=repr(value))
 
     def adders(self, households: Households) -> tuple[Array, Array]:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackopt.energy.market.network import Generator, Line, Market
-from stackopt.energy.market.tables import CREDIBLE
+from stackopt.energy.market.network import CREDIBLE, Generator, Line, Market
 from stackopt.errors import InvalidStudy
 
 Array = NDArray[np.float64]

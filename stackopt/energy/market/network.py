@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+#: Beyond this no figure of a network is believed, in any of the units here.
+CREDIBLE = 1e9
+
 
 @dataclass(frozen=True)
 class Generator:
@@ -56,12 +59,12 @@ class Generator:
         if len(cost) != 2:
             _refuse("generator", self.name, "cost", "(linear, quadratic)", "$/MWh, $/MW2h", self.cost)
         object.__setattr__(self, "cost", (float(cost[0]), float(cost[1])))
-        if not (np.isfinite(self.capacity) and self.capacity >= min(self.minimum, 0.0)):
-            _refuse("generator", self.name, "capacity", "finite and at least 0", "MW", self.capacity)
-        if not -np.inf < self.minimum <= self.capacity:
+        if not (self.capacity <= CREDIBLE and self.capacity >= min(self.minimum, 0.0)):
+            _refuse("generator", self.name, "capacity", f"at least 0 and at most {CREDIBLE:g}", "MW", self.capacity)
+        if not -CREDIBLE <= self.minimum <= self.capacity:
             _refuse("generator", self.name, "minimum", f"finite and at most the capacity, {self.capacity:g}", "MW", self.minimum)
-        if not (np.isfinite(self.cost).all() and self.quadratic >= 0):
-            _refuse("generator", self.name, "cost", "finite with a quadratic part of at least 0", "$/MWh, $/MW2h", self.cost)
+        if not (np.abs(self.cost).max() <= CREDIBLE and self.quadratic >= 0):
+            _refuse("generator", self.name, "cost", f"at most {CREDIBLE:g} with a quadratic part of at least 0", "$/MWh, $/MW2h", self.cost)
         if not self.ramp >= 0:
             _refuse("generator", self.name, "ramp", "at least 0", "MW/h", self.ramp)
         if not np.isfinite(self.constant):
@@ -206,8 +209,8 @@ class Market:
         for kind, name, bus in self._places():
             if bus not in known:
                 raise InvalidStudy("market-bus", where=f"{kind} {name!r} at bus {bus!r}", law="exist", got=f"not among {len(known)} buses")
-        if self.voll is not None and not 0 < self.voll < np.inf:
-            _refuse("market", "", "voll", "positive and finite", "$/MWh", self.voll)
+        if self.voll is not None and not 0 < self.voll <= CREDIBLE:
+            _refuse("market", "", "voll", f"positive and at most {CREDIBLE:g}", "$/MWh", self.voll)
         if self.spill is not None and not (np.isfinite(self.spill) and self.spill >= -(self.voll or np.inf)):
             _refuse("market", "", "spill", "finite, and at least -voll", "$/MWh", self.spill)
         if not 0 < self.base < np.inf:

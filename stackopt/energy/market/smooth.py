@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stackopt.energy.households import HOURS
 from stackopt.energy.market.interior import Answer, Barrier, Cleared
-from stackopt.energy.market.network import Generator, Market
+from stackopt.energy.market.network import CREDIBLE, Generator, Market
 from stackopt.errors import InvalidStudy
 
 Array = NDArray[np.float64]
@@ -45,8 +45,8 @@ class NetworkSupply:
     base: Any = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.barrier < np.inf:
-            raise InvalidStudy("setting-value", name="barrier", law="positive", got=str(self.barrier))
+        if not 1.0 / CREDIBLE <= self.barrier <= CREDIBLE:
+            raise InvalidStudy("setting-value", name="barrier", law=f"from {1.0 / CREDIBLE:g} to {CREDIBLE:g}", got=str(self.barrier))
         slow = sum(np.isfinite(plant.ramp) for plant in self.market.generators)
         if self.market.storages or slow:
             law, got = "without storage and ramps, which would link its hours", f"{len(self.market.storages)} storages, {slow} plants with ramps"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackopt.energy.market.network import Generator, Line, Market, Storage
+from stackopt.energy.market.network import CREDIBLE, Generator, Line, Market, Storage
 from stackopt.errors import InvalidStudy
 
 Array = NDArray[np.float64]
@@ -38,10 +38,6 @@ _NUMBERS: dict[str, dict[str, tuple[str, float | None]]] = {
 }
 #: Columns that a table may lack.
 _OPTIONAL = {"shift", "quadratic", "minimum", "ramp", "constant", "initial"}
-
-
-#: Beyond this no figure of a network is believed, in any of the units here.
-CREDIBLE = 1e9
 
 
 def _refuse(file: str, law: str, *, row: int = 0, column: str = "", unit: str = "") -> InvalidStudy:
