@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from stackopt.energy.criteria import criteria
-from stackopt.energy.design import frontier
 from stackopt.energy.design_problem import DesignProblem
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
+from stackopt.energy.frontier import frontier
 from stackopt.energy.gradients import gradients
 from stackopt.energy.households import Households
 from stackopt.energy.market.cases import market_case

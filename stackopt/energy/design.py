@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,8 @@ from stackopt.energy.criteria import Criteria, criteria
 from stackopt.energy.design_problem import DesignProblem
 from stackopt.energy.design_program import Search
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
-from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
+from stackopt.energy.reach import largest_revenue, smallest
+from stackopt.energy.tariff import Tariff
 from stackopt.solution import Progress, Report, Status
 
 Array = NDArray[np.float64]
@@ -92,25 +93,16 @@ class Design:
     __repr__ = __str__
 
 
-def starting_points(search: Search, starts: int, seed: int) -> list[Array]:
-    """Rates all alike at levels spread over their range, then random ones; fixed charges in the middle."""
-    rng = np.random.default_rng(seed)
-    P = search.P
-    points = []
-    for k in range(starts):
-        z = np.zeros(search.n)
-        level = (k + 1) / (starts + 1)
-        z[:P] = search.low[:P] + (0.1 + 0.5 * level) * (search.high[:P] - search.low[:P]) * (1.0 if k < 2 else rng.uniform(0.5, 1.5, P))
-        room = np.minimum(search.high[P : 2 * P], z[:P]) - search.low[P : 2 * P]
-        z[P : 2 * P] = search.low[P : 2 * P] + np.maximum(room, 0.0) * (0.5 if k < 2 else rng.uniform(0.0, 0.9, P))
-        z[2 * P : 2 * P + search.G] = 0.5 * search.high[2 * P : 2 * P + search.G] if np.isfinite(search.problem.cap) else 0.5
-        z[-2], z[-1] = 0.2, 0.0
-        points.append(z)
-    return points
-
-
 def design(
-    problem: DesignProblem, *, starts: int = 4, seed: int = 0, begin: Sequence[Array] = (), report: Report | None = None, time_limit: float = 600.0
+    problem: DesignProblem,
+    *,
+    starts: int = 4,
+    seed: int = 0,
+    begin: Sequence[Array] = (),
+    report: Report | None = None,
+    time_limit: float = 600.0,
+    iterations: int = 120,
+    explain: bool = True,
 ) -> Design:
     """Search from several starts and keep the best end that passes examination.
 
@@ -120,6 +112,10 @@ def design(
         At least 4 are advised: SLSQP also ends, with success, far from the best.
     begin : sequence of arrays, optional
         Further starts, e.g. designs of neighbouring problems (`Design.z`).
+    iterations : int
+        Of each start.
+    explain : bool
+        Whether to compute what can be reached, where nothing was found.
 
     Returns
     -------
@@ -128,12 +124,12 @@ def design(
     """
     search = Search(problem)
     began, ends, best = time.monotonic(), [], None
-    points = [*begin, *starting_points(search, starts, seed)]
+    points = [*begin, *search.starts(starts, seed)]
     for k, point in enumerate(points):
         if time.monotonic() - began > time_limit:
             break
-        search.evaluation._warm = None
-        z, success, message = search.minimise(point)
+        search.evaluation.forget()
+        z, success, message = search.minimise(point, iterations)
         miss = search.violation(z)
         value = search.cost(z) if np.isfinite(miss) else math.inf
         slope = search.stationarity(z) if miss <= FEASIBLE else math.inf
@@ -144,72 +140,44 @@ def design(
         if report is not None:
             report(Progress("design", k + 1, len(points), miss))
     if best is None:
-        reach = largest_revenue(problem)
-        if reach < problem.required:
-            because = f"no rates recover the requirement: at most {number(reach, 5)} of {number(problem.required, 5)} $ a day and household can be collected"
-            return Design(problem, None, None, None, Status.INFEASIBLE, because, math.nan, math.nan, tuple(ends), search.evaluation.count)
-        because = f"no start ended within the limits; up to {number(reach, 5)} $ a day and household can be collected"
-        if math.isfinite(problem.limits.gap) and points:
-            because += f", the smallest gap found is {number(smallest_gap(problem, points[0]), 4)}, asked {number(problem.limits.gap, 4)}"
-        return Design(problem, None, None, None, Status.LIMIT, because, math.nan, math.nan, tuple(ends), search.evaluation.count)
-    z, value, miss, slope, message = best
+        status, because = Status.LIMIT, "no start ended within the limits"
+        if explain:
+            reach = largest_revenue(problem)
+            if reach < problem.required:
+                status = Status.INFEASIBLE
+                asked = number(problem.required, 5)
+                because = f"no rates recover the requirement: at most {number(reach, 5)} of {asked} $ a day and household can be collected"
+            else:
+                because += f"; up to {number(reach, 5)} $ a day and household can be collected"
+                if math.isfinite(problem.limits.gap) and points:
+                    least = smallest(problem, "gap", points[0]).value
+                    because += f", the smallest gap found is {number(least, 4)}, asked {number(problem.limits.gap, 4)}"
+        return Design(problem, None, None, None, status, because, math.nan, math.nan, tuple(ends), search.evaluation.count)
+    return _examined(search, *best, tuple(ends))
+
+
+def examine(problem: DesignProblem, z: Array) -> Design:
+    """A point that somebody else found, e.g. an earlier run, as a design: equilibrium from nothing, limits and first-order conditions.
+
+    CONVERGED as `design`'s are, and LIMIT where it misses a limit or the conditions.
+    """
+    search = Search(problem)
+    miss = search.violation(z)
+    if not miss <= FEASIBLE:
+        because = f"limits missed by {number(miss, 2)}"
+        return Design(problem, None, None, None, Status.LIMIT, because, miss, math.nan, (), search.evaluation.count)
+    return _examined(search, z, search.cost(z), miss, search.stationarity(z), "", ())
+
+
+def _examined(search: Search, z: Array, value: float, miss: float, slope: float, message: str, ends: tuple[tuple[float, str], ...]) -> Design:
+    """A point within the limits, its equilibrium solved anew."""
+    problem = search.problem
     tariff = problem.tariff(z)
-    found = equilibrium(problem.households, problem.market, tariff, temperature=problem.temperature, start=None)
+    found = equilibrium(problem.households, problem.market, tariff, temperature=problem.temperature)
     seen = criteria(found, problem.required)
     agrees = found.converged and abs(seen.cost - value) <= 1e-5 * (1.0 + abs(value))
     good = agrees and slope <= STATIONARY
     because = f"limits missed by {number(miss, 2)}, first-order residual {number(slope, 2)}"
     because += "; best of the local optima found" if good else (f"; {message}" if message else "") + ("" if agrees else "; a fresh equilibrium disagrees")
     status = Status.CONVERGED if good else Status.LIMIT
-    return Design(problem, tariff, found, seen, status, because, miss, slope, tuple(ends), search.evaluation.count, search.at_bounds(z), z)
-
-
-def smallest_gap(problem: DesignProblem, begin: Array | None = None) -> float:
-    """The smallest gap of incidence between groups that a local search finds under the other limits; NaN if it finds no point."""
-    search = Search(replace(problem, limits=replace(problem.limits, gap=2.0)), least_gap=True)
-    z, _, _ = search.minimise(starting_points(search, 1, 0)[0] if begin is None else begin)
-    return float(z[-2] - z[-1]) if search.violation(z) <= FEASIBLE else math.nan
-
-
-def largest_revenue(problem: DesignProblem, levels: int = 25) -> float:
-    """The most that can be collected beyond wholesale purchases, $/day and household: all buy adders alike, over their range, and the highest fixed charges."""
-    search = Search(problem)
-    highest = -math.inf
-    cap = problem.cap / DAYS_PER_MONTH if math.isfinite(problem.cap) else 1e3
-    for level in np.linspace(*problem.buy, levels):
-        z = np.zeros(search.n)
-        z[: search.P], z[search.P : 2 * search.P] = level, min(max(problem.sell[0], 0.0), level)
-        if search.evaluation.at(z):
-            assert search.evaluation.seen is not None
-            ratios = np.ones(search.G) if problem.ratios is None else np.asarray(problem.ratios, float) / max(problem.ratios)
-            fixed = cap * float(search.evaluation.weight @ ratios)
-            highest = max(highest, search.evaluation.seen.volumetric - search.evaluation.seen.wholesale + fixed)
-    return highest
-
-
-def frontier(
-    problem: DesignProblem, gaps: Sequence[float], *, starts: int = 4, seed: int = 0, begin: Sequence[Array] = (), report: Report | None = None
-) -> list[Design]:
-    """The least cost at each limit on the equity gap: widest first, each begun where its neighbours ended, then once more from the other side.
-
-    `begin` are further starts of the first, e.g. of a design without the limit (`Design.z`).
-
-    Points that fail examination are returned as they are, with their status, and belong in no picture.
-    """
-    order = sorted(range(len(gaps)), key=lambda k: -gaps[k])
-    found: dict[int, Design] = {}
-    before: list[Array] = list(begin)
-    for rank, k in enumerate(order):
-        limited = replace(problem, limits=replace(problem.limits, gap=float(gaps[k])))
-        found[k] = design(limited, starts=starts if rank == 0 else 0, seed=seed, begin=before, report=report)
-        z = found[k].z
-        before = [z] if z is not None else before
-    for rank in range(len(order) - 2, -1, -1):  # a wider limit can do at least as well as the narrower one did
-        wide, narrow = order[rank], order[rank + 1]
-        z, own = found[narrow].z, found[wide].criteria
-        other = found[narrow].criteria
-        if z is not None and other is not None and (own is None or other.cost < own.cost - 1e-7):
-            again = design(found[wide].problem, starts=0, seed=seed, begin=[z], report=report)
-            if again.status.success and (own is None or (again.criteria is not None and again.criteria.cost < own.cost)):
-                found[wide] = again
-    return [found[k] for k in range(len(gaps))]
+    return Design(problem, tariff, found, seen, status, because, miss, slope, ends, search.evaluation.count, search.at_bounds(z), z)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,12 @@ from stackopt.errors import InvalidStudy
 
 Array = NDArray[np.float64]
 
+#: Size of a variance of prices, ($/MWh)^2, where it is minimised.
+VARIANCE = 100.0
+
 
 class _Evaluation:
-    """One point of a search: equilibrium, criteria, gradients; the last is kept, starts are warm."""
+    """One point of a search: equilibrium, criteria, gradients; the last is kept, and starts are where the last gradients point to."""
 
     def __init__(self, problem: DesignProblem, tolerance: float) -> None:
         self.problem, self.tolerance = problem, tolerance
@@ -29,7 +33,7 @@ class _Evaluation:
         self.buy, self.sell = np.concatenate([chosen, none], -1), np.concatenate([none, chosen], -1)
         self.count = 0
         self._z: Array | None = None
-        self._warm: Equilibrium | None = None
+        self._base: tuple[Array, Equilibrium, Gradients] | None = None
         self.found: Equilibrium | None = None
         self.seen: Criteria | None = None
         self._gradients: Gradients | None = None
@@ -41,17 +45,19 @@ class _Evaluation:
         rates = z[: 2 * self.P]
         if self._z is None or not np.array_equal(rates, self._z):
             self._z, self._gradients, self.found = rates.copy(), None, None
-            try:
-                found = equilibrium(
-                    self.problem.households, self.problem.market, self.problem.tariff(z), temperature=self.problem.temperature,
-                    tolerance=self.tolerance, start=self._warm, time_limit=20.0,
-                )  # fmt: skip
-            except InvalidStudy:
-                return False
-            self.count += 1
-            if found.converged:
-                self.found = self._warm = found
-                self.seen = criteria(found, self.problem.required, np.zeros(self.G))
+            near, problem = self._near(rates), self.problem
+            for start in (None,) if near is None else (near, None):
+                self.count += 1
+                try:
+                    found = equilibrium(
+                        problem.households, problem.market, problem.tariff(z), temperature=problem.temperature, tolerance=self.tolerance, start=start,
+                        time_limit=20.0,
+                    )  # fmt: skip
+                except InvalidStudy:
+                    return False
+                if found.converged:
+                    self.found, self.seen = found, criteria(found, problem.required, np.zeros(self.G))
+                    break
         return self.found is not None
 
     @property
@@ -59,20 +65,46 @@ class _Evaluation:
         """At the last point."""
         assert self.found is not None
         if self._gradients is None:
+            assert self._z is not None
             self._gradients = gradients(self.found, self.buy, self.sell)
+            self._base = self._z, self.found, self._gradients
         return self._gradients
+
+    def forget(self) -> None:
+        """Start cold next time."""
+        self._base = None
+
+    def _near(self, rates: Array) -> Equilibrium | None:
+        """Where prices should be at other rates, to first order, with the demand Jacobian of the last gradients."""
+        if self._base is None:
+            return None
+        at, found, moved = self._base
+        return replace(found, price=found.price + moved.price @ (rates - at), jacobian=moved.jacobian)
 
 
 class Search:
-    """The nonlinear program in variables (buy [p], sell [p], fixed [g], t1, t2)."""
+    """The nonlinear program in variables (buy [p], sell [p], fixed [g], t1, t2).
 
-    def __init__(self, problem: DesignProblem, tolerance: float = 1e-10, least_gap: bool = False) -> None:
-        self.problem, self.evaluation, self.least_gap = problem, _Evaluation(problem, tolerance), least_gap
+    Parameters
+    ----------
+    problem : DesignProblem
+    tolerance : float, $/kWh
+        Of equilibria.
+    least : str, optional
+        ``"gap"``, ``"peak"`` or ``"price_spread"``: what to minimise instead of the cost, under the other limits. The peak is a further variable.
+    """
+
+    def __init__(self, problem: DesignProblem, tolerance: float = 1e-10, least: str | None = None) -> None:
+        if least is not None:
+            problem = replace(problem, limits=replace(problem.limits, **{least: 2.0 if least == "gap" else math.inf}))
+        self.problem, self.evaluation, self.least = problem, _Evaluation(problem, tolerance), least
         P, G = self.evaluation.P, self.evaluation.G
-        self.P, self.G, self.n = P, G, 2 * P + G + 2
+        self.P, self.G, self.t = P, G, 2 * P + G
+        self.n = self.t + (3 if least == "peak" else 2)
+        self.size = problem.households.count / 1000.0  # MW, a kW each
         cap = problem.cap / DAYS_PER_MONTH
-        low = [problem.buy[0]] * P + [problem.sell[0]] * P + [0.0] * G + [-2.0, -2.0]
-        high = [problem.buy[1]] * P + [problem.sell[1]] * P + [cap] * G + [2.0, 2.0]
+        low = [problem.buy[0]] * P + [problem.sell[0]] * P + [0.0] * G + [-2.0, -2.0, -1e3][: self.n - self.t]
+        high = [problem.buy[1]] * P + [problem.sell[1]] * P + [cap] * G + [2.0, 2.0, 1e3][: self.n - self.t]
         if problem.net_metering:
             low[P : 2 * P] = high[P : 2 * P] = [0.0] * P
         self.low, self.high = np.array(low), np.array(high)
@@ -84,16 +116,20 @@ class Search:
         """The objective; a wall where households do not settle, so that a line search turns back."""
         if not self.evaluation.at(z):
             return 1e3
-        assert self.evaluation.seen is not None
-        return float(z[-2] - z[-1]) if self.least_gap else self.evaluation.seen.cost
+        seen, t = self.evaluation.seen, self.t
+        assert seen is not None
+        return float({None: seen.cost, "gap": z[t] - z[t + 1], "peak": z[-1], "price_spread": seen.price_spread**2 / VARIANCE}[self.least])
 
     def cost_slope(self, z: Array) -> Array:
         """Its gradient."""
         gradient = np.zeros(self.n)
-        if self.least_gap:
-            gradient[-2:] = 1.0, -1.0
+        if self.least == "gap":
+            gradient[self.t : self.t + 2] = 1.0, -1.0
+        elif self.least == "peak":
+            gradient[-1] = 1.0
         elif self.evaluation.at(z):
-            gradient[: 2 * self.P] = self.evaluation.gradient.cost
+            moved = self.evaluation.gradient
+            gradient[: 2 * self.P] = moved.cost if self.least is None else moved.price_variance / VARIANCE
         return gradient
 
     def equalities(self, z: Array) -> Array:
@@ -133,7 +169,8 @@ class Search:
         if math.isfinite(limits.gap):
             incidence = self.per_fixed * z[2 * P : 2 * P + G] + (seen.incidence if seen is not None else 0.0)
             here = incidence[self.present]
-            rows += [z[-2] - here, here - z[-1], np.array([limits.gap - (z[-2] - z[-1])])]
+            highest, lowest = z[self.t], z[self.t + 1]
+            rows += [highest - here, here - lowest, np.array([limits.gap - (highest - lowest)])]
         if not self.problem.net_metering:
             spread = (self.problem.selection @ (z[:P] - z[P : 2 * P])).reshape(HOURS, -1)  # [h, w], or one column for all
             passed = self.problem.pass_buy - self.problem.pass_sell
@@ -142,10 +179,13 @@ class Search:
             else:
                 price = found.price if found is not None else np.full((len(self.problem.households.buses), HOURS, len(regime)), -1.0 / passed)
                 rows.append((spread + passed * price).ravel())
-        if math.isfinite(limits.peak):
+        if math.isfinite(limits.peak) or self.least == "peak":
             within = self.problem.households.weather.within
-            total = None if found is None else self.problem.market.total(found.response.load) @ within  # [h, s]
-            rows.append(np.full(HOURS * within.shape[1], -1.0) if total is None else 1.0 - total.ravel() / limits.peak)
+            if found is None:
+                rows.append(np.full(HOURS * within.shape[1], -1.0))
+            else:
+                total = (self.problem.market.total(found.response.load) @ within).ravel()  # [h * s]
+                rows.append(z[-1] - total / self.size if self.least == "peak" else 1.0 - total / limits.peak)
         if math.isfinite(limits.price_spread):
             rows.append(np.array([-1.0 if seen is None else 1.0 - (seen.price_spread / limits.price_spread) ** 2]))
         return np.concatenate(rows)
@@ -162,7 +202,8 @@ class Search:
             if moved is not None:
                 slope[:, : 2 * P] = moved.incidence
             above, below, width = -slope[self.present], slope[self.present], np.zeros((1, self.n))
-            above[:, -2], below[:, -1], width[0, -2:] = 1.0, -1.0, (-1.0, 1.0)
+            t = self.t
+            above[:, t], below[:, t + 1], width[0, t : t + 2] = 1.0, -1.0, (-1.0, 1.0)
             slopes += [above, below, width]
         if not self.problem.net_metering:
             chosen = self.problem.selection
@@ -176,11 +217,14 @@ class Search:
                     cells[..., : 2 * P] += passed * moved.price
                 slope = cells
             slopes.append(slope.reshape(-1, self.n))
-        if math.isfinite(limits.peak):
+        if math.isfinite(limits.peak) or self.least == "peak":
             within = self.problem.households.weather.within
             slope = np.zeros((HOURS * within.shape[1], self.n))
             if moved is not None:
-                slope[:, : 2 * P] = -np.einsum("hwd,ws->hsd", moved.load, within).reshape(-1, 2 * P) / limits.peak
+                load = np.einsum("hwd,ws->hsd", moved.load, within).reshape(-1, 2 * P)
+                slope[:, : 2 * P] = -load / (self.size if self.least == "peak" else limits.peak)
+            if self.least == "peak":
+                slope[:, -1] = 1.0
             slopes.append(slope)
         if math.isfinite(limits.price_spread):
             slope = np.zeros((1, self.n))
@@ -188,6 +232,21 @@ class Search:
                 slope[0, : 2 * P] = -moved.price_variance / limits.price_spread**2
             slopes.append(slope)
         return np.concatenate(slopes)
+
+    def starts(self, count: int, seed: int) -> list[Array]:
+        """Points [n]: rates all alike at levels spread over their range, then random ones; fixed charges in the middle."""
+        rng = np.random.default_rng(seed)
+        P, points = self.P, []
+        for k in range(count):
+            z = np.zeros(self.n)
+            level = (k + 1) / (count + 1)
+            z[:P] = self.low[:P] + (0.1 + 0.5 * level) * (self.high[:P] - self.low[:P]) * (1.0 if k < 2 else rng.uniform(0.5, 1.5, P))
+            room = np.minimum(self.high[P : 2 * P], z[:P]) - self.low[P : 2 * P]
+            z[P : 2 * P] = self.low[P : 2 * P] + np.maximum(room, 0.0) * (0.5 if k < 2 else rng.uniform(0.0, 0.9, P))
+            z[2 * P : self.t] = 0.5 * self.high[2 * P : self.t] if np.isfinite(self.problem.cap) else 0.5
+            z[self.t :] = (0.2, 0.0, 1.0)[: self.n - self.t]
+            points.append(z)
+        return points
 
     def minimise(self, z: Array, iterations: int = 120) -> tuple[Array, bool, str]:
         """SLSQP from z."""
@@ -204,10 +263,11 @@ class Search:
         return np.clip(found.x, self.low, self.high), bool(found.success), str(found.message)
 
     def violation(self, z: Array) -> float:
-        """Largest miss of any limit; NaN where households do not settle."""
+        """Largest miss of any limit or bound; NaN where households do not settle."""
         if not self.evaluation.at(z):
             return float("nan")
-        return max(float(np.abs(self.equalities(z)).max()), float(np.maximum(-self.inequalities(z), 0.0).max()))
+        misses = (np.abs(self.equalities(z)), -self.inequalities(z), self.low - z, z - self.high)
+        return max(0.0, *(float(miss.max()) for miss in misses))
 
     def stationarity(self, z: Array) -> float:
         """How far the gradient is from the cone of active limits, relative to its size: by non-negative least squares."""

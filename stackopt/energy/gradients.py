@@ -38,6 +38,8 @@ class Gradients:
     load : array [24, w, D], MW
         Total.
     price_variance : array [D], ($/MWh)^2
+    jacobian : array [n * 24 * w, n * 24 * w], MW per $/kWh
+        Of demand in wholesale prices, rates announced held.
     """
 
     cost: Array
@@ -48,6 +50,7 @@ class Gradients:
     price: Array
     load: Array
     price_variance: Array
+    jacobian: Array
 
 
 def rate_classes(households: Households, tariff: Tariff) -> tuple[Array, NDArray[np.int64]]:
@@ -136,4 +139,4 @@ def gradients(found: Equilibrium, buy: Array, sell: Array) -> Gradients:
     share_of = np.broadcast_to(weather / (N * HOURS), (N, HOURS, W)).reshape(-1)
     prices = 1000.0 * found.price.reshape(-1)
     variance = 2.0 * 1000.0 * ((share_of * (prices - share_of @ prices)) @ price_theta)
-    return Gradients(cost, of_groups.sum(0), wholesale, bills, incidence, price_theta.reshape(N, HOURS, W, D), load_total, variance)
+    return Gradients(cost, of_groups.sum(0), wholesale, bills, incidence, price_theta.reshape(N, HOURS, W, D), load_total, variance, load_price)

@@ -9,7 +9,9 @@ import numpy as np
 
 from stackopt.display import number
 from stackopt.energy.benchmarks_named import Outcome
-from stackopt.energy.design import Design, design, frontier, smallest_gap
+from stackopt.energy.design import Design, design
+from stackopt.energy.frontier import frontier
+from stackopt.energy.reach import smallest_gap
 from stackopt.energy.sensitivity import sensitivity
 from stackopt.energy.study import Study
 from stackopt.energy.study_result import StudyResult

@@ -165,15 +165,18 @@ def test_the_history_tells_every_response_and_ends_at_the_answer():
 
 
 def test_prices_on_the_way_may_be_unlawful_but_not_those_found():
-    """Exports at wholesale, imports at 0.30: refused only if the market goes there, not because a search starts there."""
-    billing = Tariff("net billing", buy=0.30, pass_sell=1.0)
-    low, high = lawful_prices(town(), billing)
+    """Exports at wholesale, imports at 0.45: refused only if the market goes there, not because a search starts there."""
+    households, billing = town(), Tariff("net billing", buy=0.45, pass_sell=1.0)
+    low, high = lawful_prices(households, billing)
     assert np.isneginf(low).all()
-    assert np.allclose(high, 0.30)
-    found = equilibrium(town(), LinearSupply(intercept=-450.0, slope=0.3), billing)  # usual use alone would cost more than 300 $/MWh
+    assert np.allclose(high, 0.45)
+    market = LinearSupply(intercept=-200.0, slope=0.3)
+    usual = np.tensordot(households.share, households.load, 1)[None] * households.count / 1000.0
+    assert market.clear(usual)[0].max() > 450.0  # where the search would start
+    found = equilibrium(households, market, billing)
     assert found.converged
-    assert found.price.max() < 0.30
+    assert found.price.max() < 0.45
     with pytest.raises(so.InvalidStudy) as caught:
-        equilibrium(town(), LinearSupply(slope=0.3), billing)
+        equilibrium(households, LinearSupply(slope=0.3), billing)
     assert caught.value.code == "sell-above-buy"
-    assert "300 $/MWh" in str(caught.value)
+    assert "450 $/MWh" in str(caught.value)

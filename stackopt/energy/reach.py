@@ -1,0 +1,76 @@
+"""What tariffs can reach at all: the largest revenue, and the smallest gap, peak or price spread under the other limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackopt.energy.design_problem import DesignProblem
+from stackopt.energy.design_program import Search
+from stackopt.energy.tariff import DAYS_PER_MONTH
+
+Array = NDArray[np.float64]
+
+#: How far limits may be missed, as in designs.
+FEASIBLE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Smallest:
+    """The least of a criterion that a local search finds.
+
+    Attributes
+    ----------
+    value : float
+        Share of income, MW or $/MWh; NaN where no point within the limits was found.
+    z : array or None
+        Where, as `Design.z`.
+    equilibria : int
+    """
+
+    value: float
+    z: Array | None
+    equilibria: int
+
+
+def smallest(problem: DesignProblem, over: str, begin: Array | None = None) -> Smallest:
+    """The smallest ``"gap"``, ``"peak"`` or ``"price_spread"`` under the other limits: the better of local searches from `begin` and from uniform rates."""
+    search = Search(problem, least=over)
+    best = Smallest(math.nan, None, 0)
+    for near in (None,) if begin is None else (None, begin):
+        point = search.starts(1, 0)[0]
+        if near is not None:
+            point[: len(near)] = near
+        search.evaluation.forget()
+        z, _, _ = search.minimise(point)
+        if search.violation(z) <= FEASIBLE:
+            seen = search.evaluation.seen
+            assert seen is not None
+            value = {"gap": float(z[search.t] - z[search.t + 1]), "peak": seen.peak, "price_spread": seen.price_spread}[over]
+            if not value >= best.value:
+                best = Smallest(value, z[: search.t + 2], 0)
+    return replace(best, equilibria=search.evaluation.count)
+
+
+def smallest_gap(problem: DesignProblem, begin: Array | None = None) -> float:
+    """The smallest gap of incidence between groups that a local search finds under the other limits; NaN if it finds no point."""
+    return smallest(problem, "gap", begin).value
+
+
+def largest_revenue(problem: DesignProblem, levels: int = 25) -> float:
+    """The most that can be collected beyond wholesale purchases, $/day and household: all buy adders alike, over their range, and the highest fixed charges."""
+    search = Search(problem)
+    highest = -math.inf
+    cap = problem.cap / DAYS_PER_MONTH if math.isfinite(problem.cap) else 1e3
+    for level in np.linspace(*problem.buy, levels):
+        z = np.zeros(search.n)
+        z[: search.P], z[search.P : 2 * search.P] = level, min(max(problem.sell[0], 0.0), level)
+        if search.evaluation.at(z):
+            assert search.evaluation.seen is not None
+            ratios = np.ones(search.G) if problem.ratios is None else np.asarray(problem.ratios, float) / max(problem.ratios)
+            fixed = cap * float(search.evaluation.weight @ ratios)
+            highest = max(highest, search.evaluation.seen.volumetric - search.evaluation.seen.wholesale + fixed)
+    return highest
