@@ -116,10 +116,11 @@ def _mapped(jobs: int, cluster: str | None) -> Iterator[Any]:
 
 def findings(
     ctx: typer.Context,
-    study: Annotated[Path | None, typer.Argument(metavar="[STUDY.toml]", help="By default the built-in study.")] = None,
+    study: Annotated[Path | None, typer.Argument(metavar="STUDY.toml", help="By default the built-in study.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases.")] = False,
     only: Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="One finding; repeatable.")] = None,
     workers: Workers = 1,
+    cluster: Cluster = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -133,7 +134,7 @@ def findings(
 
     read = read_study(study) if study is not None else study_of(STANDARD)
     folder = _folder(read, "findings", out)
-    with _mapped(workers, None) as mapped, watching() as report:
+    with _mapped(workers, cluster) as mapped, watching() as report:
         found = run(read, only, quick=quick, folder=folder / "cells", map=mapped, report=report, command=asked(ctx)[0])
     text = found.to_text()
     output(folder / "findings.json", text.encode())

@@ -26,8 +26,9 @@ from stackopt.solution import Progress, Report
 
 #: Of the stored JSON form.
 SCHEMA = "stackopt.tariff-findings/1"
-#: The built-in study, as TOML: every setting at its default.
+#: The built-in study, as TOML: every setting at its default. And over a whole year.
 STANDARD = 'name = "standard"\n'
+YEAR = 'name = "standard over a year"\n[population]\nseason = "year"\n'
 #: By name; each takes a study and answers a `Finding`.
 FINDINGS: Mapping[str, Callable[..., Finding]] = {
     "net_billing": net_billing, "fixed_charges": fixed_charges, "discounts": discounts, "welfare": welfare, "stability": stability,
@@ -147,8 +148,9 @@ def findings(
     return Findings(study.name, study.basis, quick, tuple(found), {s: dict(k) for s, k in study.settings.items()}, origin)
 
 
-def stored() -> Findings:
-    """Those of the built-in study, as they ship with the package (``data/energy/findings.json``)."""
+def stored(season: str = "summer") -> Findings:
+    """Those that ship with the package: of the built-in study, or with ``"year"`` of the same over a whole year, in fewer cases."""
     from stackopt.catalog import data_file
 
-    return Findings.from_json(json.loads(data_file("energy", "findings.json").read_text(encoding="utf-8")))
+    name = {"summer": "findings.json", "year": "findings_year.json"}[season]
+    return Findings.from_json(json.loads(data_file("energy", name).read_text(encoding="utf-8")))

@@ -67,6 +67,9 @@ def fixed_charges(study: Study, *, quick: bool = False, run: Run | None = None) 
         if free is not None and least is not None:
             nothing.append((label(varied), free["exploitability"] + 2e-7 - (free["cost"] - least.bound), 0.0))
     exact = _one_hour(shares, rows, len(cases[0][0]))
+    town = StaticTown()
+    level = town.outcome(0.0, fixed=town.equal_incidence())
+    apart = max(float(np.ptp(level.incidence)), level.loss / town.required, abs(level.collected / town.required - 1.0))
     columns = (
         *((name, UNITS[name]) for name in cases[0][0]), ("energy at", ""), ("share by fixed charges", ""), ("status", ""), ("cost", "$/day"), ("loss", "$/day"),
         ("loss in closed form", "$/day"),
@@ -81,7 +84,12 @@ def fixed_charges(study: Study, *, quick: bool = False, run: Run | None = None) 
         "fixed_charges", "Fixed charges for fixed costs",
         "fixed charges recover fixed costs at no loss, once energy is sold at the wholesale price; what energy rates recover is recovered at a loss",
         "Chen, Liu, Tanaka and Takashima, IEEE Trans. Energy Markets, Policy and Regulation 1(3):198-210, 2023 (direction); one hour: stackopt.energy.static",
-        tuple(directions), (direction("the same with a flat rate for energy", falls["flat rate, net billing"]),), asked.silent(),
+        tuple(directions),
+        (
+            direction("the same with a flat rate for energy", falls["flat rate, net billing"]),
+            direction("in one hour, fixed charges at no loss can have every group pay the same share of income", [("one hour", 1e-9 - apart, 0.0)]),
+        ),
+        asked.silent(),
         Table("fixed_charges", "Share of the requirement recovered by fixed charges", columns, tuple(rows),
               "Loss against the welfare optimum's bound, else against wholesale prices passed through; in one hour against no adder."),
         "Nobody leaves the grid, whatever the fixed charge. Charges are graded in the ratios of cpuc; who pays them moves burdens, not the loss.",
