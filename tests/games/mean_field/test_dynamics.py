@@ -7,7 +7,7 @@ from populations import random_game, random_policy, sis
 import stackopt as so
 from stackopt.games.mean_field import operators
 from stackopt.games.mean_field.dynamics import answer, exploitability, policy_value, respond
-from stackopt.games.mean_field.kernels import Dense, Sparse
+from stackopt.games.mean_field.kernels import Dense, Factored, Sparse
 from stackopt.games.mean_field.laws import consistency, law, stationary
 
 NOTHING = np.zeros(0)
@@ -122,3 +122,21 @@ def test_soft_exploitability_is_within_its_bound():
     assert game.certify(population).certified
     (examined,) = [e for e in game.examinations(population) if e.bound.reference == "B6.2"]
     assert examined.verdict == "holds"
+
+
+def test_policy_iteration_goes_on_while_values_rise(monkeypatch):
+    """A store of 31 levels near a discount of 1: the residual stands still for many rounds, in which plans reach further and further."""
+    hours, levels = np.arange(24), 31
+    noise = np.random.default_rng(4).normal(size=(24, 2))
+    price = 0.06 + 0.04 * np.sin(2 * np.pi * (hours - 9) / 24)[:, None] * np.array([1.0, 0.4]) + 0.002 * noise
+    move = np.arange(-3, 4)
+    to = np.arange(levels)[:, None] + move
+    inside = (to >= 0) & (to < levels)
+    earned = -1.35 * price[..., None] * np.where(move > 0, move / 0.94, move * 0.94) - 0.0675 * np.maximum(-move, 0)
+    reward = (earned[..., None, :] + np.where(inside, 0.0, -5.0)).reshape(1, 24, 2 * levels, 7)
+    weather = np.broadcast_to(np.eye(2), (24, 2, 2)).copy()
+    weather[-1] = [[0.8, 0.2], [0.4, 0.6]]
+    kernel = Factored(np.where(inside, to, np.arange(levels)[:, None]), weather)
+    assert answer(reward, kernel, 1 - 1e-6, cyclic=True).residual <= 1e-10
+    monkeypatch.setattr("stackopt.games.mean_field.dynamics.RISE", np.inf)
+    assert answer(reward, kernel, 1 - 1e-6, cyclic=True).residual > 1e-4

@@ -156,3 +156,9 @@ def test_types_may_begin_in_different_states():
     assert game.initial.tolist() == first.tolist()
     with pytest.raises(so.InvalidGame):
         so.MeanFieldStackelbergGame(so.Finite(3, np.ones((3, 2)) / 2), np.zeros((2, 1, 2, 1)), np.eye(2)[:, None])
+
+
+def test_a_discount_near_one_does_not_look_like_one():
+    assert str(so.Periodic(24, 0.98)) == "periodic, 24 stages, discount 0.98 per stage"
+    assert str(so.Periodic(24, 1 - 1e-6)) == "periodic, 24 stages, discount 0.999999 per stage"
+    assert str(so.Stationary(1 - 1e-9)) == "stationary, discount 0.999999999"

@@ -106,6 +106,17 @@ def test_policy_matrix_is_the_chain_under_a_policy(rng):
     np.testing.assert_allclose((mass[..., None, :] @ chain)[..., 0, :], kernel.push(mass[..., None] * policy), atol=1e-14)
 
 
+@pytest.mark.parametrize("front", [(1, 1), (K, 1), (1, T), (K, T)])
+@pytest.mark.parametrize("outcomes", [None, 2])
+def test_policy_matrix_of_a_factored_kernel_needs_no_dense_one(rng, front, outcomes):
+    if outcomes is None:
+        kernel = Factored(rng.integers(0, C, (*front, C, B)), rows(rng, 1, front[1], R, R))
+    else:
+        kernel = Factored(rng.integers(0, C, (*front, C, B, outcomes)), rows(rng, 1, front[1], R, R), rows(rng, *front, C, B, outcomes))
+    policy = rows(rng, K, T, S, B)
+    np.testing.assert_allclose(policy_matrix(kernel, policy), policy_matrix(Dense(kernel.dense()), policy), atol=1e-14)
+
+
 def test_almost_distributions_are_normalised(rng):
     array = rows(rng, S, B, S) * (1 + 1e-10)
     np.testing.assert_allclose(Dense(array).array.sum(-1), 1.0, atol=1e-15)

@@ -118,6 +118,50 @@ def test_an_objective_may_bring_its_own_gradient():
     assert own[1].tolist() == [1.0]
 
 
+def test_rewards_may_bring_their_own_products():
+    """What a callable says of itself is what a difference quotient says, and what the gradient is made of."""
+
+    class Reward:
+        calls = 0
+
+        def __call__(self, t, y, theta):
+            return np.sin(y)[None, :, :, None] * np.array([1.0, 2.0]) + theta[0] * np.array([0.0, 1.0])
+
+        def in_statistics(self, y, theta, cotangent):
+            Reward.calls += 1
+            return np.cos(y) * (cotangent * np.array([1.0, 2.0])).sum((0, 3))
+
+        def in_decision(self, y, theta, cotangent):
+            return np.array([cotangent[..., 1].sum()])
+
+    class Plain(Reward):
+        in_statistics = in_decision = None
+
+    kernel = np.random.default_rng(0).dirichlet(np.ones(3), size=(3, 2))
+    rest = {"leader": so.Box([0.0], [1.0]), "objective": lambda y, theta: (y**2).sum() - theta[0] ** 2, "sizes": (1, 3, 2)}
+    own, plain = (so.MeanFieldStackelbergGame(so.Periodic(4, 0.9), reward, kernel, **rest) for reward in (Reward(), Plain()))
+    theta = np.array([0.3])
+    policy, mu = settled(own, theta, 0.5)
+    found, expected = (leader_gradient(game, policy, mu, theta, 0.5).gradient for game in (own, plain))
+    assert Reward.calls > 0
+    assert np.abs(found - expected).max() <= 1e-10 * np.abs(expected).max()
+
+
+def test_adjoints_near_a_discount_of_one_keep_their_digits():
+    game = random_game(T=4, horizon=so.Periodic(4, 1 - 1e-7), coupling=0.5, **leader(np.random.default_rng(0)))
+    policy, mu = settled_by(game, so.MeanFieldEquilibrium(theta=THETA, temperature=0.5, tolerance=1e-5))
+    near = random_game(T=4, horizon=so.Periodic(4, 1 - 1e-5), coupling=0.5, **leader(np.random.default_rng(0)))
+    other = settled_by(near, so.MeanFieldEquilibrium(theta=THETA, temperature=0.5, tolerance=1e-8))
+    found, expected = leader_gradient(game, policy, mu, THETA, 0.5), leader_gradient(near, *other, THETA, 0.5)
+    assert np.abs(found.gradient - expected.gradient).max() <= 1e-3 * np.abs(expected.gradient).max()
+    assert found.products < 40
+
+
+def settled_by(game, method):
+    population = so.solve(game, method).require()
+    return population.policy, population.mean_field
+
+
 def test_what_drops_the_imaginary_part_is_differenced():
     def rounds(x):
         values = np.zeros(3)

@@ -79,6 +79,21 @@ def test_many_statistics_use_products_with_the_matrix(monkeypatch):
     assert np.abs(solution.candidate.policy - expected.policy).max() < 1e-6
 
 
+def test_many_statistics_are_accelerated_without_derivatives(monkeypatch):
+    """Three groups where plain iteration does not contract: the same equilibrium, and no matrix of Newton's method."""
+    game = branching(-np.diag([1.0, 2.0, 3.0]), "three groups")
+    expected = so.solve(game, so.QuasiNewton(0.05)).require()
+    monkeypatch.setattr("stackopt.learning.mean_field.soft.DENSE", 1)
+    solution = so.solve(game, so.QuasiNewton(0.05))
+    assert solution.certified
+    assert solution.stats["jacobians"] == 0
+    assert np.abs(solution.candidate.policy - expected.policy).max() < 1e-6
+    monkeypatch.setattr("stackopt.learning.mean_field.soft.ROUNDS", 1)  # where it fails, Newton's method goes on
+    slower = so.solve(game, so.QuasiNewton(0.05))
+    assert slower.certified
+    assert slower.stats["jacobians"] > 0
+
+
 @pytest.fixture(scope="module")
 def batteries():
     """Home batteries that meet a steep supply curve (slope 0.2 $/kWh per kWh and household): 24 hourly net purchases set 24 prices."""
