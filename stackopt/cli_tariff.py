@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 
-from stackopt.cli_tariff_end import AsJson, Exhibit, Figures, Out, StudyFile, Tariffs, Witness, end
+from stackopt.cli_tariff_end import AsJson, Exhibit, Figures, Out, StudyFile, Tariffs, Witness, end, exit_code
 from stackopt.cli_tariff_learn import learn
 from stackopt.cli_tariff_sweep import findings, sweep
 
@@ -98,7 +99,7 @@ def compare(
 def sensitivity(
     ctx: typer.Context,
     study: StudyFile,
-    name: Annotated[str, typer.Option("--tariff", metavar="NAME", help="A named tariff, or one of the study's own.")] = "flat_nb",
+    name: Annotated[str, typer.Option("--tariff", metavar="NAME", help="A named tariff, one of the study's own, or `designed`: its rates stay.")] = "flat_nb",
     out: Out = None,
     as_json: AsJson = False,
     exhibit: Exhibit = "",
@@ -114,6 +115,24 @@ def sensitivity(
     with watching() as report:
         found = run(read, name, report=report)
     end(found, out, as_json, exhibit, witness, figures, ctx)
+
+
+@tariff.command()
+def toy(
+    program: Annotated[bool, typer.Option("--program", help='Solve the mixed-integer program too: a minute or less, pip install "stackopt[scip]".')] = False,
+    as_json: AsJson = False,
+) -> None:
+    """A study small enough to be solved exactly: 162 tariffs, three kinds of households, every tariff bounded in exact arithmetic."""
+    from stackopt.cli_terminal import watching
+    from stackopt.energy.toy import built_in
+    from stackopt.energy.toy_proof import answer
+
+    with watching() as report:
+        found = answer(built_in(), program=program, report=report)
+    typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False) if as_json else str(found))
+    if not as_json:
+        typer.echo("\n  next  stackopt tariff --example > study.toml; stackopt tariff study.toml")
+    raise typer.Exit(exit_code(str(found.status)))
 
 
 tariff.command()(sweep)

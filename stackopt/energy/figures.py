@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from stackopt.comparison.figures import is_number
 from stackopt.energy.figures_payers import bills_figure, burden_figure, burdens_figure, lorenz_figure, subsidy_figure, winners_figure
 from stackopt.energy.figures_system import buses_figure, day_figure, duck_figure, rates_figure, response_figure
-from stackopt.energy.figures_trade import convergence_figure, loss_figure, lossy, revenue_figure, sensitivity_figure, trade_off_figure
+from stackopt.energy.figures_trade import convergence_figure, iterations_figure, loss_figure, lossy, revenue_figure, sensitivity_figure, trade_off_figure
 from stackopt.energy.report_data import Stored
 
 if TYPE_CHECKING:
@@ -40,5 +40,6 @@ def figures(stored: Stored) -> dict[str, Draw]:
         "trade_off": (trade_off_figure, bool(stored.equal)),
         "sensitivity": (sensitivity_figure, any(is_number(r["change of cost"]) and r["assumption"] == "base" for r in stored.rows("sensitivity"))),
         "convergence": (convergence_figure, held and has("convergence")),
+        "iterations": (iterations_figure, any(r["tariff"] in stored.summary for r in stored.rows("iterations"))),
     }
     return {name: draw for name, (draw, can) in wanted.items() if can}

@@ -44,8 +44,11 @@ def title(ax: Axes, text: str) -> None:
 
 
 def legend(figure: Figure, axes: Iterable[Axes], columns: int = 3) -> None:
-    """One legend under all panels."""
-    drawing.legend_below(figure, axes, LEGEND, columns)
+    """One legend under all panels, in at most so many columns as its words leave room for."""
+    axes = list(axes)
+    longest = max((len(label) for ax in axes for label in ax.get_legend_handles_labels()[1]), default=1)
+    room = int(figure.get_figwidth() / (0.65 + 0.0085 * LEGEND * longest))  # inches: the mark, and letters of average width
+    drawing.legend_below(figure, axes, LEGEND, max(1, min(columns, room)))
 
 
 def across(count: int) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stackopt.comparison.drawing import COLOURS, INK, SOFT, look, plain
 from stackopt.comparison.figures import is_number
 from stackopt.display import number
-from stackopt.energy.figures_axes import PAGE, Point, frame, grid, leftmost, legend, lowest, numbered, title
+from stackopt.energy.figures_axes import LEGEND, PAGE, Point, frame, grid, leftmost, legend, lowest, numbered, title
 from stackopt.energy.report_data import Row, Stored
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 #: A triangle of a smaller share of the largest has no area to be seen.
 SEEN = 0.01
+#: Smaller residuals, $/kWh, are drawn here: a logarithmic axis has no place for 0.
+LEAST = 1e-16
+#: What is smaller, in $/day, MW or $/MWh, is drawn at 0.
+SMALL = 1e-6
 
 
 def revenue_figure(stored: Stored) -> Figure:
@@ -176,7 +180,7 @@ def convergence_figure(stored: Stored) -> Figure:
         ax.plot([v for v, _ in known], [k for _, k in known], linestyle="none", marker="os^D"[i], markersize=4.5, color=COLOURS[i])
         ax.set_yticks(range(len(names)), [plain(n) for n in names] if i % columns == 0 else [""] * len(names))
         ax.set_ylim(len(names) - 0.5, -0.5)
-        most = max([v for v, _ in known] + [1.0 if column == "spectral radius" else 1e-12])
+        most = max([v for v, _ in known] + [1.0 if column == "spectral radius" else SMALL])
         ax.set_xlim(-0.03 * most, 1.07 * most)
         ax.locator_params(axis="x", nbins=5)
         ax.set_xlabel(plain(text))
@@ -184,4 +188,33 @@ def convergence_figure(stored: Stored) -> Figure:
             ax.axvline(1.0, color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
     for ax in axes[len(checks) :]:
         ax.set_visible(False)
+    return figure
+
+
+def iterations_figure(stored: Stored) -> Figure:
+    """How prices settle, the search beside undamped iteration: largest residual by step, logarithmic, a panel for each tariff."""
+    rows = [r for r in stored.rows("iterations") if r["tariff"] in stored.summary and is_number(r["price residual"])]
+    names = list(dict.fromkeys(r["tariff"] for r in rows))[:3]
+    figure, axes = grid(names, height=1.9)
+    for name, ax in zip(names, axes, strict=True):
+        for i, way in enumerate(dict.fromkeys(r["way"] for r in rows)):
+            of = [r for r in rows if (r["tariff"], r["way"]) == (name, way)]
+            steps, values = [r["step"] + 1 for r in of], [max(r["price residual"], LEAST) for r in of]
+            ax.plot(steps, values, label={"search": "the search used here", "undamped": "undamped iteration"}.get(way, way), **{**look(i), "markersize": 3.5})
+            changes = [k for k in range(len(of)) if k and of[k]["temperature"] != of[k - 1]["temperature"]]
+            for k in [0, *changes] if changes else []:  # one stage of the search after the other
+                if k:
+                    ax.axvline(steps[k] - 0.5, color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)))
+                ax.text(steps[k] - 0.3, 0.03, plain(f"{number(of[k]['temperature'])} $"), transform=ax.get_xaxis_transform(), fontsize=LEGEND, color=INK,
+                        rotation=90, va="bottom", ha="left")  # fmt: skip
+        ax.set_yscale("log")
+        ax.margins(y=0.12)
+        ax.locator_params(axis="x", integer=True, nbins=6)
+        ax.set_xlabel("responses of all households")
+    low, high = min(ax.get_ylim()[0] for ax in axes), max(ax.get_ylim()[1] for ax in axes)
+    for ax in axes:
+        ax.set_ylim(low, high)
+    for ax in leftmost(axes):
+        ax.set_ylabel(plain("price residual, $/kWh"))
+    legend(figure, axes[:1])
     return figure

@@ -121,6 +121,7 @@ def _tables(stored: Stored) -> dict[str, Table | None]:
     found = {name: table(stored, name) for name in stored.data["tables"]}
     found["summary"] = table(stored, "summary", drop=("because",))
     found["assumptions"] = table(stored, "assumptions", drop=("label",))  # its status says it, marked
+    found["convergence"] = table(stored, "convergence", drop=("because",))
     found["frontier"] = table(stored, "frontier", drop=("because",))
     found["fixed_charges"] = table(stored, "fixed_charges", keep=lambda r: bool(r["fixed"] or r["discount"]), more="Groups without either are left out")
     together = "All kinds of household together; the average bill of all may change at equal revenue, with what wholesale purchases cost"
@@ -132,7 +133,8 @@ def _tables(stored: Stored) -> dict[str, Table | None]:
 def _provenance(stored: Stored) -> list[tuple[str, str]]:
     data = stored.data
     kept = dict(data.get("provenance") or {})
-    pairs: list[tuple[str, str]] = [("study", data["study"]), ("command", kept.pop("command", "") or f"stackopt tariff {data['command']}"), ("inputs", data["basis"])]
+    command = kept.pop("command", "") or f"stackopt tariff {data['command']}"
+    pairs: list[tuple[str, str]] = [("study", data["study"]), ("command", command), ("inputs", data["basis"])]
     pairs += [(_ORIGIN.get(str(k), str(k)), ", ".join(f"{a} {b}" for a, b in v.items()) if isinstance(v, Mapping) else str(v)) for k, v in kept.items() if v]
     return [*pairs, ("schema", SCHEMA)]
 

@@ -170,9 +170,18 @@ def _loss_finding(stored: Stored) -> str:
     )
 
 
+def _iterations_finding(stored: Stored) -> str:
+    rows = [r for r in stored.rows("iterations") if r["tariff"] in stored.summary and is_number(r["price residual"])]
+    told = []
+    for name in list(dict.fromkeys(r["tariff"] for r in rows))[:2]:
+        last = {r["way"]: r for r in rows if r["tariff"] == name}
+        told.append(f"{name}, " + " and ".join(f"{way} {number(r['price residual'], 2)} $/kWh after {r['step'] + 1}" for way, r in last.items()))
+    return "Price residuals by number of responses: " + "; ".join(told)
+
+
 _FINDINGS: dict[str, Callable[[Stored], str]] = {
     "rates": _rates_finding, "winners": _winners_finding, "bills": _bills_finding, "burden": _burden_finding, "burdens": _burdens_finding,
     "lorenz": _lorenz_finding, "revenue": _revenue_finding, "cross_subsidy": _cross_subsidy_finding, "duck": _duck_finding, "day": _day_finding,
     "buses": _buses_finding, "response": _response_finding, "loss": _loss_finding, "trade_off": _trade_off_finding, "sensitivity": _sensitivity_finding,
-    "convergence": _convergence_finding,
+    "convergence": _convergence_finding, "iterations": _iterations_finding,
 }  # fmt: skip

@@ -29,14 +29,14 @@ SECTIONS = (
     Section("found", "What was found", "What was found", ("summary",)),
     Section("reliance", "Can it be relied on?", "Can it be relied on?", ()),
     Section("tariffs", "The tariffs", "The tariffs", ("/rates", "fixed_charges", "+rates")),
-    Section("bills", "Who pays more?", "Who pays more?", ("/winners", "/bills", "bills", "+bills_by_kind", "+winners")),
+    Section("bills", "Who pays more?", "Who pays more?", ("/winners", "typical", "/bills", "bills", "+bills_by_kind", "+winners")),
     Section("burden", "Burden", "Burden: is it fair?", ("/burden", "/burdens", "equity", "/lorenz", "+lorenz")),
     Section("revenue", "Revenue", "Revenue: is it adequate?", ("/revenue", "revenue")),
     Section("subsidy", "Cross-subsidy", "Who pays for whom?", ("/cross_subsidy", "+cross_subsidy")),
     Section("system", "System", "What does the system see?",
             ("/duck", "/day", "/buses", "+load", "+prices", "/response", "+response", "/loss", "loss")),
     Section("trade-off", "Trade-off", "What trades off against what?", ("/trade_off", "frontier", "/sensitivity", "sensitivity")),
-    Section("convergence", "Convergence", "Did the computation converge?", ("/convergence", "convergence")),
+    Section("convergence", "Convergence", "Did the computation converge?", ("/convergence", "convergence", "/iterations", "+iterations")),
     Section("provenance", "Provenance", "Where do the numbers come from?", ("assumptions",)),
 )  # fmt: skip
 
@@ -47,7 +47,7 @@ PLACED = tuple(part.lstrip("+") for section in SECTIONS for part in section.part
 FOLDED = {
     "rates": "rates by hour", "bills_by_kind": "bills by kind of household", "winners": "households by change of bill", "lorenz": "the curves as numbers",
     "cross_subsidy": "bill less cost of service, three ways to share fixed costs", "load": "load by hour", "prices": "wholesale prices by hour",
-    "response": "how load answers, hour by hour",
+    "response": "how load answers, hour by hour", "iterations": "how prices settle, step by step",
 }  # fmt: skip
 
 #: The table that holds a figure's numbers, where it has another name.
@@ -80,6 +80,7 @@ READ = {
     "sensitivity": "One assumption moved at a time, both tariffs made revenue-neutral anew.",
     "convergence": "Tariffs that hold. Top left: zero in an exact equilibrium. Top right: beyond the dashed line undamped iteration cycles. Below: by how "
                    "much load and prices would still depend on yesterday's weather, which the equilibrium leaves out.",
+    "iterations": "Both begin with the prices of usual loads. A residual rises where the search lowers the temperature of batteries' choices, as marked.",
 }  # fmt: skip
 
 

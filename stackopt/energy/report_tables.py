@@ -42,7 +42,8 @@ def table(stored: Stored, name: str, *, id: str = "", keep: Callable[[Row], bool
         return None
     source = stored.data["tables"][name]
     rows = [r for r in stored.rows(name) if keep is None or keep(r)]
-    columns = [c for c in source["columns"] if c["name"] not in drop]
+    said = {c["name"] for c in source["columns"] if any(r[c["name"]] != "" for r in rows)}  # a column in which no row says anything is left out
+    columns = [c for c in source["columns"] if c["name"] not in drop and (c["name"] in said or not rows)]
     if len(rows) > _MOST:
         few = stored.chosen(2)
         shown = [r for r in rows if r["tariff"] in few][:_MOST]

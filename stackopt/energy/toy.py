@@ -218,14 +218,52 @@ def _products(products: Mapping[tuple[int, int], float], n: int) -> Any:
     return csr_array(([products[p] for p in pairs], ([i for i, _ in pairs], [j for _, j in pairs])), shape=(n, n))
 
 
+@dataclass(frozen=True, eq=False)
+class LeaderProgram:
+    """What is left to the leader once a tariff is announced: a linear program in generation, fixed charges and ties of the households.
+
+    ``min objective @ v`` with ``above @ v <= limit``, ``equal @ v = right``, ``0 <= v <= most``. Households' optimality is among the rows: what
+    each pays is at most its least, to 1e-9.
+
+    Attributes
+    ----------
+    objective, above, limit, equal, right, most : arrays
+    optimal : tuple of int
+        The rows of `above` that hold each kind of household to its optimum.
+    homes : tuple of Household
+    costs, plans : tuples of arrays
+        What each household minimises under the tariff, $, and a plan that does.
+    """
+
+    objective: Array
+    above: Array
+    limit: Array
+    equal: Array
+    right: Array
+    most: Array
+    optimal: tuple[int, ...]
+    homes: tuple[Household, ...]
+    costs: tuple[Array, ...]
+    plans: tuple[Array, ...]
+
+
 def evaluate(town: ToyTown, rates: tuple[float, ...], ratio: float) -> float:
     """The leader's cost of one tariff, $/day, households' ties in its favour; infinite where costs are not recovered."""
+    from scipy.optimize import linprog
+
+    p = leader_program(town, rates, ratio)
+    found = linprog(p.objective, p.above, p.limit, p.equal, p.right, bounds=[(0, m) for m in p.most])
+    return float(found.fun) if found.status == 0 else float("inf")
+
+
+def leader_program(town: ToyTown, rates: tuple[float, ...], ratio: float) -> LeaderProgram:
+    """The leader's program after one tariff; the households' least costs are solved for on the way."""
     from scipy.optimize import linprog
 
     f, T, kinds = town.figures, town.periods, town.types
     homes = [household(town, i) for i in range(len(kinds))]
     buy, sell = np.asarray(rates), ratio * np.asarray(rates)
-    costs, best = [], []
+    costs, best, plans = [], [], []
     for home in homes:
         cost = home.own.copy()
         cost[home.bought] += buy
@@ -233,6 +271,7 @@ def evaluate(town: ToyTown, rates: tuple[float, ...], ratio: float) -> float:
         found = linprog(cost, *_split(home), bounds=[(0, m) for m in home.most])
         costs.append(cost)
         best.append(float(found.fun))
+        plans.append(found.x)
     blocks = [(t, b) for t in range(T) for b in range(len(f["supply_blocks"]))]
     sizes = [len(h.names) for h in homes]
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -243,6 +282,7 @@ def evaluate(town: ToyTown, rates: tuple[float, ...], ratio: float) -> float:
     limit: list[float] = []
     equal: list[Array] = []
     right: list[float] = []
+    optima: list[int] = []
     objective[at_block:at_fixed] = price = np.array([f["supply_blocks"][b][1] for _, b in blocks])
     objective[-1] = f["lambda_max_burden"]
     revenue = np.zeros(n)
@@ -259,6 +299,7 @@ def evaluate(town: ToyTown, rates: tuple[float, ...], ratio: float) -> float:
                 rights.append(value)
         optimal, paid = np.zeros(n), np.zeros(n)
         optimal[own] = costs[k]
+        optima.append(len(above))
         above.append(optimal)
         limit.append(best[k] + 1e-9)
         paid[own] = costs[k] - home.own
@@ -278,10 +319,11 @@ def evaluate(town: ToyTown, rates: tuple[float, ...], ratio: float) -> float:
             balance[int(starts[k]) + home.sold[t]] -= kind["w"]
         above.append(balance)
         limit.append(0.0)
-    bounds = [(0, m) for home in homes for m in home.most] + [(0, f["supply_blocks"][b][0]) for _, b in blocks]
-    bounds += [(0, f["fixed_charge_cap"])] * len(kinds) + [(0, 1)]
-    found = linprog(objective, np.array(above), limit, np.array(equal), right, bounds=bounds)
-    return float(found.fun) if found.status == 0 else float("inf")
+    most = [m for home in homes for m in home.most] + [f["supply_blocks"][b][0] for _, b in blocks] + [f["fixed_charge_cap"]] * len(kinds) + [1.0]
+    return LeaderProgram(
+        objective, np.array(above), np.array(limit), np.array(equal), np.array(right), np.array(most, float), tuple(optima), tuple(homes), tuple(costs),
+        tuple(plans),
+    )  # fmt: skip
 
 
 def _split(home: Household) -> tuple[Array, Array, Array, Array]:
