@@ -113,6 +113,8 @@ def _cases(study: Study) -> Iterator[tuple[str, str, float | None, Study]]:
         for word, end in zip(("low", "high"), ends, strict=True):
             if key == "adoption":
                 moved = dataclasses.replace(study, households=adopting(study.households, end))
+                if np.allclose(moved.households.share, study.households.share):  # nobody who has panels, or nobody beside them who has none
+                    continue
                 yield "households with panels, %", word, 100 * with_panels(moved.households), moved
                 continue
             value = end * study[section, key] if (section, key) in FACTORS else _around(word, end, (section, key), float(study[section, key]))

@@ -108,6 +108,12 @@ def test_ends_lie_on_both_sides_of_what_the_study_has(study):
     assert (ends["[storage] wear", "low"], ends["[storage] wear", "high"]) == (0.0, 0.1)
 
 
+def test_where_nobody_has_panels_their_share_does_not_move(study):
+    none = replace(study, households=replace(study.households, types=[replace(t, sun=None, battery=None) for t in study.households.types]))
+    assert "households with panels, %" in {c[0] for c in module._cases(study)}
+    assert "households with panels, %" not in {c[0] for c in module._cases(none)}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [([(-0.3, -1.0), (-0.1, -2.0)], "the changes of cost and gap keep"), ([(-0.3, -1.0), (0.1, -2.0)], "that of cost does not"),
