@@ -162,9 +162,9 @@ def examine(problem: DesignProblem, z: Array) -> Design:
     CONVERGED as `design`'s are, and LIMIT where it misses a limit or the conditions.
     """
     search = Search(problem)
-    miss = search.violation(z)
+    miss = search.violation(z) if len(z) == search.n else math.nan
     if not miss <= FEASIBLE:
-        because = f"limits missed by {number(miss, 2)}"
+        because = f"limits missed by {number(miss, 2)}" if len(z) == search.n else f"{len(z)} figures for {search.n} rates, charges and burdens"
         return Design(problem, None, None, None, Status.LIMIT, because, miss, math.nan, (), search.evaluation.count)
     return _examined(search, z, search.cost(z), miss, search.stationarity(z), "", ())
 

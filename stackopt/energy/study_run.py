@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from stackopt.display import number
 from stackopt.energy.benchmarks_named import Outcome
-from stackopt.energy.design import Design, design
+from stackopt.energy.design import Design, design, examine
 from stackopt.energy.frontier import frontier
 from stackopt.energy.reach import smallest_gap
 from stackopt.energy.sensitivity import sensitivity
@@ -18,6 +19,7 @@ from stackopt.energy.study_result import StudyResult
 from stackopt.energy.study_solve import all_hold, said, solve, solve_all
 from stackopt.energy.tables import bills, exhibits
 from stackopt.energy.tables_design import frontier_table
+from stackopt.energy.unfinished import resumable
 from stackopt.solution import Report, Status
 
 #: Bounds that are printed; all are in the table of convergence.
@@ -91,14 +93,29 @@ def _designed(found: Design, name: str) -> Outcome:
                    required=found.problem.required, equilibria=found.equilibria)  # fmt: skip
 
 
-def design_study(study: Study, *, report: Report | None = None) -> StudyResult:
-    """The tariff of least cost within the study's limits, the frontier of cost against the gap of burdens, and the named tariffs beside them."""
+def design_study(study: Study, *, points: Path | None = None, report: Report | None = None) -> StudyResult:
+    """The tariff of least cost within the study's limits, the frontier of cost against the gap of burdens, and the named tariffs beside them.
+
+    Parameters
+    ----------
+    points : path, optional
+        File that keeps each design as it is found, until all are; a run that was stopped goes on from it.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, where `points` keeps designs.
+    """
     b, o = study.settings["benchmarks"], study.settings["objective"]
-    free = design(study.problem(), starts=o["starts"], seed=o["seed"], report=report)
-    designs = [free]
-    limits = _gaps(study, free)
-    if limits and free.z is not None:
-        designs += frontier(study.problem(), limits, starts=1, seed=o["seed"], begin=[free.z], report=report)
+    with resumable(points) as run:
+        free = examine(study.problem(), run.known[math.inf]) if math.inf in run.known else None
+        if free is None or not free.status.success:
+            free = design(study.problem(), starts=o["starts"], seed=o["seed"], report=report)
+            run.keep(math.inf, free)
+        designs = [free]
+        limits = _gaps(study, free)
+        if limits and free.z is not None:
+            designs += frontier(study.problem(), limits, starts=1, seed=o["seed"], begin=[free.z], known=run.known, keep=run.keep, report=report)
     named = solve_all(study, [b["before"], *b["names"]], report)
     best = _designed(free, "designed")
     outcomes = [named[0], best, *named[1:]]
