@@ -66,9 +66,8 @@ def build(market: Market, load: Array, cyclic: bool) -> Program:
     upper[parts["spilled"]] = np.inf if market.spill is not None else 0.0
 
     eye = sparse.eye_array(T, format="csr")
-    before = sparse.csr_array(np.roll(np.eye(T), 1, axis=0)) if cyclic and T > 1 else sparse.csr_array(np.eye(T, k=-1))
-    if cyclic and T == 1:
-        before = eye
+    hours = np.arange(0 if cyclic else 1, T)  # those that have an hour before them
+    before = sparse.csr_array((np.ones(len(hours)), (hours, (hours - 1) % T)), shape=(T, T))
 
     def placed(buses: NDArray[np.int64], sign: float = 1.0) -> Any:
         return sparse.kron(sparse.csr_array((np.full(len(buses), sign), (buses, np.arange(len(buses)))), shape=(N, len(buses))), eye)
