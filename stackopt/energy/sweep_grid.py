@@ -85,7 +85,7 @@ def _accepted(place: str, values: Sequence[Any]) -> None:
     key = keys_of(section).get(name)
     if key is None:
         inside = [f"{section}.{n}" for n in keys_of(section)]
-        close = difflib.get_close_matches(place, inside or _NAMES, n=1, cutoff=0.4) or [n for n in _NAMES if n.partition(".")[2] in (place, name)][:1]
+        close = difflib.get_close_matches(place, inside or _NAMES, n=1, cutoff=0.6) or [n for n in _NAMES if n.partition(".")[2] in (place, name)][:1]
         said = f"did you mean `{close[0]}`?" if close else "`stackopt tariff --example` prints every setting"
         raise InvalidStudy("study-key", where=f"varied: {place}", key=place, place="a study", close=said)
     for value in values:

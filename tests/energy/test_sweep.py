@@ -16,6 +16,7 @@ import stackopt as so
 from stackopt.energy.study import read_study
 from stackopt.energy.study_run import solve
 from stackopt.energy.sweep import SweepCell, sweep
+from stackopt.energy.sweep_grid import grid
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,33 @@ def test_a_damaged_file_is_named(study, tmp_path):
         sweep(cell, tmp_path)
     assert caught.value.code == "store"
     assert path.name in str(caught.value)
+
+
+def test_a_grid_is_the_product_of_settings_and_tariffs(study):
+    found = grid(study, {"population.elasticity": [0.1, 0.2], "market.slope": [0.05]}, ["flat_nb", "given"], design=True)
+    assert [c.label for c in found[:3]] == [f"elasticity 0.1, slope 0.05: {what}" for what in ("flat_nb", "given", "designed")]
+    assert [(c.study["population", "elasticity"], c.tariff) for c in found] == [(e, t) for e in (0.1, 0.2) for t in ("flat_nb", "given", None)]
+    assert all(c.study.market.slope == 0.05 and c.varied["market.slope"] == 0.05 for c in found)
+    assert len({c.key for c in found}) == 6
+    assert grid(study, {}, ["flat_nb"])[0].key == SweepCell("a", study, "flat_nb").key
+    assert ("market", "slope") in found[0].study.given
+
+
+@pytest.mark.parametrize(
+    ("vary", "code", "said"),
+    [
+        ({"market.slop": [1.0]}, "study-key", "did you mean `market.slope`?"),
+        ({"nowhere.at_all": [1.0]}, "study-key", "prints every setting"),
+        ({"market.slope": [0.05, -1.0]}, "setting-value", "a number of at least 0"),
+        ({"market.voll": [500.0]}, "setting-value", "left out with kind = 'linear'"),
+        ({"tariff.periods": [{"day": [0, 24]}]}, "setting-value", "tariffs of its own"),
+    ],
+)  # fmt: skip
+def test_settings_of_a_grid_are_checked_as_those_of_a_file(study, vary, code, said):
+    with pytest.raises(so.InvalidStudy) as caught:
+        grid(study, vary, ["flat_nb"])
+    assert caught.value.code == code
+    assert said in str(caught.value)
 
 
 def kill_one_when_some_are_done(folder, pids, done=1):
