@@ -2,7 +2,8 @@
 
 45 types of households (income fifths x consumer, panels, panels and battery x load shapes), 24 hours, 2 weather regimes, 11 levels of charge,
 in plain NumPy on one thread. Seconds are of the process (CPU) and of the wall, the smallest of a few repeats; on a busy machine only the
-former mean something. The 10,035 types run in a process of their own, whose peak memory is its own.
+former mean something. Populations of many types run in processes of their own, whose peak memory is their own. `benchmarks.tariff_hard` has the
+instances that are hard to settle, `benchmarks.tariff_designs` an independent look for better designs.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from stackopt.energy.design_problem import DesignProblem
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
 from stackopt.energy.frontier import frontier
 from stackopt.energy.gradients import gradients
-from stackopt.energy.households import Households
+from stackopt.energy.households import Battery, Households
 from stackopt.energy.market.cases import market_case
 from stackopt.energy.market.smooth import NetworkSupply
 from stackopt.energy.market.supply import LinearSupply
@@ -54,8 +55,8 @@ class Row:
     def __str__(self) -> str:
         wall = "" if self.wall is None else f"{self.wall:.3g}"
         target = "" if self.target is None else f"{self.target:g}"
-        met = "" if self.target is None else "met" if self.measured <= self.target else f"{self.measured / self.target:.1f} x over"
-        return f"{self.what:44} {self.measured:10.3g} {wall:>8} {target:>8} {self.unit:6} {met:12} {self.note}"
+        ratio = "" if self.target is None else f"{self.measured / self.target:.2g}"
+        return f"{self.what:56} {self.measured:10.3g} {wall:>8} {target:>8} {self.unit:6} {ratio:8} {self.note}"
 
 
 def timed(run: Callable[[], Any], repeats: int = 5) -> tuple[Any, float, float]:
@@ -116,6 +117,10 @@ def standard() -> list[Row]:
     rows.append(Row("equilibrium, warm", warm, 0.04, wall=wall, note=said(again)))
     _, cpu, wall = timed(lambda: respond(households, tariff, found.price, 0.02))
     rows.append(Row("response, cold", cpu, 0.008, wall=wall))
+    _, cpu, wall = timed(lambda: respond(households, tariff, found.price + 1e-3, 0.02, found.response), 20)
+    rows.append(Row("response, warm", cpu, 0.003, wall=wall))
+    gain, cpu, wall = timed(lambda: float(households.share @ replace(found.response).exploitability()))
+    rows.append(Row("exploitability", cpu, 0.025, wall=wall, note=f"{gain:.2g} $ a day and household"))
     _, cpu, wall = timed(lambda: gradients(found, *directions()), 10)
     rows.append(Row("gradients of all criteria / warm equilibrium", cpu / warm, 1.0, "", note=f"{cpu:.3g} s, 8 rates"))
     rows.append(Row("gradients against central differences", gradient_error(households, market, tariff), 1e-5, ""))
@@ -139,19 +144,39 @@ def year() -> list[Row]:
     return rows
 
 
+def first() -> list[Row]:
+    """A fresh process: what import and the first equilibrium take, nothing being compiled."""
+    lines = (
+        "import time; began = time.process_time()",
+        "from stackopt.energy.equilibrium import equilibrium",
+        "from stackopt.energy.market.supply import LinearSupply",
+        "from stackopt.energy.standard import standard_households",
+        "from stackopt.energy.tariff import Tariff",
+        "equilibrium(standard_households(), LinearSupply(), Tariff('pass-through', pass_buy=1.0, pass_sell=1.0))",
+        "print(time.process_time() - began)",
+    )
+    runs = [float(subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+    return [Row("first equilibrium of a fresh process", min(runs), 3.0)]
+
+
 def pjm() -> list[Row]:
-    """45 types at B, C and D of PJM-5, wholesale prices passed through: 144 prices."""
+    """45 types at B, C and D of PJM-5: 144 prices, passed through and under rates by time of use."""
     case, households = market_case("pjm5"), standard_households()
     place = {"ca": "B", "tx": "C", "vt": "D"}
     households = replace(households, types=[replace(t, bus=place[t.name.split()[-1]]) for t in households.types])
-    supply = NetworkSupply(case.market, 0.1, households.buses, 0.3 * case.load)
-    found, cpu, wall = timed(lambda: equilibrium(households, supply, Tariff("pass-through", pass_buy=1.0, pass_sell=1.0)), 1)
-    return [Row("PJM-5, 144 prices", cpu, 3.0, wall=wall, note=said(found))]
+    rows = []
+    peak = np.where((np.arange(24) >= 16) & (np.arange(24) < 21), 0.36, 0.28)
+    for tariff in (Tariff("pass-through", pass_buy=1.0, pass_sell=1.0), Tariff("time of use, exports at wholesale", buy=peak, pass_sell=1.0)):
+        supply = NetworkSupply(case.market, 0.1, households.buses, 0.3 * case.load)
+        found, cpu, wall = timed(lambda tariff=tariff, supply=supply: equilibrium(households, supply, tariff), 1)
+        rows.append(Row(f"PJM-5, 144 prices, {tariff.name}", cpu, 3.0, wall=wall, note=said(found)))
+    return rows
 
 
-def many(copies: int = COPIES) -> Households:
-    """The 45 types, copied, with loads and roofs scaled at random."""
-    base, rng = standard_households(), np.random.default_rng(0)
+def many(copies: int = COPIES, levels: int = 11, only_batteries: bool = False) -> Households:
+    """The 45 types, or the 15 with a battery, copied, with loads and roofs scaled at random."""
+    rest: dict[str, Any] = {"adoption": [1.0] * 5, "attachment": 1.0} if only_batteries else {}
+    base, rng = standard_households(battery=Battery(levels=levels), **rest), np.random.default_rng(0)
     types = []
     for k in range(copies):
         for t in base.types:
@@ -160,26 +185,26 @@ def many(copies: int = COPIES) -> Households:
     return Households(types, base.weather)
 
 
-def child(copies: int) -> None:
+def child(copies: int, levels: int, only_batteries: bool) -> None:
     """Equilibrium and gradients of many types; prints seconds and the peak of this process, GB."""
-    households = many(copies)
+    households = many(copies, levels, only_batteries)
     tariff = Tariff("pass-through", buy=0.05, pass_buy=1.0, pass_sell=1.0)
-    found, cpu, wall = timed(lambda: equilibrium(households, LinearSupply(), tariff), 1)
+    found, cold, _ = timed(lambda: equilibrium(households, LinearSupply(), tariff), 1)
+    _, warm, _ = timed(lambda: equilibrium(households, LinearSupply(), replace(tariff, buy=0.055), start=found), 1)
+    _, answer, _ = timed(lambda: respond(households, tariff, found.price + 1e-3, 0.02, found.response), 1)
     _, slope, _ = timed(lambda: gradients(found, *directions()), 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(len(households.types), cpu, wall, slope, peak, said(found), sep="|")
+    print(len(households.types), cold, warm, answer, slope, peak, said(found), sep="|")
 
 
-def large(copies: int = COPIES) -> list[Row]:
-    """10,035 types in a process of their own."""
-    command = [sys.executable, "-m", "benchmarks.tariff", "--child", str(copies)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().split("|")
-    types, cpu, wall, slope, peak = (float(x) for x in answer[:5])
-    return [
-        Row(f"peak memory, {types:.0f} types", peak, 0.5, "GB"),
-        Row(f"equilibrium, {types:.0f} types, cold", cpu, None, wall=wall, note=answer[5]),
-        Row(f"gradients, {types:.0f} types", slope, None),
-    ]
+def large(copies: int, levels: int = 11, only_batteries: bool = False, target: float | None = None) -> list[Row]:
+    """Many types in a process of their own."""
+    command = [sys.executable, "-m", "benchmarks.tariff", "--child", str(copies), str(levels), str(int(only_batteries))]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().split("|")
+    types, cold, warm, answer, slope, peak = (float(x) for x in found[:6])
+    note = f"warm {warm:.3g}, response {answer:.3g}, gradients {slope:.3g} s; {found[6]}"
+    who = f"{types:,.0f} types{', all with batteries' if only_batteries else ''}, {levels} levels"
+    return [Row(f"equilibrium, {who}", cold, target, note=note), Row("   peak memory", peak, 0.5, "GB")]
 
 
 def curve(points: int) -> list[Row]:
@@ -194,15 +219,23 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frontier", nargs="?", type=int, const=50, default=0, metavar="POINTS", help="with the frontier, of 50 points by default")
-    parser.add_argument("--copies", type=int, default=COPIES, help="of the 45 types, in the large run")
-    parser.add_argument("--child", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--copies", type=int, default=COPIES, help="of the 45 types, in the largest run")
+    parser.add_argument("--levels", action="store_true", help="with the runs of 50 levels of charge, which take minutes")
+    parser.add_argument("--child", nargs=3, type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
-        child(asked.child)
+        child(asked.child[0], asked.child[1], bool(asked.child[2]))
         return
     print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, NumPy {np.__version__}")
-    print(f"{'':44} {'CPU':>10} {'wall':>8} {'target':>8}")
-    parts = [standard, year, pjm, lambda: large(asked.copies)] + ([lambda: curve(asked.frontier)] if asked.frontier else [])
+    print(f"{'':56} {'CPU':>10} {'wall':>8} {'target':>8} {'':6} ratio")
+    parts: list[Callable[[], list[Row]]] = [standard, year, first, pjm, lambda: large(10, target=0.8)]
+    if asked.copies >= 100:
+        parts.append(lambda: large(100, target=6.4))
+    parts.append(lambda: large(asked.copies, target=14.0 if asked.copies == COPIES else None))
+    if asked.levels:
+        parts += [lambda: large(10, 50, target=2.8), lambda: large(70, 50, True, target=22.0)]
+    if asked.frontier:
+        parts.append(lambda: curve(asked.frontier))
     for part in parts:
         for row in part():
             print(row, flush=True)
