@@ -26,12 +26,6 @@ CODES: dict[str, ErrorCode] = {
         "It says what credits are worth that are left over at the end of a year. Without net metering there are none that retail rates would pay; "
         "with wholesale prices passed through, what households face would depend on what all of them leave over.",
     ),
-    "true-up-gradient": ErrorCode(
-        "criteria have no derivative here under a true-up: it binds for {count} types, first {first}",
-        "evaluate the tariff at several rates, or leave `true_up` out",
-        "A household whose credits are left over uses more until nothing is: how far its rates count at the margin moves with the rates themselves, which the "
-        "adjoints of fixed rates do not follow. A derivative that leaves this out would be wrong without saying so.",
-    ),
     "setting-value": ErrorCode(
         "`{name}` must be {law}; got {got}",
         "see the documented study file",

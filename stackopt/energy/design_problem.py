@@ -65,6 +65,8 @@ class DesignProblem:
     discount : mapping of group to share
     limits : Limits
     temperature : float, $
+    true_up : float, $/kWh, optional
+        Under net metering of announced rates, as of `Tariff`.
     """
 
     households: Households
@@ -81,6 +83,7 @@ class DesignProblem:
     discount: Mapping[str, float] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     temperature: float = 0.02
+    true_up: float | None = None
 
     def __post_init__(self) -> None:
         known = {season.name for season in self.households.weather.seasons}
@@ -99,6 +102,7 @@ class DesignProblem:
             low, high = getattr(self, name)
             if not low <= high:
                 raise InvalidStudy("setting-value", name=name, law="bounds in order", got=f"{low}, {high}")
+        Tariff("designed", pass_buy=self.pass_buy, net_metering=self.net_metering, true_up=self.true_up)  # raises where they exclude each other
         if not self.cap >= 0 or not math.isfinite(self.required):
             raise InvalidStudy("setting-value", name="cap", law="at least 0, and a finite requirement", got=f"{self.cap}, {self.required}")
 
@@ -128,7 +132,7 @@ class DesignProblem:
         P, groups = len(self.periods), self.households.groups
         fixed = {g: float(f) * DAYS_PER_MONTH for g, f in zip(groups, z[2 * P : 2 * P + len(groups)], strict=True)}
         chosen = self.selection
-        return Tariff(name, chosen @ z[:P], chosen @ z[P : 2 * P], self.pass_buy, self.pass_sell, fixed, self.discount, self.net_metering)
+        return Tariff(name, chosen @ z[:P], chosen @ z[P : 2 * P], self.pass_buy, self.pass_sell, fixed, self.discount, self.net_metering, self.true_up)
 
 
 def seasonal(periods: Mapping[str, Sequence[int]], households: Households) -> dict[str, InSeason]:

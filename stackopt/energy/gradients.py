@@ -18,7 +18,6 @@ from stackopt.energy.households import HOURS, Households
 from stackopt.energy.market.supply import Marginal
 from stackopt.energy.response import slopes
 from stackopt.energy.tariff import Tariff
-from stackopt.errors import InvalidStudy
 
 Array = NDArray[np.float64]
 
@@ -53,10 +52,39 @@ class Gradients:
     jacobian: Array
 
 
-def rate_classes(households: Households, tariff: Tariff) -> tuple[Array, NDArray[np.int64]]:
-    """Types that face the same rates: (bus and discount of each class [x, 2], the class of each type [i])."""
-    rows, classes = np.unique(np.column_stack([households.bus_of, tariff.discounts(households)]), axis=0, return_inverse=True)
-    return rows, classes.ravel()
+def rate_classes(households: Households, tariff: Tariff, kept: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Types that face the same rates: (bus, discount and share `kept` of announced rates of each class [x, 3], the class of each type [i]).
+
+    Types for which a true-up binds in part are classes of their own.
+    """
+    own = np.where((kept > 0.0) & (kept < 1.0), np.arange(len(kept)), -1)
+    rows, classes = np.unique(np.column_stack([households.bus_of, tariff.discounts(households), kept, own]), axis=0, return_inverse=True)
+    return rows[:, :3], classes.ravel()
+
+
+def true_up_directions(announced: Array, left: Array, gap: Array, own: Array, kept: float) -> Array:
+    r"""How the rates move that count at the margin [2, cells, D], for a type of whose credits exactly nothing is left over.
+
+    It faces :math:`\lambda r+(1-\lambda)s` with the :math:`\lambda` that keeps :math:`\varphi=(r-s)\cdot n=0`; along that,
+    :math:`n\cdot dr+(r-s)\cdot N(\lambda\,dr+(r-s)\,d\lambda)=0`.
+
+    Parameters
+    ----------
+    announced : array [2, cells, D]
+        How announced rates r move.
+    left : array [cells]
+        Net use n.
+    gap : array [cells]
+        r - s.
+    own : array [cells, 2, cells]
+        N: how net use moves with the rates that count.
+    kept : float
+    """
+    by_rate = np.tensordot(gap, own, 1)  # [2, cells]
+    moved = left @ announced[0] + kept * np.tensordot(by_rate, announced, 2)
+    steep = float(by_rate.sum(0) @ gap)
+    direction: Array = kept * announced - gap[:, None] * (moved / steep if steep < 0.0 else 0.0 * moved)
+    return direction
 
 
 def gradients(found: Equilibrium, buy: Array, sell: Array) -> Gradients:
@@ -68,28 +96,28 @@ def gradients(found: Equilibrium, buy: Array, sell: Array) -> Gradients:
         Converged; the derivatives are as exact as it is.
     buy, sell : arrays [24, D] or [24, w, D]
         What each parameter adds to the buy and the sell adder of each hour, and regime. Under net metering `sell` is ignored.
-
-    Raises
-    ------
-    InvalidStudy
-        ``true-up-gradient`` where a true-up binds.
     """
     households, tariff, response = found.households, found.tariff, found.response
-    bound = np.flatnonzero(response.kept < 1.0)
-    if len(bound):
-        raise InvalidStudy("true-up-gradient", count=len(bound), first=households.types[int(bound[0])].name)
     weather = households.weather.shares
     W, N = len(weather), len(found.price)
     cells, D = HOURS * W, buy.shape[-1]
-    rows, classes = rate_classes(households, tariff)
+    rows, classes = rate_classes(households, tariff, response.kept)
     X = len(rows)
     moved = slopes(response, classes)
     buy, sell = (np.broadcast_to(d if d.ndim == 3 else d[:, None], (HOURS, W, D)).reshape(cells, D) for d in (buy, sell))
-    direct = np.empty((X, 2, cells, D))  # r_theta
-    direct[:, 0] = (1.0 - rows[:, 1])[:, None, None] * buy
-    direct[:, 1] = buy if tariff.net_metering else sell
+    announced = np.empty((X, 2, cells, D))  # r_theta
+    announced[:, 0] = (1.0 - rows[:, 1])[:, None, None] * buy
+    announced[:, 1] = buy if tariff.net_metering else sell
+    share = households.share
+    imports, exports = response.imports.reshape(-1, cells), response.exports.reshape(-1, cells)
+    direct = rows[:, 2, None, None, None] * announced  # of the rates that count at the margin
+    for i in np.flatnonzero((response.kept > 0.0) & (response.kept < 1.0)):
+        assert tariff.true_up is not None
+        x, here = classes[i], slice(int(households.bus_of[i]) * cells, (int(households.bus_of[i]) + 1) * cells)
+        gap = tariff.adders(households)[0].ravel() - tariff.true_up
+        direct[x] = true_up_directions(announced[x], share[i] * (imports[i] - exports[i]), gap, moved.net[here, x], float(response.kept[i]))
     through = np.zeros((X, 2, N))  # r_P, cell by cell
-    for x, (bus, discount) in enumerate(rows):
+    for x, (bus, discount, _) in enumerate(rows):
         through[x, 0, int(bus)] = tariff.pass_buy * (1.0 - discount)
         through[x, 1, int(bus)] = tariff.pass_buy if tariff.net_metering else tariff.pass_sell
 
@@ -121,13 +149,11 @@ def gradients(found: Equilibrium, buy: Array, sell: Array) -> Gradients:
     marginal = (found.market.marginal(response.load) if isinstance(found.market, Marginal) else 1000.0 * found.cleared).reshape(-1)  # $/MWh
     generation = np.einsum("c,cxsd->xsd", marginal / 1000.0, moved.net)
     cost = total(generation - moved.utility + moved.wear)
-    share = households.share
-    imports, exports = response.imports.reshape(-1, cells), response.exports.reshape(-1, cells)
     groups = len(households.groups)
-    paid = moved.paid.copy()  # [g, x, 2, cells]
-    np.add.at(paid[:, :, 0], (households.group_of, classes), share[:, None] * imports)
-    np.add.at(paid[:, :, 1], (households.group_of, classes), -share[:, None] * exports)
-    of_groups = total(paid)
+    metered = np.zeros_like(moved.paid)  # [g, x, 2, cells]: what announced rates charge for, as far as they count
+    np.add.at(metered[:, :, 0], (households.group_of, classes), (response.kept * share)[:, None] * imports)
+    np.add.at(metered[:, :, 1], (households.group_of, classes), -(response.kept * share)[:, None] * exports)
+    of_groups = total(moved.paid) + np.tensordot(metered, announced, axes=3) + in_price(metered) @ price_theta
     weight = np.bincount(households.group_of, weights=share, minlength=groups)
     with np.errstate(invalid="ignore", divide="ignore"):
         bills = of_groups / weight[:, None]

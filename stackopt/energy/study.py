@@ -101,7 +101,7 @@ class Study:
         return DesignProblem(
             self.households, self.market, self.required, periods, (float(buy_low), float(buy_high)), (float(sell_low), float(sell_high)), float(t["pass_buy"]),
             float(t["pass_sell"]), t["net_metering"], float(t["cap"]), ratios, dict(t["discount"]), Limits(gap, float(o["peak"]), float(o["price_spread"])),
-            self.temperature,
+            self.temperature, self["benchmarks", "true_up"] if t["net_metering"] else None,
         )  # fmt: skip
 
     def changed(self, **values: Any) -> Study:
@@ -276,8 +276,6 @@ def _together(settings: dict[str, dict[str, Any]], file: _File) -> None:
         raise wrong("tariff", "seasonal", 'false unless season = "year"', True)
     if settings["benchmarks"]["true_up"] is not None and population["season"] != "year":
         raise wrong("benchmarks", "true_up", 'left out unless season = "year": one season has no end of the year', settings["benchmarks"]["true_up"])
-    if settings["benchmarks"]["true_up"] is not None and settings["tariff"]["net_metering"]:
-        raise wrong("tariff", "net_metering", "false where `true_up` is given: designs are searched by derivatives, which a true-up has none of", True)
     for key in ("pv", "stay"):
         if len(weather[key]) != len(weather["regimes"]):
             raise wrong("weather", key, f"{len(weather['regimes'])} values, one for each of `regimes`", weather[key])

@@ -180,11 +180,9 @@ def response(outcomes: Sequence[Outcome]) -> Table:
     rows: list[tuple[Any, ...]] = []
     for o in outcomes:
         assert o.equilibrium is not None
-        if (o.equilibrium.response.kept < 1.0).any():  # a true-up binds: no derivative
-            continue
         moved = gradients(o.equilibrium, np.eye(HOURS), np.zeros((HOURS, HOURS))).load
         by_hour = np.einsum("jwk,w->kj", moved, o.equilibrium.households.weather.shares) / 100.0
         rows += [(o.name, k, j, float(by_hour[k, j])) for k in range(HOURS) for j in range(HOURS)]
     columns = (("tariff", ""), ("hour of rate", "h"), ("hour of load", "h"), ("change", "MW per cent/kWh"))
-    note = "Derivatives, fixed charges held; under net metering exports earn the higher rate too. None where a true-up binds."
+    note = "Derivatives, fixed charges held; under net metering exports earn the higher rate too."
     return Table("response", "How load answers: change of an hour's load for one cent on the buy rate of an hour", columns, tuple(rows), note)

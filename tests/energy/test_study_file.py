@@ -243,7 +243,6 @@ def test_rates_of_ones_own_by_season():
         ('[population]\nseason = "year"\nseasons = { summer = [6, 7], winter = [1] }\n', ["line 3, [population] seasons", "month 2 0 times"]),
         ('[population]\nseason = "year"\nseasons = { summer = [6, 7], winter = [13] }\n', ["line 3", "1 to 12"]),
         ('[population]\nseason = "year"\nseasons = { summer = [6], monsoon = [1,2,3,4,5,7,8,9,10,11,12] }\n', ["'monsoon'", "summer, winter or shoulder"]),
-        ('[population]\nseason = "year"\n[tariff]\nnet_metering = true\n[benchmarks]\ntrue_up = 0.05\n', ["line 4, [tariff] net_metering", "derivatives"]),
         ("[benchmarks]\ntrue_up = 0.05\n", ["line 2, [benchmarks] true_up", 'season = "year"']),
         ("[benchmarks.mine]\nbuy = 0.3\nnet_metering = true\ntrue_up = 0.05\n", ["[benchmarks.mine]", "true_up", 'season = "year"']),
         ('[population]\nseason = "year"\n[benchmarks.mine]\nbuy = 0.3\ntrue_up = 0.05\n', ["[benchmarks.mine]", "net_metering"]),
