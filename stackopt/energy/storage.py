@@ -112,7 +112,7 @@ class Charging:
             if temperature == 0.0:  # without noise a day can keep to several sets of charges: rare restarts tell which is best
                 system += RESTARTS * (day - 1.0 / n)
             reward = after.reshape(N, n, 1) - day @ value.reshape(N, n, 1)
-            value = np.linalg.solve(system, reward).reshape(N, W, self.levels)
+            value = _solve(system, reward).reshape(N, W, self.levels)
         steps = self.steps(np.moveaxis(policy, (2, 0, 1), (0, 1, 4)))
         occupancy = self.occupancy(steps, day if temperature > 0.0 and day is not None else self.over_night(self.product(steps)))
         moves = np.einsum("iwch,haiwc->ihwa", np.moveaxis(occupancy, 1, -1), policy)
@@ -136,7 +136,7 @@ class Charging:
             if residual <= TOLERANCE or not residual < before:
                 return value, day
             before = residual
-            step = np.linalg.solve(np.eye(n) - day + 1.0 / n, (now - value).reshape(N, n, 1)).reshape(N, W, C)
+            step = _solve(np.eye(n) - day + 1.0 / n, (now - value).reshape(N, n, 1)).reshape(N, W, C)
             value = value + step
             value -= value.mean((1, 2), keepdims=True)
 
@@ -280,7 +280,7 @@ class Charging:
             psi, spare = spare, psi
         law = occupancy[:, 0].reshape(N, 1, n)
         once = (psi - H * averages).reshape(N, n, J)
-        psi = np.asarray(np.linalg.solve(np.eye(n) - day + law, once), float).reshape(N, W, C, J)
+        psi = _solve(np.eye(n) - day + law, once).reshape(N, W, C, J)
         for h in range(H - 1, -1, -1):
             np.subtract(self._mix(psi, h), averages, out=ahead[h])
             worth[h] += np.matmul(steps[h], ahead[h], out=spare)
@@ -308,7 +308,7 @@ class Charging:
             carried += offset[h]
             carried = self._turn(carried, h)
         system = np.eye(n) - np.swapaxes(day, 1, 2) + np.ones((n, n)) / n
-        carried = np.asarray(np.linalg.solve(system, carried.reshape(N, n, J)), float).reshape(N, W, C, J)  # of total mass 0
+        carried = _solve(system, carried.reshape(N, n, J)).reshape(N, W, C, J)  # of total mass 0
         for h in range(H):
             arrived = np.subtract(carried, worth[h], out=worth[h])
             carried = np.matmul(back[h], arrived)
@@ -316,6 +316,14 @@ class Charging:
             carried = self._turn(carried, h)
         found += (directions @ np.swapaxes(policy, -1, -2)) @ worth
         return np.moveaxis(found, 0, 1)
+
+
+def _solve(system: Array, right: Array) -> Array:
+    """Solutions [i, n, j] of systems [i, n, n]; where noise is so small that days keep to several sets of charges, those of rare restarts."""
+    try:
+        return np.asarray(np.linalg.solve(system, right), float)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.solve(system + RESTARTS * np.eye(system.shape[-1]), right), float)
 
 
 def _residual(moved: Array, after: Array) -> float:

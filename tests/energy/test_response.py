@@ -148,3 +148,15 @@ def test_what_is_refused(code, make):
     with pytest.raises(so.InvalidStudy) as caught:
         make()
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("temperature", [1e-2, 1e-4])
+def test_batteries_that_never_move_have_values_and_derivatives_all_the_same(temperature):
+    """Noise too small to ever leave a charge: days keep to each of them, and every linear system of a chain is singular."""
+    charging = Charging(Battery(kwh=8.0, levels=5), Weather().hourly)
+    worth = np.tile(-np.abs(charging.battery.moves).astype(float), (2, 24, 2, 1))
+    control = charging.control(worth, temperature)
+    assert np.allclose(control.moves[..., charging.reach].sum(-1), 1.0)  # the move of nothing
+    assert np.allclose(control.gain, 0.0, atol=1e-12)
+    slopes = charging.sensitivity(control, np.ones_like(worth), np.ones((*worth.shape, 1)), np.ones((*worth.shape[:3], 1, charging.actions)))
+    assert np.abs(slopes).max() <= 1e-9
