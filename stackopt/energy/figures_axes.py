@@ -6,6 +6,7 @@ Widths are those of a journal's column and page, letters are 8 points there, so 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,10 @@ def frame(columns: int, rows: int = 1, *, width: float = PAGE, height: float = 2
 
 
 def title(ax: Axes, text: str) -> None:
-    """The title of a panel, flush left."""
-    drawing.title(ax, text, TITLE)
+    """The title of a panel, flush left, in lines that the panel has room for."""
+    grid = ax.get_gridspec()
+    width = ax.figure.get_figwidth() / (grid.ncols if grid is not None else 1) - 0.4  # type: ignore[union-attr]
+    drawing.title(ax, textwrap.fill(text, max(8, int(width / (0.0095 * TITLE)))), TITLE)
 
 
 def legend(figure: Figure, axes: Iterable[Axes], columns: int = 3) -> None:

@@ -73,7 +73,7 @@ def loss_figure(stored: Stored) -> Figure:
     for ax in leftmost(axes):
         ax.set_ylabel(plain("$/kWh"))
     for ax in lowest(axes):
-        ax.set_xlabel("use, kWh a day and household")
+        ax.set_xlabel("kWh a day and household")
         ax.tick_params(labelbottom=True)
     legend(figure, axes[:1])
     return figure
