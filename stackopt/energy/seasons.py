@@ -82,24 +82,36 @@ def check_year(seasons: Sequence[Season]) -> None:
         raise InvalidStudy("setting-value", name="seasons", law="seasons of different names that have months", got=", ".join(names))
 
 
-def yearly(sky: Weather, seasons: Sequence[Season] = SEASONS) -> Weather:
+def yearly(sky: Weather | Sequence[Weather], seasons: Sequence[Season] = SEASONS) -> Weather:
     """The weather of a year: regimes (season, sky), seasons outermost.
 
     Parameters
     ----------
-    sky : Weather
-        Of any season.
+    sky : Weather, or a sequence of them [s]
+        Of any season, or of each, with the same names. Where skies change by other chances in other seasons, a season begins with its own long-run law.
     seasons : sequence of Season, [s]
         In the order in which they follow one another, after the last the first again.
     """
     check_year(seasons)
+    skies = list(sky) if isinstance(sky, Sequence) else [sky] * len(seasons)
+    if len(skies) != len(seasons) or len({(tuple(one.names), one.changes) for one in skies}) != 1:
+        law = f"for each of the {len(seasons)} seasons, with the same names, changing alike"
+        raise InvalidStudy("setting-value", name="skies", law=law, got=", ".join(str(one.names) for one in skies))
+    sky, K = skies[0], len(skies[0].names)
     steps = 24.0 if sky.changes == "hourly" else 1.0
     leave = np.array([1.0 / (steps * season.days) for season in seasons])
     S = len(seasons)
     change = np.diag(1.0 - leave) + np.roll(np.diag(leave), 1, axis=1) if S > 1 else np.ones((1, 1))
+    chances = np.kron(change, sky.transition)
+    if any(not np.array_equal(one.transition, sky.transition) for one in skies):
+        begin = np.stack([one.shares for one in skies])
+        chances = (change[:, None, :, None] * begin[None, None]).repeat(K, 1).reshape(S * K, S * K)
+        for s, one in enumerate(skies):
+            here = slice(s * K, (s + 1) * K)
+            chances[here, here] = change[s, s] * one.transition
     return replace(
-        sky, names=tuple(f"{season.name}, {name}" for season in seasons for name in sky.names), sun=np.tile(sky.sun, S), stay=None,
-        transition=np.kron(change, sky.transition), seasons=tuple(season for season in seasons for _ in sky.names),
+        sky, names=tuple(f"{season.name}, {name}" for season in seasons for name in sky.names), sun=np.concatenate([one.sun for one in skies]), stay=None,
+        transition=chances, seasons=tuple(season for season in seasons for _ in sky.names),
     )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def standard_households(
     adoption: Sequence[float] | None = None,
     attachment: float = 0.3,
     battery: Battery | None = None,
-    weather: Weather | None = None,
+    weather: Weather | Sequence[Weather] | None = None,
     **rest: Any,
 ) -> Households:
     """Five income fifths x consumer, panels, panels and battery x load shapes: 45 types with the defaults.
@@ -108,7 +108,7 @@ def standard_households(
         Share of them with a battery.
     battery : Battery, optional
     weather : Weather, optional
-        Within a season.
+        Within a season; for a year also one for each season.
     **rest
         Of `Households`: count, elasticity, reference_price.
     """
@@ -121,7 +121,12 @@ def standard_households(
     device = Battery() if battery is None else battery
     sky = weather or Weather()
     names, weight = ([s.name for s in seasons], shares(seasons)) if season == "year" else ([season], np.ones(1))
-    ruling = yearly(sky, seasons) if season == "year" else sky
+    if season == "year":
+        ruling = yearly(sky, seasons)
+    elif isinstance(sky, Sequence):
+        raise InvalidStudy("setting-value", name="weather", law="one where a single season is studied", got=f"{len(sky)}")
+    else:
+        ruling = sky
 
     def days(each: Array) -> Array:
         """A day for each season [24, s], as types have it."""

@@ -277,8 +277,11 @@ def _together(settings: dict[str, dict[str, Any]], file: _File) -> None:
     if settings["benchmarks"]["true_up"] is not None and population["season"] != "year":
         raise wrong("benchmarks", "true_up", 'left out unless season = "year": one season has no end of the year', settings["benchmarks"]["true_up"])
     for key in ("pv", "stay"):
-        if len(weather[key]) != len(weather["regimes"]):
-            raise wrong("weather", key, f"{len(weather['regimes'])} values, one for each of `regimes`", weather[key])
+        given = weather[key]
+        if isinstance(given, dict) and (population["season"] != "year" or set(given) != set(population["seasons"])):
+            raise wrong("weather", key, f'a list, or with season = "year" one for each of {", ".join(population["seasons"])}', given)
+        if any(len(one) != len(weather["regimes"]) for one in (given.values() if isinstance(given, dict) else [given])):
+            raise wrong("weather", key, f"{len(weather['regimes'])} values, one for each of `regimes`", given)
     for kind, key in (("merit", "blocks"), ("network", "network")):
         if (market["kind"] == kind) != (market[key] is not None):
             raise wrong("market", key if market[key] is not None else "kind", f"given together with kind = {kind!r}", market[key] or market["kind"])
@@ -294,10 +297,12 @@ def _seasons(population: Mapping[str, Any]) -> tuple[Season, ...]:
 def _population(settings: Mapping[str, Mapping[str, Any]], folder: Path) -> Households:
     p, s, w = settings["population"], settings["storage"], settings["weather"]
     battery = Battery(float(s["kwh"]), float(s["kw"]), float(s["efficiency"]), s["levels"], float(s["wear"]))
-    weather = Weather(tuple(w["regimes"]), w["pv"], w["stay"])
+    days = [tuple(w[key][name] if isinstance(w[key], dict) else w[key] for key in ("pv", "stay")) for name in p["seasons"]]
+    skies = [Weather(tuple(w["regimes"]), sun, stay) for sun, stay in days]
+    weather: Weather | list[Weather] = skies if p["season"] == "year" else skies[0]
     rest = {"count": p["households"], "elasticity": float(p["elasticity"]), "reference_price": float(p["reference_price"])}
     if p["types"] is not None:
-        ruling = yearly(weather, _seasons(p)) if p["season"] == "year" else weather
+        ruling = yearly(skies, _seasons(p)) if p["season"] == "year" else skies[0]
         types = read_types(folder / p["types"], folder / p["load"], None if p["pv"] is None else folder / p["pv"], battery, ruling)
         return Households(types, ruling, **rest)
     built = standard_households(

@@ -77,6 +77,10 @@ def _numbers(low: float, high: float) -> Accepts:
     return lambda value: isinstance(value, list) and bool(value) and all(_is_number(v) and low <= v <= high for v in value)
 
 
+def _by_season(each: Accepts) -> Accepts:
+    return lambda value: all(map(each, value.values())) and bool(value) if isinstance(value, dict) else each(value)
+
+
 def _range(low: float, high: float) -> Accepts:
     return lambda value: isinstance(value, list) and len(value) == 2 and all(_is_number(v) and low <= v <= high for v in value) and value[0] <= value[1]
 
@@ -149,8 +153,10 @@ KEYS: tuple[Key, ...] = (
     Key("storage", "wear", 0.05, "$/kWh", "a number of at least 0", _number(0), "Per kWh discharged.",
         "installed price, half replaced after 10,000 cycles", RECONSTRUCTED),
     Key("weather", "regimes", ["clear", "cloudy"], "", "a list of different names", _texts, "Weather that all households share."),
-    Key("weather", "pv", [1.0, 0.35], "1", "a factor of at least 0 for each regime", _numbers(0, 10), "Factors on clear-sky generation.", "", ASSUMED),
-    Key("weather", "stay", [0.8, 0.6], "chance", "a chance from 0 to 1 for each regime", _numbers(0, 1), "That a regime lasts another day.", "", ASSUMED),
+    Key("weather", "pv", [1.0, 0.35], "1", "a factor of at least 0 for each regime, or such a list for each season of a year", _by_season(_numbers(0, 10)),
+        "Factors on clear-sky generation.", "", ASSUMED),
+    Key("weather", "stay", [0.8, 0.6], "chance", "a chance from 0 to 1 for each regime, or such a list for each season of a year", _by_season(_numbers(0, 1)),
+        "That a regime lasts another day.", "", ASSUMED),
     Key("response", "temperature", 0.005, "$", "a positive number, at most 1", _number(0, 1, above=0),
         "Of batteries' choices: how sharply they maximise. One for all tariffs; exploitability is printed.", "", ASSUMED),
     Key("market", "kind", "linear", "", '"linear", "merit" or "network"', _one_of("linear", "merit", "network"), "How wholesale prices form."),

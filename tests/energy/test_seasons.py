@@ -53,6 +53,25 @@ def test_one_season_is_the_weather_itself():
     assert np.array_equal(sky.within, sky.shares[:, None])
 
 
+def test_seasons_may_have_skies_of_their_own():
+    """Cloudier winters: each season keeps its own long-run law, exactly, and its own chain within."""
+    skies = [Weather(sun=(1.0, 0.4), stay=(0.9, 0.4)), Weather(sun=(0.9, 0.3), stay=(0.6, 0.7)), Weather(sun=(1.0, 0.35), stay=(0.8, 0.6))]
+    ruling = yearly(skies)
+    assert np.allclose(ruling.shares, np.concatenate([s.days / 365 * sky.shares for s, sky in zip(SEASONS, skies, strict=True)]), atol=1e-13)
+    assert np.allclose(ruling.transition.sum(1), 1.0)
+    assert ruling.transition[2, 2:4] / ruling.transition[2, 2:4].sum() == pytest.approx(skies[1].transition[0])
+    assert ruling.sun.tolist() == [1.0, 0.4, 0.9, 0.3, 1.0, 0.35]
+    own = alone(standard_households(shapes=["ca"], season="year", weather=skies), SEASONS[1])
+    assert np.allclose(own.weather.transition, skies[1].transition)
+    assert np.allclose(own.weather.sun, [0.9, 0.3])
+    with pytest.raises(so.InvalidStudy, match="for each of the 3 seasons"):
+        yearly(skies[:2])
+    with pytest.raises(so.InvalidStudy, match="with the same names"):
+        yearly([*skies[:2], Weather(("sun", "rain"))])
+    with pytest.raises(so.InvalidStudy, match="single season"):
+        standard_households(weather=skies)
+
+
 def test_simulated_weather_has_the_shares():
     ruling = yearly(Weather())
     seen = np.bincount(histories(ruling, 400, 24 * 400, 0)[:, ::24].ravel(), minlength=6) / (400 * 400)

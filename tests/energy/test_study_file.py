@@ -236,6 +236,14 @@ def test_rates_of_ones_own_by_season():
     assert "load shape tx (summer)" not in sheet
 
 
+def test_weather_by_season():
+    text = '[population]\nseason = "year"\nshapes = ["ca"]\n[weather]\npv = { summer = [1, 0.4], winter = [0.9, 0.3], shoulder = [1, 0.35] }\n'
+    weather = study_of(text + "stay = { summer = [0.9, 0.4], winter = [0.6, 0.7], shoulder = [0.8, 0.6] }\n").households.weather
+    assert weather.sun.tolist() == [1.0, 0.4, 0.9, 0.3, 1.0, 0.35]
+    assert weather.within[:, 1] == pytest.approx([0, 0, 3 / 7, 4 / 7, 0, 0])
+    assert study_of(text).households.weather.within[:, 1] == pytest.approx([0, 0, 2 / 3, 1 / 3, 0, 0])
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -243,6 +251,10 @@ def test_rates_of_ones_own_by_season():
         ('[population]\nseason = "year"\nseasons = { summer = [6, 7], winter = [1] }\n', ["line 3, [population] seasons", "month 2 0 times"]),
         ('[population]\nseason = "year"\nseasons = { summer = [6, 7], winter = [13] }\n', ["line 3", "1 to 12"]),
         ('[population]\nseason = "year"\nseasons = { summer = [6], monsoon = [1,2,3,4,5,7,8,9,10,11,12] }\n', ["'monsoon'", "summer, winter or shoulder"]),
+        ("[weather]\npv = { summer = [1, 0.3], winter = [1, 0.3], shoulder = [1, 0.3] }\n", ["line 2, [weather] pv", 'season = "year"']),
+        ('[population]\nseason = "year"\n[weather]\nstay = { summer = [1, 0.3], autumn = [1, 0.3] }\n', ["line 4, [weather] stay", "summer, winter, shoulder"]),
+        ('[population]\nseason = "year"\n[weather]\nstay = { summer = [1], winter = [1, 1], shoulder = [1, 1] }\n', ["line 4", "2 values"]),
+        ('[population]\nseason = "year"\n[weather]\nstay = { summer = [1, 2], winter = [1, 1], shoulder = [1, 1] }\n', ["line 4", "0 to 1"]),
         ("[benchmarks]\ntrue_up = 0.05\n", ["line 2, [benchmarks] true_up", 'season = "year"']),
         ("[benchmarks.mine]\nbuy = 0.3\nnet_metering = true\ntrue_up = 0.05\n", ["[benchmarks.mine]", "true_up", 'season = "year"']),
         ('[population]\nseason = "year"\n[benchmarks.mine]\nbuy = 0.3\ntrue_up = 0.05\n', ["[benchmarks.mine]", "net_metering"]),
