@@ -214,6 +214,9 @@ def as_game(
         ``setting-value`` without a battery anywhere; ``sell-above-buy`` where rates that are passed through differ so that selling pays more.
     """
     problem = tariff if isinstance(tariff, DesignProblem) else None
+    if tariff.true_up is not None or (problem is not None and problem.selection.ndim == 3):
+        law = "without a true-up, whose bills are of a year, and without periods of single seasons"
+        raise InvalidStudy("setting-value", name="tariff", law=law, got="one with them")
     if demand not in ("continuous", "factors"):
         raise InvalidStudy("setting-value", name="demand", law="'continuous' or 'factors'", got=repr(demand))
     if demand == "factors":

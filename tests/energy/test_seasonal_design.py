@@ -6,6 +6,7 @@ from towns import town
 from years import year_of
 
 import stackopt as so
+from stackopt.energy.as_game import as_game
 from stackopt.energy.design import design
 from stackopt.energy.design_problem import DesignProblem, Limits, seasonal
 from stackopt.energy.design_program import Search
@@ -13,6 +14,7 @@ from stackopt.energy.households import Battery
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.seasons import InSeason
 from stackopt.energy.study import study_of
+from stackopt.energy.tariff import Tariff
 
 PERIODS = {"day": [*range(16), *range(21, 24)], "peak": range(16, 21)}
 
@@ -78,3 +80,9 @@ def test_a_study_asks_for_it():
 def test_periods_that_do_not_make_up_a_year(year, periods, words):
     with pytest.raises(so.InvalidStudy, match=words):
         problem(year, periods)
+
+
+def test_the_game_of_moves_takes_neither_seasonal_periods_nor_a_true_up(year):
+    for asked in (problem(year, seasonal(PERIODS, year)), Tariff("nem", buy=0.3, net_metering=True, true_up=0.05)):
+        with pytest.raises(so.InvalidStudy, match="single seasons"):
+            as_game(year, LinearSupply(), asked)
