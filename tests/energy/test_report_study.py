@@ -1,7 +1,10 @@
 """The page of a tariff study: valid, self-contained, escaped, reproducible, numbered, and equal to the stored numbers."""
 
+import copy
 import json
 import re
+import shutil
+import subprocess
 import sys
 
 import html5lib
@@ -12,7 +15,7 @@ from stackopt.cli_tariff_end import save
 from stackopt.energy.figures import figures
 from stackopt.energy.report import render, report
 from stackopt.energy.report_data import Stored
-from stackopt.energy.report_layout import SECTIONS
+from stackopt.energy.report_layout import BESIDE, FOLDED, PLACED, READ, SECTIONS, numbering
 from stackopt.energy.report_tables import table
 from stackopt.energy.study_run import sensitivity
 from stackopt.errors import InvalidStore
@@ -190,3 +193,148 @@ def test_saving_writes_the_report_of_the_very_data_beside_the_tables(questioned,
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert "report.html" not in {p.name for p in save(questioned, tmp_path)}  # and the older one is gone, it could show other tables
     assert not (tmp_path / "report.html").exists()
+
+
+# --- an exhibit ---------------------------------------------------------------------------------------------------------
+
+
+def test_tables_and_figures_are_numbered_in_order(data, tree):
+    captions = [text_of(next(t.iter(f"{XHTML}caption"))) for t in tree.iter(f"{XHTML}table")]
+    assert [int(re.match(r"Table (\d+)\. ", c).group(1)) for c in captions] == list(range(1, len(captions) + 1))
+    shown = [text_of(c) for c in tree.iter(f"{XHTML}figcaption")]
+    assert [int(re.match(r"Figure (\d+)\. ", c).group(1)) for c in shown] == list(range(1, len(shown) + 1))
+    named = [int(n) for c in shown for n in re.findall(r"Numbers: Table (\d+)", c)]
+    assert len(named) == len(shown)  # every figure beside its table
+    assert set(named) <= set(range(1, len(captions) + 1))
+    duck = next(c for c in shown if "what batteries move" in c)
+    assert captions[int(re.search(r"Table (\d+)", duck).group(1)) - 1].partition(". ")[2].startswith("Load by hour")
+
+
+def test_every_figure_and_table_has_its_place_and_words(data):
+    drawn = set(figures(Stored(data)))
+    assert drawn <= set(READ)
+    assert set(READ) == {part[1:] for section in SECTIONS for part in section.parts if part.startswith("/")}
+    assert {part[1:] for section in SECTIONS for part in section.parts if part.startswith("+")} == set(FOLDED)
+    assert set(data["tables"]) <= set(PLACED)
+    assert {BESIDE.get(name, name) for name in drawn} <= set(PLACED)
+
+
+def test_numbering_counts_what_is_there_with_further_tables_before_provenance():
+    figures_, tables = numbering({"duck", "rates"}, {"summary", "load", "assumptions", "mine"}, ["mine"])
+    assert figures_ == {"rates": 1, "duck": 2}
+    assert tables == {"summary": 1, "load": 2, "mine": 3, "assumptions": 4}
+    assert numbering((), ()) == ({}, {})
+
+
+HOSTILE = 'XYZ-01"}</style><script>alert(1)</script>\\'
+
+
+def test_exhibit_and_witness_stand_on_the_head_and_the_number_on_every_sheet(data):
+    small = {**data, "tables": {"assumptions": data["tables"]["assumptions"]}}
+    page = render({**small, "exhibit": {"number": HOSTILE, "witness": "A. <b>Doe</b>"}})
+    tree = html5lib.HTMLParser(strict=True).parse(page)
+    head = next(d for d in tree.iter(f"{XHTML}dl") if d.get("class") == "exhibit")
+    assert text_of(head) == f"Exhibit{HOSTILE}WitnessA. <b>Doe</b>"
+    assert text_of(next(tree.iter(f"{XHTML}title"))).startswith(f"Exhibit {HOSTILE}: Tariff study")
+    styles = [text_of(style) for style in tree.iter(f"{XHTML}style")]
+    assert len(styles) == 2
+    assert re.fullmatch(r'@page\{@top-right\{content:"(\\[0-9a-f]+ ?)+";font:8pt sans-serif\}\}', styles[1])  # letters as numbers: nothing ends the string
+    assert len(list(tree.iter(f"{XHTML}script"))) == 1
+    assert [e.get("class") for e in html5lib.parse(render(small)).iter(f"{XHTML}dl")].count("exhibit") == 0
+
+
+def test_on_paper_tables_have_no_lines_and_heads_repeat(page):
+    style = re.search(r"@media print\{(.*)\}\n?</style>", page, re.S).group(1)
+    assert "thead{display:table-header-group}" in style
+    assert re.search(r"th,td,[^{]*\{border:0\}", style)
+    assert "break-inside:avoid" in style
+    assert "counter(page)" in style
+    assert not re.search(r"@page[^}]*size", page)  # A4 and Letter alike
+
+
+def test_maps_have_their_own_colours_in_the_dark(page):
+    light, dark = (dict(re.findall(r"--((?:above|below)-\d):(#[0-9a-f]{6})", part)) for part in page.split("prefers-color-scheme:dark", 1))
+    assert len(light) == len(dark) == 12
+
+    def brightness(colour):
+        return sum(int(colour[k : k + 2], 16) for k in (1, 3, 5))
+
+    for side in ("above", "below"):  # strong is far from the paper, on either
+        assert sorted(range(1, 7), key=lambda k: -brightness(light[f"{side}-{k}"])) == list(range(1, 7))
+        assert sorted(range(1, 7), key=lambda k: brightness(dark[f"{side}-{k}"])) == list(range(1, 7))
+
+
+def test_long_tables_are_shortened_and_say_so(data):
+    long = copy.deepcopy(data)
+    stored = long["tables"]["load"]
+    stored["rows"] = [list(row) for row in stored["rows"] for _ in range(40)]
+    made = table(Stored(long), "load")
+    assert len(made.rows) == 1200
+    assert f"out of {len(stored['rows']):,}: all are in tables/load.csv" in made.caption
+    assert {row[0].text for row in made.rows} <= set(Stored(long).chosen(2))
+
+
+def test_columns_in_which_no_row_says_anything_are_left_out(data):
+    left = copy.deepcopy(data)
+    stored = left["tables"]["convergence"]
+    at = [c["name"] for c in stored["columns"]].index("at bounds")
+    for row in stored["rows"]:
+        row[at] = ""
+    assert "at bounds" not in [h.text for h in table(Stored(left), "convergence").heads]
+    stored["rows"][0][at] = "buy at its upper bound"
+    assert "at bounds" in [h.text for h in table(Stored(left), "convergence").heads]
+
+
+# --- in a browser -------------------------------------------------------------------------------------------------------
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PROBE = """<script>(function () {
+  var table = document.getElementById("table-bills-by-kind"), rows = table.tBodies[0].rows;
+  var buttons = Array.from(table.tHead.rows[0].cells).map(function (c) { return c.querySelector("button"); });
+  function shown() { return Array.from(rows).filter(function (r) { return !r.hidden; }); }
+  var change = buttons.findIndex(function (b) { return b.textContent.startsWith("change"); });
+  buttons[change].click(); buttons[change].click();
+  var sorted = shown().map(function (r) { return Number(r.cells[change].getAttribute("data-v")); });
+  var box = table.closest("details").querySelector("input[type=search]");
+  box.value = "LMP pvb"; box.dispatchEvent(new Event("input"));
+  var kept = shown().map(function (r) { return r.cells[0].textContent + " " + r.cells[2].textContent; });
+  var wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  var said = box.parentNode.querySelector("output").textContent;
+  document.body.setAttribute("data-probe", JSON.stringify({ sorted: sorted, kept: kept, wide: wide, said: said }));
+})();</script></body>"""
+
+
+def browsed(path, folder, *options):
+    """The page as a browser leaves it, and what it said on its console."""
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",
+               "--disable-component-update", f"--user-data-dir={folder / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND",
+               "--enable-logging=stderr", *options, "--dump-dom", path.as_uri()]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"Chromium does not run here: exit code {done.returncode}")
+    return done.stdout, done.stderr
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium at hand to run the page's script")
+def test_tables_sort_and_filter_in_a_browser(data, page, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(re.sub(r"script-src 'sha256-[^']+'", "script-src 'unsafe-inline'", page).replace("</body>", PROBE))
+    dom, said = browsed(path, tmp_path, "--window-size=390,800")
+    assert "CONSOLE" not in said
+    probe = json.loads(next(html5lib.parse(dom).iter(f"{XHTML}body")).get("data-probe"))
+    stored = Stored(data)
+    rows = [r for r in stored.rows("bills") if r["kind"] != "all"]
+    assert probe["sorted"] == sorted((r["change"] for r in rows), reverse=True)
+    left = [r for r in rows if "lmp" in r["tariff"] and r["kind"] == "PVB"]
+    assert probe["kept"] == ["lmp PVB"] * len(left) != []
+    assert probe["said"] == f"{len(left)} of {len(rows)}"
+    assert probe["wide"] <= 0  # a phone scrolls tables and figures, never the page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium at hand to run the page's script")
+def test_script_runs_under_the_policy_of_the_page(page, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(page)
+    dom, said = browsed(path, tmp_path)
+    assert "CONSOLE" not in said
+    assert dom.count("<button") > 50
