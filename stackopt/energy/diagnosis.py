@@ -239,4 +239,7 @@ def bounds(found: Equilibrium) -> tuple[str, ...]:
         shed = np.asarray(unserved(response.load), float)
         if (shed > 1e-2 * np.maximum(np.abs(found.market.total(response.load)), 1.0)).any():
             said.append(f"load is shed, up to {number(float(shed.max()), 3)} MW: a price there is the value of lost load")
+    overshed = getattr(found.market, "overshed", None)
+    if callable(overshed) and (most := float(np.asarray(overshed(response.load), float).max())) > 0.0:
+        said.append(f"more load is shed at a bus than it has, by up to {number(most, 3)} MW: costs and prices of such hours may be too low")
     return tuple(said)

@@ -6,7 +6,9 @@ The program, hours t, buses n; flows follow from angles, one reference in each i
    \sum_{g\in n}p_{gt}+u_{nt}-w_{nt}+\text{storage}-\sum_l K_{ln}f_{lt}=\text{load}_{nt}.
 
 Prices are the multipliers of the balance with the load alone on its right-hand side, which makes them derivatives of the cost in the load
-whatever sign a solver gives its rows. The cost is a convex function of the load; where it has a kink the price is not unique (`Dispatch.range`).
+whatever sign a solver gives its rows. Where the cost has a kink the price is not unique (`Dispatch.range`). Only load that is there can be shed, so
+the multiplier of a bus whose load is shed whole can exceed voll: a MW put in there would relieve lines besides. One MW of load more is shed like
+the rest, at voll, and that is the price.
 """
 
 from __future__ import annotations
@@ -112,7 +114,7 @@ class Dispatch:
         cannot fall or rise.
         """
         low, high = multiplier_range(self.program, self.point, self.multipliers, self.load.size)
-        return low.reshape(self.load.shape), high.reshape(self.load.shape)
+        return _of_load(self.market, self.load, low), _of_load(self.market, self.load, high)
 
     @property
     def degenerate(self) -> NDArray[np.bool_]:
@@ -183,9 +185,15 @@ def dispatch(market: Market, load: Any, *, cyclic: bool = False, time_limit: flo
     flow = market.susceptance[:, None] * ((angle[start] - angle[end]) / market.base - market.column("lines", "shift")[:, None])
     return Dispatch(
         market, demand, value, max(gap, 0.0), part(x, "generation"), flow, angle / market.base,
-        found.row_dual[: demand.size].reshape(demand.shape), part(x, "charge"), part(x, "discharge"), part(x, "state"),
+        _of_load(market, demand, found.row_dual[: demand.size]), part(x, "charge"), part(x, "discharge"), part(x, "state"),
         part(x, "unserved"), part(x, "spilled"), cyclic, program, x, found.row_dual,
     )  # fmt: skip
+
+
+def _of_load(market: Market, load: Array, multipliers: Array) -> Array:
+    """Prices [n, t] of multipliers: where there is load, or could be, one MW more costs voll at most."""
+    found = multipliers.reshape(load.shape)
+    return found if market.voll is None else np.where(load >= 0.0, np.minimum(found, market.voll), found)
 
 
 def _physical(program: Program, x: Array, y: Array, gap: float, time_limit: float) -> tuple[Array, float]:

@@ -99,9 +99,12 @@ class Answer:
 
 
 class Barrier:
-    """The market as boxes: what buses take in (plants, load not served, surplus) and what lines carry, with its Newton system."""
+    """The market as boxes: what buses take in (plants, load not served, surplus) and what lines carry, with its Newton system.
 
-    def __init__(self, market: Market, weight: float) -> None:
+    Load is shed only at buses where there can be some: elsewhere it would be energy from nowhere, which relieves lines.
+    """
+
+    def __init__(self, market: Market, weight: float, loaded: NDArray[np.bool_] | None = None) -> None:
         self.market, self.weight = market, weight
         N, G = len(market.buses), len(market.generators)
         self.N, self.G = N, G
@@ -116,7 +119,9 @@ class Barrier:
         self.fixed = most - least <= 1e-9 * np.maximum(1.0, np.abs(most))  # nothing to decide: a load with another sign
         self.low = np.concatenate([least, np.zeros(2 * N)])
         self.high = np.concatenate([most, np.full(2 * N, np.inf)])
-        keep = np.concatenate([~self.fixed, np.ones(2 * N, bool)])
+        shed = np.ones(N, bool) if loaded is None else loaded
+        keep = np.concatenate([~self.fixed, shed, np.ones(N, bool)])
+        self.plants = int((~self.fixed).sum())
         self.kept = np.flatnonzero(keep)
         self.given = np.zeros(N)
         np.add.at(self.given, market.bus_of("generators")[self.fixed], most[self.fixed])
@@ -149,7 +154,7 @@ class Barrier:
         x = np.where(np.isfinite(self.high), 0.5 * (self.low + np.where(np.isfinite(self.high), self.high, 0.0)), self.low + 0.1 * scale)
         x = np.repeat(x[None], B, 0)
         angle = np.zeros((B, self.outflow.shape[1]))
-        price = np.full((B, self.N), float(np.median(self.linear[: max(len(self.linear) - 2 * self.N, 1)])))
+        price = np.full((B, self.N), float(np.median(self.linear[: max(self.plants, 1)])))
         # distances to sides and their multipliers: columns of x from below and above, lines from below and above
         bounded = np.isfinite(self.high)
         sides = _Sides(np.concatenate([self.low, -self.high[bounded], self.line_low, -self.line_high]), len(x[0]), bounded, self.free)

@@ -75,7 +75,9 @@ class NetworkSupply:
     def _program(self) -> Barrier:
         market = self.market
         voll, spill = 1000.0 if market.voll is None else market.voll, 0.0 if market.spill is None else market.spill
-        return Barrier(Market(market.buses, market.lines, market.generators, (), voll, spill, market.base), self.barrier)
+        loaded = np.array((self._base > 0).any(1), bool)
+        loaded[self._at] = True
+        return Barrier(Market(market.buses, market.lines, market.generators, (), voll, spill, market.base), self.barrier, loaded)
 
     @cached_property
     def _latest(self) -> dict[bytes, Cleared]:
@@ -149,6 +151,18 @@ class NetworkSupply:
         found: Array = self.solve(net).unserved.sum(1).reshape(net.shape[1:])
         return found
 
+    def overshed(self, net: Array) -> Array:
+        """MW [h, w] that `unserved` has beyond the loads of its buses, apart from the barrier's trace.
+
+        Shedding has no upper limit here, which would move with the load and make prices jump. Where scarcity is so great that more is shed at a
+        bus than there is, that is energy from nowhere, and costs and prices of the hour can be below those of `dispatch`.
+        """
+        load = self.load(net)
+        beyond = self.solve(net).unserved - np.maximum(load.reshape(len(load), -1).T, 0.0)
+        trace = 10.0 * self.barrier / self._program.voll
+        found: Array = np.where(beyond > trace, beyond, 0.0).sum(1).reshape(net.shape[1:])
+        return found
+
     def rent(self, net: Array) -> Array:
         """Congestion rent [h, w], $/h: what lines earn between their ends, which is what loads served and surplus pay less what plants are paid."""
         found, market = self.solve(net), self.market
@@ -218,3 +232,7 @@ class MeritOrder:
     def total(self, net: Array) -> Array:
         """MW [h, w]."""
         return self.network.total(net)
+
+    def unserved(self, net: Array) -> Array:
+        """MW [h, w] that are shed; as `NetworkSupply.unserved`."""
+        return self.network.unserved(net)

@@ -6,7 +6,7 @@ import cvxpy as cp
 import networkx as nx
 import numpy as np
 import pytest
-from duck import duck
+from duck import duck, scarce
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from towns import LOAD
@@ -297,3 +297,20 @@ def test_a_line_that_carries_nothing_is_open_or_a_mistake():
     with pytest.raises(InvalidStudy, match="a line that is open is left out") as caught:
         Line("l", "A", "B", 0.1, 0.0)
     assert caught.value.code == "market-value"
+
+
+@pytest.mark.parametrize("seed", [7, 14, 115, 194, 239])
+def test_where_a_bus_is_shed_whole_one_more_mw_is_shed_too(seed):
+    """The multiplier of such a bus is above voll, as a MW put in there relieves lines; the price of load is not."""
+    market, load = scarce(seed)
+    found = dispatch(market, load)
+    assert (found.multipliers[:4] > 1000.0 + 1.0).any()
+    for n in range(4):
+        step = np.zeros(4)
+        step[n] = 1e-3
+        right = (dispatch(market, load + step).cost - found.cost) / 1e-3
+        assert right == pytest.approx(found.range[1][n, 0], abs=0.1)
+        if load[n] > 0:
+            assert (found.cost - dispatch(market, load - step).cost) / 1e-3 == pytest.approx(found.range[0][n, 0], abs=0.1)
+        assert found.price[n, 0] <= 1000.0 + 1e-6
+    assert found.rent[0] == pytest.approx(found.paid[0], abs=1e-4)

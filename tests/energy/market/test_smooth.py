@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from duck import scarce
 from towns import town
 
 from stackopt.energy.criteria import criteria
@@ -193,3 +194,23 @@ def test_loads_that_rise_with_prices_are_not_given_an_answer_that_is_none():
     else:
         load = net + (rising @ (settled - price).ravel()).reshape(net.shape)
         assert np.abs(supply.clear(load)[0] / 1000 - settled).max() <= 1e-8
+
+
+def test_load_is_shed_where_there_is_some_or_it_is_said_that_more_is_shed():
+    """On networks that serve half of their load: as the dispatch, except where `overshed` says so."""
+    agreed = said = 0
+    for seed in range(60):
+        market, load = scarce(seed)
+        at = [bus for bus, mw in zip(market.buses, load, strict=True) if mw > 0] or ["b0"]
+        supply, nothing = NetworkSupply(market, 1e-4, at, load), np.zeros((len(at), 24, 1))
+        exact, cost = dispatch(market, load), supply.cost(nothing)[0, 0]
+        shed = supply.solve(nothing).unserved[0]
+        assert (shed[load == 0] == 0).all() or not (load > 0).any()
+        if supply.overshed(nothing).max() > 0:
+            assert cost <= exact.cost + 1.0
+            said += cost < exact.cost - 1.0
+        else:
+            assert cost == pytest.approx(exact.cost, rel=1e-4, abs=1.0)
+            agreed += exact.unserved.sum() > 1.0
+    assert agreed > 20
+    assert 1 <= said <= 5
