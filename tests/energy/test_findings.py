@@ -13,7 +13,7 @@ from studies import write
 import stackopt as so
 from stackopt.comparison.plain import plain
 from stackopt.energy import findings_cases
-from stackopt.energy.findings import FINDINGS, STANDARD, Findings, findings, stored
+from stackopt.energy.findings import FINDINGS, STANDARD, YEAR, Findings, findings, stored
 from stackopt.energy.findings_cases import settings, with_tariff
 from stackopt.energy.findings_counted import Direction, Finding, direction
 from stackopt.energy.findings_figures import TOLD, figures
@@ -186,6 +186,16 @@ def test_the_stored_findings_are_those_of_the_built_in_study():
             assert plain(study[section, key]) == value, f"[{section}] {key}"
     for finding in found.findings:
         assert finding.examined
+
+
+def test_the_stored_year_is_that_of_the_year():
+    found = stored("year")
+    assert found.quick
+    assert found.settings["population"]["season"] == "year"
+    assert [f.name for f in found.findings] == list(FINDINGS)
+    study = study_of(YEAR)
+    row = rows(found["net_billing"], elasticity=0.2, slope=0.045, attachment=0.3, required=3.6, rate="flat")[0]
+    assert row["cost, net billing"] == pytest.approx(solve(study, "flat_nb").criteria.cost, rel=1e-6)
 
 
 def test_stored_counts_follow_from_stored_tables():
