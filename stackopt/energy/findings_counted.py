@@ -118,6 +118,12 @@ class Finding:
         silent = f"; {len(self.unanswered)} without an answer" if self.unanswered else ""
         return f"{self.status}: {said}{silent}"
 
+    def rows(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Rows of the sweep by the names of columns, those with the wanted values."""
+        names = [name for name, _ in self.table.columns]
+        found = [dict(zip(names, row, strict=True)) for row in self.table.rows]
+        return [row for row in found if all(row[name] == value for name, value in wanted.items())]
+
     def block(self) -> Block:
         """The printed form."""
         rows = [("claim", self.claim), ("source", self.source)]

@@ -33,12 +33,6 @@ def figures(found: Findings) -> dict[str, Figure]:
     return {f.name: DRAWN[f.name](f, found.settings) for f in found.findings if f.examined}
 
 
-def _rows(finding: Finding, **wanted: Any) -> list[Row]:
-    names = [name for name, _ in finding.table.columns]
-    rows = [dict(zip(names, row, strict=True)) for row in finding.table.rows]
-    return [r for r in rows if all(r[name] == value for name, value in wanted.items())]
-
-
 def _own(row: Row, settings: Mapping[str, Any]) -> bool:
     """Whether a case has the study's own settings."""
     at = [(row[axis], settings[section][key]) for axis, ((section, key), _, _) in AXES.items() if row.get(axis) is not None]
@@ -72,7 +66,7 @@ def net_billing_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
         ax.axvline(0.0, color=INK, linewidth=0.9)
         for i, (rate, name) in enumerate((("flat", "flat rate"), ("tou", "time of use"))):
             points = []
-            for r in _rows(finding, rate=rate):
+            for r in finding.rows(rate=rate):
                 nem, nb = ((r[f"{key}, {kind}"], r[f"cost, {kind}"]) for kind in ("net metering", "net billing"))
                 if None not in (*nem, *nb):
                     points.append((sign * (nb[0] - nem[0]), nem[1] - nb[1], _own(r, settings)))
@@ -87,11 +81,11 @@ def net_billing_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
 
 def fixed_charges_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
     """What is lost against the share of fixed costs that fixed charges recover: a line for each case, by how energy is priced."""
-    kinds = list(dict.fromkeys(r["energy at"] for r in _rows(finding)))
+    kinds = list(dict.fromkeys(r["energy at"] for r in finding.rows()))
     figure, axes = panels(2, math.ceil(len(kinds) / 2), feature=_FEATURE, width=4.3, height=3.1)
     for i, (ax, kind) in enumerate(zip(axes, kinds, strict=False)):
         title(ax, kind)
-        for case in _cases(_rows(finding, **{"energy at": kind})):
+        for case in _cases(finding.rows(**{"energy at": kind})):
             some = [r for r in case if r["loss"] is not None]
             if kind.startswith("one hour"):
                 ax.plot([r["share by fixed charges"] for r in some], [r["loss in closed form"] for r in some], color=INK, linewidth=1.0, label="closed form")
@@ -116,13 +110,13 @@ def discounts_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
     figure, axes = panels(2, feature=_FEATURE, width=4.4, height=4.0)
     paths, graded = [], []
     for i, rate in enumerate(("flat", "tou")):
-        for case in _cases(_rows(finding, rate=rate)):
+        for case in _cases(finding.rows(rate=rate)):
             some = list(itertools.takewhile(lambda r: r["cost"] is not None, case))
             if not some:
                 continue
             none, own = some[0], _own(case[0], settings)
             paths.append((i, own, [(none["gap"] - r["gap"], r["cost"] - none["cost"]) for r in some], [f"{100 * r['discount']:.0f} %" for r in some]))
-            for r in _rows(finding, rate="graded fixed charges (cpuc)") if rate == "flat" else ():
+            for r in finding.rows(rate="graded fixed charges (cpuc)") if rate == "flat" else ():
                 if all(r.get(axis) == none.get(axis) for axis in AXES) and r["cost"] is not None:
                     graded.append((none["gap"] - r["gap"], r["cost"] - none["cost"], own))
     for ax, words in zip(axes, ("Every setting", "The study's own settings"), strict=True):
@@ -146,8 +140,8 @@ def discounts_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
 def welfare_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
     """The welfare gap against the exploitability, a mark for each temperature and slope: on or below the line where both sides pay the wholesale price."""
     figure, (ax,) = panels(1, feature=_FEATURE, width=6.4, height=4.4)
-    rows = [r for r in _rows(finding) if r["welfare gap"] is not None and r["welfare gap"] > TOLD and r["exploitability"] > TOLD]
-    slopes = list(dict.fromkeys(r["slope"] for r in _rows(finding)))
+    rows = [r for r in finding.rows() if r["welfare gap"] is not None and r["welfare gap"] > TOLD and r["exploitability"] > TOLD]
+    slopes = list(dict.fromkeys(r["slope"] for r in finding.rows()))
     for i, slope in enumerate(slopes):
         for credit in (1.0, 0.5):
             some = [r for r in rows if r["slope"] == slope and r["export credit"] == credit]
@@ -168,12 +162,12 @@ def welfare_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
 
 def stability_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
     """Cost against stability: named tariffs beside wholesale prices passed through, then what dearer peaks and more batteries do."""
-    parts = list(dict.fromkeys(r["part"] for r in _rows(finding)))
+    parts = list(dict.fromkeys(r["part"] for r in finding.rows()))
     figure, axes = panels(len(parts), feature=_FEATURE, width=3.7, height=3.9)
     first = axes[0]
     title(first, "Against prices passed through")
-    names = [n for n in dict.fromkeys(r["tariff"] for r in _rows(finding, part="tariffs")) if n != "lmp"]
-    for case in _cases(_rows(finding, part="tariffs")):
+    names = [n for n in dict.fromkeys(r["tariff"] for r in finding.rows(part="tariffs")) if n != "lmp"]
+    for case in _cases(finding.rows(part="tariffs")):
         base = next(r for r in case if r["tariff"] == "lmp")
         own = _own(base, settings)
         for r in case:
@@ -187,7 +181,7 @@ def stability_figure(finding: Finding, settings: Mapping[str, Any]) -> Figure:
         title(ax, {"peak rate": "Dearer peak, ratio 1 to 3", "batteries": "Batteries, from none to all"}[part])
         kinds = {"peak rate": ["net billing", "net metering"], "batteries": ["flat_nb", "tou_nb"]}[part]
         for i, kind in enumerate(kinds):
-            for case in _cases(_rows(finding, part=part, tariff=kind)):
+            for case in _cases(finding.rows(part=part, tariff=kind)):
                 some = list(itertools.takewhile(lambda r: r["cost"] is not None, case))
                 own = _own(case[0], settings)
                 if len(some) > 1 and (own or i == 0):

@@ -36,12 +36,6 @@ def single(monkeypatch):
                                                  findings_cases.AXES.items()})  # fmt: skip
 
 
-def rows(finding, **wanted):
-    names = [name for name, _ in finding.table.columns]
-    found = [dict(zip(names, row, strict=True)) for row in finding.table.rows]
-    return [r for r in found if all(r[name] == value for name, value in wanted.items())]
-
-
 def test_cases_count_for_against_or_not_at_all():
     found = direction("less", [("a", 1.0, 0.1), ("b", -1.0, 0.1), ("c", 0.05, 0.1), ("d", None, 0.1), ("e", math.nan, 0.1)])
     assert found == Direction("less", 1, ("b", "e"), ("c",))  # what is not a number is no support
@@ -83,10 +77,10 @@ def test_axes_that_have_no_part_in_a_study_are_left_out(study):
 def test_net_billing_is_counted_from_the_tariffs_themselves(study, single):
     found = FINDINGS["net_billing"](study, quick=True)
     nem, nb = solve(study, "flat_nem").criteria, solve(study, "flat_nb").criteria
-    (row,) = rows(found, rate="flat")
+    (row,) = found.rows(rate="flat")
     assert (row["cost, net metering"], row["cost, net billing"]) == (nem.cost, nb.cost)
     assert (row["gap, net metering"], row["gap, net billing"]) == (100 * nem.gap, 100 * nb.gap)
-    assert found.directions[0].holds == sum(r["cost, net billing"] < r["cost, net metering"] for r in rows(found)) == 2
+    assert found.directions[0].holds == sum(r["cost, net billing"] < r["cost, net metering"] for r in found.rows()) == 2
     assert found.status == "HOLDS"
 
 
@@ -111,7 +105,7 @@ def test_a_case_against_is_named_and_one_without_an_answer_is_not_counted(study,
     assert (gap.holds, gap.against) == (1, ())
     assert found.status == "HOLDS IN PART"
     assert found.unanswered == (("elasticity 0.2, slope 0.045, required 3: tou_nem", "LIMIT: steps no longer reduce the residual"),)
-    assert rows(found, rate="tou")[0]["cost, net metering"] is None
+    assert found.rows(rate="tou")[0]["cost, net metering"] is None
     assert "tou_nem" in str(found)
     drawn = figures(Findings("town", "", True, (found,), study.settings, {}))["net_billing"]
     marks = [len(line.get_xdata()) for line in drawn.axes[0].get_lines() if line.get_label() == "time of use"]
@@ -122,10 +116,10 @@ def test_fixed_charges_lose_nothing_and_one_hour_has_the_closed_form(study, sing
     found = FINDINGS["fixed_charges"](study, quick=True)
     assert found.status == "HOLDS"
     for kind in ("wholesale price and adder, net billing", "wholesale price and adder, net metering"):
-        losses = [r["loss"] for r in rows(found, **{"energy at": kind})]
+        losses = [r["loss"] for r in found.rows(**{"energy at": kind})]
         assert losses[0] > losses[1] > losses[2] >= -1e-7
     town = StaticTown()
-    (none, _, all_) = rows(found, **{"energy at": "one hour, net metering"})
+    (none, _, all_) = found.rows(**{"energy at": "one hour, net metering"})
     adder = 0.0371926  # of the static case under net metering
     assert none["loss"] == pytest.approx(24 * town.dead_weight_loss(adder) / 1000, rel=1e-4)
     assert all_["loss"] == pytest.approx(0.0, abs=1e-12)
@@ -137,7 +131,7 @@ def test_discounts_and_graded_charges(study, single):
     assert (gap.holds, cost.holds, len(cost.ties), cost.against) == (4, 2, 2, ())  # soft batteries: costs are known to a cent
     assert [d.holds for d in found.also] == [1, 1]
     care = solve(study.changed(benchmarks__care=0.5), "care").criteria
-    row = rows(found, rate="flat", discount=0.5)[0]
+    row = found.rows(rate="flat", discount=0.5)[0]
     assert (row["cost"], row["gap"]) == (pytest.approx(care.cost, abs=1e-6), pytest.approx(100 * care.gap, abs=1e-4))
     assert row["cost of a point of gap"] > 0.0
 
@@ -145,7 +139,7 @@ def test_discounts_and_graded_charges(study, single):
 def test_welfare_gaps_are_below_the_exploitability(study, single):
     found = FINDINGS["welfare"](study, quick=True)
     assert found.status == "HOLDS"
-    for r in rows(found, **{"export credit": 1.0}):
+    for r in found.rows(**{"export credit": 1.0}):
         assert -1e-9 <= r["welfare gap"] <= r["exploitability"] + TOLD
         assert r["bracket of the optimum"] <= 1e-7
 
@@ -153,8 +147,8 @@ def test_welfare_gaps_are_below_the_exploitability(study, single):
 def test_stability_is_counted_apart(study, single):
     found = FINDINGS["stability"](study, quick=True)
     assert [d.statement for d in found.directions if "batteries" in d.statement] == []  # the study's tables say who has one
-    lmp = rows(found, part="tariffs", tariff="lmp")[0]
-    others = [r for r in rows(found, part="tariffs") if r["tariff"] != "lmp"]
+    lmp = found.rows(part="tariffs", tariff="lmp")[0]
+    others = [r for r in found.rows(part="tariffs") if r["tariff"] != "lmp"]
     assert found.directions[0].holds == sum(r["cost"] > lmp["cost"] for r in others) == 4
     assert found.directions[1].holds == sum(r["peak"] < lmp["peak"] for r in others)
 
@@ -194,21 +188,21 @@ def test_the_stored_year_is_that_of_the_year():
     assert found.settings["population"]["season"] == "year"
     assert [f.name for f in found.findings] == list(FINDINGS)
     study = study_of(YEAR)
-    row = rows(found["net_billing"], elasticity=0.2, slope=0.045, attachment=0.3, required=3.6, rate="flat")[0]
+    row = found["net_billing"].rows(elasticity=0.2, slope=0.045, attachment=0.3, required=3.6, rate="flat")[0]
     assert row["cost, net billing"] == pytest.approx(solve(study, "flat_nb").criteria.cost, rel=1e-6)
 
 
 def test_stored_counts_follow_from_stored_tables():
     found = stored()["net_billing"]
-    both = [r for r in rows(found) if r["cost, net metering"] is not None and r["cost, net billing"] is not None]
+    both = [r for r in found.rows() if r["cost, net metering"] is not None and r["cost, net billing"] is not None]
     assert all((r["net metering"], r["net billing"]) == ("CONVERGED", "CONVERGED") for r in both)
     cost = found.directions[0]
     assert cost.decided + len(cost.ties) == len(both)
     assert cost.holds <= sum(r["cost, net billing"] < r["cost, net metering"] for r in both)
-    unanswered = sum(r[kind] != "CONVERGED" for r in rows(found) for kind in ("net metering", "net billing"))
+    unanswered = sum(r[kind] != "CONVERGED" for r in found.rows() for kind in ("net metering", "net billing"))
     assert unanswered == len(found.unanswered)
     welfare = stored()["welfare"]
-    equal = [r for r in rows(welfare, **{"export credit": 1.0}) if r["cost"] is not None]
+    equal = [r for r in welfare.rows(**{"export credit": 1.0}) if r["cost"] is not None]
     assert welfare.directions[0].holds == sum(r["welfare gap"] <= r["exploitability"] + TOLD for r in equal)
 
 
@@ -223,7 +217,7 @@ def test_stored_counts_follow_from_stored_tables():
     ],
 )  # fmt: skip
 def test_a_sample_of_the_stored_figures_is_computed_again(name, tariff, wanted, columns):
-    (row,) = rows(stored()[name], **wanted)
+    (row,) = stored()[name].rows(**wanted)
     study = study_of(STANDARD)
     places = {axis: "__".join(place) for axis, (place, _, _) in findings_cases.AXES.items()}
     found = solve(study.changed(**{places[axis]: value for axis, value in wanted.items() if axis in places}), tariff).criteria
@@ -236,10 +230,10 @@ def test_figures_of_the_stored_findings_draw_what_has_an_answer():
     found = stored()
     drawn = figures(found)
     assert set(drawn) == set(FINDINGS)
-    both = sum(r["cost, net billing"] is not None and r["cost, net metering"] is not None for r in rows(found["net_billing"]))
+    both = sum(r["cost, net billing"] is not None and r["cost, net metering"] is not None for r in found["net_billing"].rows())
     marks = {line.get_label(): len(line.get_xdata()) for line in drawn["net_billing"].axes[0].get_lines()}
     assert marks["flat rate"] + marks["time of use"] == both
-    told = [r for r in rows(found["welfare"]) if r["welfare gap"] is not None and min(r["welfare gap"], r["exploitability"]) > TOLD]
+    told = [r for r in found["welfare"].rows() if r["welfare gap"] is not None and min(r["welfare gap"], r["exploitability"]) > TOLD]
     points = sum(len(line.get_xdata()) for line in drawn["welfare"].axes[0].get_lines() if line.get_label() != "gap = exploitability")
     assert points == len(told)
 
