@@ -25,6 +25,8 @@ PAGE, MIDDLE, COLUMN = 7.16, 5.2, 3.5
 SIZE, TITLE, LEGEND = 8.0, 8.5, 7.5
 #: Hours at which a day is marked.
 HOURS = (0, 6, 12, 18, 24)
+#: Inches that legend and axis label take below a grid of panels.
+LEGEND_HEIGHT = 0.5
 #: Marks, fills and words of the kinds of household.
 KIND_MARKS = {"C": "o", "PV": "s", "PVB": "^"}
 KIND_WORDS = {"C": "consumer", "PV": "with panels", "PVB": "with panels and battery"}
@@ -43,7 +45,7 @@ def title(ax: Axes, text: str) -> None:
     """The title of a panel, flush left, in lines that the panel has room for."""
     grid = ax.get_gridspec()
     width = ax.figure.get_figwidth() / (grid.ncols if grid is not None else 1) - 0.4  # type: ignore[union-attr]
-    drawing.title(ax, textwrap.fill(text, max(8, int(width / (0.0095 * TITLE)))), TITLE)
+    drawing.title(ax, textwrap.fill(text, max(8, int(width / (0.0085 * TITLE)))), TITLE)
 
 
 def legend(figure: Figure, axes: Iterable[Axes], columns: int = 3) -> None:
@@ -55,14 +57,15 @@ def legend(figure: Figure, axes: Iterable[Axes], columns: int = 3) -> None:
 
 
 def across(count: int) -> int:
-    """Panels in a row: three, or four where that leaves less empty."""
-    return min(count, 4 if count in (4, 7, 8) or count > 9 else 3) or 1
+    """Panels in a row: three, or two or four where that leaves less empty."""
+    return min(count, 2 if count == 4 else 4 if count in (7, 8) or count > 9 else 3) or 1
 
 
 def grid(names: Sequence[str], *, height: float = 1.75, **rest: Any) -> tuple[Figure, list[Axes]]:
     """A panel for each name, titled; panels left over are hidden. One or two panels take no more than their share of the page."""
     columns = across(len(names))
-    figure, axes = frame(columns, max(1, math.ceil(len(names) / columns)), width=PAGE if columns > 2 else MIDDLE, height=height, **rest)
+    rows = max(1, math.ceil(len(names) / columns))
+    figure, axes = frame(columns, rows, width=PAGE if columns > 2 else MIDDLE, height=height + LEGEND_HEIGHT / rows, **rest)
     for ax, name in zip(axes, names, strict=False):
         title(ax, name)
     for ax in axes[len(names) :]:

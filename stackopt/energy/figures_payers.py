@@ -67,7 +67,7 @@ def winners_figure(stored: Stored) -> Figure:
             for r in of:
                 below[r["change from"]] = below.get(r["change from"], 0.0) + r["households"]
         ax.axvline(0.0, color=INK, linewidth=1.2)
-        title(ax, f"{name}: {sum(share for start, share in below.items() if start < 0):.0f} % pay less")
+        title(ax, f"{name}: {sum(share for start, share in below.items() if start < 0):.0f} % less")
         ax.set_xlim(min((r["change from"] for r in rows), default=0.0), max((r["change to"] for r in rows), default=1.0))
         ax.locator_params(axis="x", nbins=4)
         ax.grid(visible=False, axis="x")
@@ -75,7 +75,7 @@ def winners_figure(stored: Stored) -> Figure:
     for ax in leftmost(axes):
         ax.set_ylabel("% of households")
     for ax in lowest(axes):
-        ax.set_xlabel(plain("change of the bill, $/month"))
+        ax.set_xlabel(plain("change, $/month"))
     legend(figure, axes)
     return figure
 

@@ -58,7 +58,7 @@ def loss_figure(stored: Stored) -> Figure:
     rows = lossy(stored)
     figure, axes = grid([r["tariff"] for r in rows], height=1.75, sharex=True, sharey=True)
     for row, ax in zip(rows, axes, strict=True):
-        title(ax, f"{row['tariff']}: {row['triangle']:.3f} $/day")
+        title(ax, f"{row['tariff']}: {row['triangle']:.3f} $")
         used, wanted, rate, price = (row[c] for c in ("use at the rate", "use at the wholesale price", "rate", "wholesale price"))
         ax.fill([used, wanted, used], [rate, price, price], facecolor=COLOURS[1], alpha=0.35, edgecolor=COLOURS[1], hatch="////", label="loss of surplus")
         tilt = (price - rate) / (wanted - used) if wanted != used else 0.0
@@ -113,10 +113,10 @@ def trade_off_figure(stored: Stored) -> Figure:
             kept = envelope(spots)
             far = ax.get_xlim()[1]
             ax.step([*(g for g, _ in kept), far], [*(c for _, c in kept), kept[-1][1]], where="post", color=COLOURS[0], linewidth=1.0,
-                    label="least cost found within a gap")  # fmt: skip
+                    label="least cost found")  # fmt: skip
         if made:
             style: dict[str, Any] = {**look(0), "linestyle": "none", "markerfacecolor": "#ffffff", "markersize": 5}
-            ax.plot(*zip(*spots, strict=True), label="designed, one for each limit on the gap", **style)
+            ax.plot(*zip(*spots, strict=True), label="designed points", **style)
         numbered(ax, points, spots, first, (PAGE * 72 / len(views) - 50, 2.6 * 72 - 55))
         ax.set_xlabel(label)
     axes[0].set_ylabel(plain("cost, $/day and household"))

@@ -58,7 +58,8 @@ BESIDE = {
 #: How to read each figure.
 READ = {
     "rates": "One panel per tariff, same scale. A rate holds from the start of its hour to the end; wholesale prices that are passed through are included.",
-    "winners": "Bars are households by the change of their monthly bill against today's tariff, at equal revenue; to the left of the line they pay less. "
+    "winners": "Bars are households by the change of their monthly bill against today's tariff, at equal revenue; to the left of the line they pay less, "
+               "and above each panel stands how many do. "
                "The first and the last bar also hold what is beyond them. Households of a type are alike, so bars move by type.",
     "bills": "Change of the average monthly bill against today's tariff, at equal revenue. Above the line households pay more.",
     "burden": "Change of bills as a share of income, against today's tariff at equal revenue. Hatched: the burden rises.",
@@ -74,9 +75,9 @@ READ = {
     "response": "Every cell: what one cent more on the buy rate of one hour does to the load of another, households and market settling anew. Outlined: the "
                 "hour's own. Steps of the scale are not equal.",
     "loss": "The triangle between what use is worth and its wholesale price, for averages over hours, weather and households; the table's figure is "
-            "summed over them one by one and stands above each panel. Tariffs without a triangle to be seen are left out.",
+            "summed over them one by one and stands above each panel, in $ a day. Tariffs without a triangle to be seen are left out.",
     "trade_off": "Lower and further left is better. Numbered: tariffs at equal revenue; the diamond is today's. Steps, where drawn: the least cost "
-                 "found within each gap; nothing between its points is known. Number 1 and others may lie outside the panel of the frontier by itself.",
+                 "found within each gap; nothing between its points is known.",
     "sensitivity": "One assumption moved at a time, both tariffs made revenue-neutral anew.",
     "convergence": "Tariffs that hold. Top left: zero in an exact equilibrium. Top right: beyond the dashed line undamped iteration cycles. Below: by how "
                    "much load and prices would still depend on yesterday's weather, which the equilibrium leaves out.",
