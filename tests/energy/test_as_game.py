@@ -346,6 +346,36 @@ def test_factors_of_use_are_chosen_softly_at_the_prices():
     assert k.prices(y) == pytest.approx(price)
 
 
+def test_literal_households_are_a_priced_population():
+    """The package's fast layer, which knows neither this game nor its reward, on the same households: prices in channels by regime."""
+    households, factors = town(), np.array([0.8, 0.9, 1.0, 1.1, 1.2])
+    market = LinearSupply(slope=0.1)
+    game = as_game(households, market, PASS, demand="factors", discount=0.99)
+    price = prices_of(game, solved(game).candidate)[0]
+
+    battery, share, weather = households.types[3].battery, households.share, households.weather
+    own = np.array([0.0, 0.0, 0.0, 1.0])
+    load, sun = households.load[..., None, None], households.sun[..., None, None]
+    net = factors * load - sun + (own[:, None] * battery.metered)[:, None, None, :, None]  # [i, 24, w, a, d]
+    away = (factors - 1.0) * load
+    base = 0.3 * away - away**2 * 0.3 / (0.4 * load) - (own[:, None] * battery.worn)[:, None, None, :, None]
+    to = np.arange(11)[:, None] + battery.moves
+    inside = np.repeat((to >= 0) & (to < 11), 5, axis=-1)
+    flat = [np.broadcast_to(a, net.shape).reshape(4, 24, 2, 35) for a in (base, net)]
+    tried = flat[0] - IMPOSSIBLE * own[:, None, None, None]  # entries of what cannot be made follow those that can
+    by_regime = np.concatenate([flat[1], flat[1]], -1)[..., None] * np.eye(2)[:, None, :]
+    population = so.PricedPopulation(
+        move=np.repeat(np.where((to >= 0) & (to < 11), to, np.arange(11)[:, None]), 5, axis=-1),
+        signal=weather.hourly, base=np.concatenate([flat[0], tried], -1), net=by_regime, discount=0.99,
+        entry=np.where(inside, np.arange(35), 35 + np.arange(35)), weights=share,
+    )  # fmt: skip
+    slope = 0.1 / 1000 * households.count / 1000 / weather.shares
+    prices = so.Prices(np.full((24, 2), (18 + 0.1 * 700) / 1000), np.diag(slope), np.zeros((24, 2, 1)))
+    fast = so.price_equilibrium(population, prices, np.zeros(1), temperature=0.02)
+    assert fast.converged
+    assert np.abs(fast.prices - price).max() < 1e-7
+
+
 # --- bad input, and being sent about -----------------------------------------------------------------------------------------------
 
 
@@ -366,6 +396,9 @@ def test_bad_input():
         as_game(households, market, Tariff("odd", buy=0.1, sell=0.3), demand="factors")
     with pytest.raises(so.InvalidStudy, match="finite weight"):
         Weights(gap=-1.0)
+    many = Households([replace(households.types[3], name=f"household {n}", share=1 / 2000) for n in range(2000)])
+    with pytest.raises(so.Refused, match="tariff game of 2000 types"):
+        as_game(many, market, PASS)
     factors = as_game(households, market, PASS, demand="factors")
     with pytest.raises(so.InvalidStudy, match="continuous demand"):
         criteria_of(factors, solved(factors).candidate)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from stackopt.errors import InvalidGame
+from stackopt.errors import StackoptError
 from stackopt.games.mean_field.dynamics import Answer
 from stackopt.games.operators import Array
 from stackopt.learning.mean_field.derivatives import Derivatives
@@ -184,7 +184,7 @@ class SoftSearch:
             try:
                 with np.errstate(all="ignore"):
                     point = self.at(y.reshape(point.y.shape), temperature, point)
-            except InvalidGame:  # statistics that no population has
+            except StackoptError:  # statistics that no population has
                 point = Point(point.y, point.answer, point.mu, np.full_like(point.y, np.inf))
             quiet = 0 if point.gap < 0.9 * best.gap else quiet + 1
             best = min(best, point, key=lambda p: p.gap)
@@ -270,7 +270,7 @@ class SoftSearch:
             try:
                 with np.errstate(all="ignore"):
                     moved = self.at(y, temperature, point)
-            except InvalidGame:  # statistics that no population has
+            except StackoptError:  # statistics that no population has
                 moved = None
             if moved is not None and moved.gap <= (1.0 - 0.1 * length) * point.gap:
                 return moved
