@@ -1,23 +1,28 @@
 """Bills to the cent: a published one, formulas by hand, and what must not be billed."""
 
+import csv
 import datetime
 
 import numpy as np
 import pytest
 
 import stackopt as so
+from stackopt.catalog import data_file
 from stackopt.energy.bill import bill
 from stackopt.energy.calendar import Calendar
 from stackopt.energy.rates import Rates, Tier, time_of_use
 
-#: PG&E E-TOU-C from 2026-06-01, above baseline; hand results of a published bill explainer, tier 3, 30 days.
-SUMMER, WINTER = (0.5224, 0.3994), (0.39757, 0.36757)
+#: PG&E E-TOU-C from 2026-06-01; hand results of a published bill explainer, tier 3, 30 days.
 PUBLISHED = [("summer", 600, 195, 262.3299), ("summer", 1000, 195, 431.9299), ("winter", 600, 225, 229.6299)]
 
 
 def e_tou_c(baseline):
-    buy = np.stack([np.broadcast_to(time_of_use(*(SUMMER if 5 <= m <= 8 else WINTER)), (2, 24)) for m in range(12)])
-    return Rates("E-TOU-C", buy, baseline=baseline, baseline_credit=0.0814, fixed={"CARE": 0.19713, "FERA": 0.39688, "other": 0.79343})
+    with data_file("energy", "rates_pge_e_tou_c.csv").open(newline="", encoding="utf-8") as file:
+        found = {(row["season"].split("(")[0], row["period"]): float(row["value"]) for row in csv.DictReader(file)}
+    seasons = ["summer" if 5 <= m <= 8 else "winter" for m in range(12)]
+    buy = np.stack([np.broadcast_to(time_of_use(found[s, "peak"], found[s, "off_peak"]), (2, 24)) for s in seasons])
+    fixed = {p.split("_")[-1]: value for (_, p), value in found.items() if p.startswith("base_services_charge")}
+    return Rates("E-TOU-C", buy, baseline=baseline, baseline_credit=-found["all", "baseline_credit"], fixed=fixed)
 
 
 def thirty_days(month):
