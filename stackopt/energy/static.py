@@ -109,6 +109,8 @@ class StaticTown:
         low, high = -10.0, 10.0
         for _ in range(200):
             wholesale = 0.5 * (low + high)
+            if wholesale in (low, high):  # no number lies between
+                break
             cleared = self.intercept + self.slope * float(self.count @ (use(wholesale)[0] - self.sun))
             low, high = (wholesale, high) if cleared > wholesale else (low, wholesale)
         used, price = use(wholesale)
@@ -155,6 +157,8 @@ class StaticTown:
         low, high = grid[enough[0] - 1], grid[enough[0]]
         for _ in range(100):
             middle = 0.5 * (low + high)
+            if middle in (low, high):
+                break
             low, high = (low, middle) if collected(middle) >= self.required else (middle, high)
         return self.outcome(high, net_billing=net_billing, discount=discount, fixed=fixed)
 
