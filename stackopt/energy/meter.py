@@ -7,7 +7,8 @@ generation costs. It sees neither what a kWh is worth to a household, nor how de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -86,6 +87,20 @@ class Reading:
         spent: Array = ((self.imports - self.exports) * self.price).sum((2, 3, 4)) @ self.share
         return spent
 
+    def without(self, group: int) -> Reading:
+        """With one random group left out."""
+        kept = np.arange(len(self.imports)) != group
+        return replace(self, imports=self.imports[kept], exports=self.exports[kept], generation=self.generation[kept])
+
+
+def average(readings: Sequence[Reading]) -> Reading:
+    """The average of readings of the same rates, each weighted alike."""
+    if len(readings) == 1:
+        return readings[0]
+    imports, exports, generated = (np.mean([getattr(r, k) for r in readings], 0) for k in ("imports", "exports", "generation"))
+    days = np.sum([r.days for r in readings], 0)
+    return replace(readings[0], imports=imports, exports=exports, days=days, generation=generated)
+
 
 class Meter(Protocol):
     """The world, as a utility meets it."""
@@ -133,24 +148,23 @@ class EquilibriumMeter:
 
     def __init__(self, households: Households, market: Supply, *, temperature: float = 0.02, tolerance: float = 1e-9) -> None:
         self._world, self._market, self._temperature, self._tolerance = households, market, temperature, tolerance
-        self._last: Equilibrium | None = None
 
     def read(self, tariff: Tariff) -> Reading:
         """Long-run averages under the tariff; raises as `Meter.read`."""
-        found = settled(self._world, self._market, tariff, self._temperature, self._tolerance, self._last)
-        self._last = found
+        found = settled(self._world, self._market, tariff, self._temperature, self._tolerance)
         imports, exports = (by_group(self._world, values) for values in (found.response.imports, found.response.exports))
         always = np.full(found.price.shape[1:], np.inf)
         return shown(found, imports[None], exports[None], always, np.array([generation(found)]))
 
 
-def settled(households: Households, market: Supply, tariff: Tariff, temperature: float, tolerance: float, start: Equilibrium | None) -> Equilibrium:
-    """The equilibrium that a meter reads; raises InvalidStudy ``study-tariff-limit`` where there is none to the tolerance, ``meter-true-up``."""
+def settled(households: Households, market: Supply, tariff: Tariff, temperature: float, tolerance: float) -> Equilibrium:
+    """The equilibrium that a meter reads: always from scratch, so that a reading does not depend on what was read before.
+
+    Raises InvalidStudy ``study-tariff-limit`` where there is none to the tolerance, and ``meter-true-up``.
+    """
     if tariff.true_up is not None:
         raise InvalidStudy("meter-true-up", where=f"tariff {tariff.name!r}, true_up = {tariff.true_up:g}")
-    found = equilibrium(households, market, tariff, temperature=temperature, tolerance=tolerance, start=start)
-    if not found.converged and start is not None:  # a start that leads nowhere is no reason to show nothing
-        found = equilibrium(households, market, tariff, temperature=temperature, tolerance=tolerance)
+    found = equilibrium(households, market, tariff, temperature=temperature, tolerance=tolerance)
     if not found.converged:
         raise InvalidStudy("study-tariff-limit", where=found.because, name=tariff.name)
     return found
@@ -173,7 +187,7 @@ def generation(found: Equilibrium) -> float:
 def shown(found: Equilibrium, imports: Array, exports: Array, days: Array, generated: Array) -> Reading:
     """A reading with what is public of an equilibrium."""
     households = found.households
-    weight = np.bincount(households.group_of, weights=households.share, minlength=len(households.groups))
+    weight: Array = np.bincount(households.group_of, weights=households.share, minlength=len(households.groups)).astype(float)
     system = found.market.total(found.response.load)
     return Reading(
         found.tariff, households.groups, weight, households.weather.shares.copy(), imports, exports, days, found.price.copy(), system, generated

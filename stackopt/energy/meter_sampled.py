@@ -58,7 +58,6 @@ class SampledMeter:
     ) -> None:  # fmt: skip
         self._world, self._market, self._temperature, self._tolerance = households, market, temperature, tolerance
         self._days, self._fresh, self._groups, self._seed, self._periods = days, fresh, random_groups, seed, periods
-        self._last: Equilibrium | None = None
         weight = np.bincount(households.group_of, weights=households.share, minlength=len(households.groups))
         self._strata = np.rint(metered * weight / random_groups).astype(np.int64)
         if random_groups < 2 or days < 1 or ((self._strata < 1) & (weight > 0)).any():
@@ -82,8 +81,7 @@ class SampledMeter:
         self._periods += 1
         rng = np.random.default_rng([self._seed, self._periods])
         households = self._world
-        found = settled(households, self._market, tariff, self._temperature, self._tolerance, self._last)
-        self._last = found
+        found = settled(households, self._market, tariff, self._temperature, self._tolerance)
         count = self._drawn(rng) if self._fresh else self._panel
         weather = _weather(households.weather, self._days, rng)
         B, W = self._groups, len(households.weather.names)

@@ -16,154 +16,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stackopt.display import Block, number
+from stackopt.display import number
 from stackopt.energy.design_problem import DesignProblem
-from stackopt.energy.meter import Meter, Reading
-from stackopt.energy.metered_model import CURVATURE, Accounts, Fitted, fit
+from stackopt.energy.meter import Meter, Reading, average
+from stackopt.energy.metered_model import CURVATURE, Accounts, Fitted, fit, metered
+from stackopt.energy.metered_result import MET, MET_NOISY, REACH, UNKNOWN, Learned, Trial
 from stackopt.energy.metered_step import PENALTIES, Model, books_of, charged, charges, misses
 from stackopt.energy.revealed import cost_bounds, cost_change
-from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
+from stackopt.energy.tariff import Tariff
 from stackopt.errors import InvalidMethod, InvalidStudy
 from stackopt.solution import Progress, Report, Status
 
 Array = NDArray[np.float64]
 Keep = Callable[[int, Reading], None]
 
-#: Half-width of the box around the final tariff in which nothing more may be promised, $/kWh.
-REACH = 0.02
-#: Share of the response in a direction of rates that may be left to a guess at the end.
-UNKNOWN = 0.05
-#: Misses of limits that are accepted, in the units of `metered_step.misses`.
-MET = 1e-4
-#: The same where readings are noisy, two standard errors included.
-MET_NOISY = 0.02
 #: Trials set aside for the final tariff where readings are noisy: one to correct it by, the others of it.
 CONFIRM = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """One announced tariff and what was measured of it.
-
-    Attributes
-    ----------
-    purpose : str
-        ``"begin"``, ``"repeat"``, ``"step"``, ``"direction"`` (to learn how use answers), ``"confirm"`` or ``"refused"``.
-    x : array [D], $/kWh
-        Buy and sell adders by period.
-    fixed : array [g], $/day
-        Charges that close the books of this reading best within the limits.
-    reading : Reading or None
-    cost : float, $/day and household
-        Measured change against the first tariff (of what is in force today, where that was read).
-    missed : mapping of limit to miss
-        Revenue in $ a day and household, gap in points, peak and price spread as shares of their limits.
-    promised, got : float
-        Change of merit against the best tariff before, predicted and measured.
-    radius : float, $/kWh
-    accepted : bool
-    """
-
-    purpose: str
-    x: Array
-    fixed: Array
-    reading: Reading | None
-    cost: float
-    missed: dict[str, float]
-    promised: float = math.nan
-    got: float = math.nan
-    radius: float = math.nan
-    accepted: bool = False
-
-    @property
-    def miss(self) -> float:
-        """All misses, in the units of `missed`."""
-        return sum(self.missed.values()) if self.missed else math.nan
-
-
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """What was learned.
-
-    Attributes
-    ----------
-    tariff : Tariff or None
-        The best that was announced, its fixed charges closing the books as measured.
-    status : Status
-        CONVERGED: at the tariff itself limits are missed by at most `MET` as measured (`MET_NOISY`, with two standard errors, where readings are
-        noisy); how use answers was measured, near it, in every direction in which rates may
-        move (at most `UNKNOWN` of it is a guess); and by those measurements no tariff within `REACH` $/kWh promises more than `gain`, two standard errors included. A local statement about measurements. LIMIT: anything else, with the reason.
-    because : str
-    trials : tuple of Trial
-    cost, cost_error : float, $/day and household
-        Measured change of cost, against today's tariff if it was read, else against the first trial, and its standard error.
-    cost_least, cost_most : float
-        Between what all readings together force it (convexity; exact readings only, else NaN).
-    missed, errors : mappings of limit to miss and to standard error
-        Of the revenue, and of the gap where it is limited.
-    promise, promise_error : float, $/day and household
-        What could still be gained nearby, as far as measurements tell.
-    unknown : float
-        The largest share of the response left to a guess in a direction that rates can move in.
-    learned_by : int
-        Readings, today's included.
-    """
-
-    problem: DesignProblem
-    tariff: Tariff | None
-    status: Status
-    because: str
-    trials: tuple[Trial, ...]
-    today: Reading | None
-    cost: float
-    cost_error: float
-    cost_least: float
-    cost_most: float
-    missed: dict[str, float]
-    errors: dict[str, float]
-    promise: float
-    promise_error: float
-    unknown: float
-    x: Array | None = None
-    fixed: Array | None = None
-    interrupted: bool = False
-
-    @property
-    def learned_by(self) -> int:
-        """Billing periods."""
-        return len(self.trials) + (self.today is not None)
-
-    def block(self) -> Block:
-        """The printed form."""
-        rows = []
-        if self.tariff is not None and self.x is not None and self.fixed is not None:
-            P = len(self.problem.periods)
-            rates = "  ".join(f"{p} {b:.4f}/{s:.4f}" for p, b, s in zip(self.problem.periods, self.x[:P], self.x[P:], strict=True))
-            rows.append(("rates", f"buy/sell adders {rates} $/kWh"))
-            charged = zip(self.trials[0].reading.groups if self.trials[0].reading else (), self.fixed * DAYS_PER_MONTH, strict=False)
-            rows.append(("fixed", "  ".join(f"{g} {f:.2f}" for g, f in charged) + " $/month"))
-            against = "today's tariff" if self.today is not None else "the first trial"
-            bounds = f", surely between {self.cost_least:+.4f} and {self.cost_most:+.4f}" if math.isfinite(self.cost_most) else ""
-            error = f" +- {number(2 * self.cost_error, 2)}" if self.cost_error > 0 else ""
-            rows.append(("cost", f"{self.cost:+.4f}{error} $ a day and household against {against}{bounds}"))
-            units = {"revenue": "$ a day and household", "gap": "points", "peak": "of the limit", "price spread": "of the limit"}
-            text = "; ".join(f"{k} by {number(v, 2)}" + (f" +- {number(2 * self.errors[k], 2)}" if self.errors.get(k) else "") + f" {units[k]}"
-                             for k, v in self.missed.items())  # fmt: skip
-            rows.append(("missed", text))
-            error = f" +- {number(2 * self.promise_error, 2)}" if self.promise_error > 0 else ""
-            rows.append(("promise", f"{number(self.promise, 2)}{error} $ a day within {REACH:g} $/kWh; at most {100 * self.unknown:.0f} % of a response guessed"))
-        rows.append(("stopped", f"{self.because}; {self.learned_by} billing periods"))
-        return Block(f"Learned tariff: {self.status}", tuple(rows), good=self.status.success)
-
-    def __str__(self) -> str:
-        return self.block().text()
-
-    __repr__ = __str__
 
 
 def learn(
@@ -252,9 +125,7 @@ class _Learning:
         try:
             if today is not None:
                 self.today = self.read(today)
-            P = len(a.low) // 2
-            x = np.where(np.arange(len(a.low)) < P, a.low + 0.25 * (a.high - a.low), np.maximum(a.low, np.minimum(a.high, 0.0)))
-            x = np.clip(np.asarray(begin, float), a.low, a.high) if begin is not None else x
+            x = self.beginning() if begin is None else np.clip(np.asarray(begin, float), a.low, a.high)
             fixed = np.full(len(a.groups), 0.5 * a.cap if math.isfinite(a.cap) else 0.0)
             self.announce("begin", x, fixed)
             if self.confirmations:  # how far two readings of the same differ
@@ -271,6 +142,26 @@ class _Learning:
                 raise
             stopped = "interrupted"
         return self.end(stopped)
+
+    def beginning(self) -> Array:
+        """The first rates: nearest to today's where those were read, by what is bought and sold; else a quarter of the range, and the smallest sell rates."""
+        from scipy.optimize import lsq_linear
+
+        a = self.accounts
+        P = len(a.low) // 2
+        x: Array = np.where(np.arange(2 * P) < P, a.low + 0.25 * (a.high - a.low), np.maximum(a.low, np.minimum(a.high, 0.0)))
+        if self.today is not None:
+            weights = [np.sqrt(a.share[:, None, None, None] * k) for k in metered(self.today)]
+            rows = np.concatenate([(w[..., None] * m).reshape(-1, 2 * P) for w, m in zip(weights, a.moves, strict=True)])
+            left = [w * (r - b - k * self.today.price) for w, r, b, k in zip(weights, self.today.rates, a.base, a.passed, strict=True)]
+            near = lsq_linear(rows[:, a.free], np.concatenate([v.ravel() for v in left]), (a.low[a.free], a.high[a.free])).x
+            x[a.free] = np.clip(near, a.low[a.free], a.high[a.free])
+        for _ in range(20):  # sell rates stay below buy rates
+            over = [row for row in a.order()[0] if (row[:-1] @ x + row[-1]) < 0.0 and not a.order()[1].any()]
+            if not over:
+                break
+            x[P:] = np.clip(x[P:] + min(0.0, float(over[0][:-1] @ x + over[0][-1])), a.low[P:], a.high[P:])
+        return x
 
     def confirm(self) -> None:
         """Announce what all readings together say is best, correct it once, and read it several times: noise made the choice among trials."""
@@ -316,7 +207,7 @@ class _Learning:
             self.note(trial, refused.where)
             return trial
         found = books_of(a, reading)
-        closed = charges(a, found, fixed)
+        closed = charges(a, found, fixed, self.penalties)
         missed = misses(a, found, closed)
         if purpose == "begin":
             cost, got = 0.0 if self.today is None else float(cost_change(self.today, reading)[0].mean()), math.nan
@@ -352,7 +243,7 @@ class _Learning:
         known = self.read_trials
         readings = [t.reading for t in known if t.reading is not None]
         if group is not None:
-            readings = [_without(r, group) for r in readings]
+            readings = [r.without(group) for r in readings]
         anchor = next(k for k, t in enumerate(known) if t is self.trials[self.best])
         return fit(self.accounts, np.stack([t.x for t in known]), readings, anchor)
 
@@ -364,9 +255,13 @@ class _Learning:
         self.promise = self.promised(model, best)
         direction, self.unknown = self.direction(fitted)
         x, fixed, value, _ = model.best(best.fixed, self.radius)
+        raised = False
         if np.abs(x - best.x).max() < 0.9 * self.radius:  # free to keep to its limits, and pays for missing one: then that costs more
             for k, v in misses(self.accounts, model.books(x), fixed).items():
-                self.penalties[k] *= 3.0 if v > MET and self.penalties[k] < 100.0 * PENALTIES[k] else 1.0
+                if v > MET and self.penalties[k] < 100.0 * PENALTIES[k]:
+                    self.penalties[k], raised = 3.0 * self.penalties[k], True
+        if raised:
+            best = self.reckoned(best)
             x, fixed, value, _ = model.best(best.fixed, self.radius)
         promised = model.merit(best.x, best.fixed) - value
         exact = best.reading is not None and best.reading.exact
@@ -383,10 +278,18 @@ class _Learning:
         if promised <= 1e-9 or not np.abs(x - best.x).max() > 1e-9:  # the model sees no way on: what it does not know yet is next
             trial = self.announce("direction", best.x + direction, best.fixed)
             self.consider(trial, 0.0)
-            return bool(self.unknown <= UNKNOWN)
+            return bool(self.unknown <= UNKNOWN) and not raised
         trial = self.announce("step", x, fixed, -promised)
         self.consider(trial, promised)
         return False
+
+    def reckoned(self, best: Trial) -> Trial:
+        """The best trial with the charges that close its books under the penalties in force."""
+        assert best.reading is not None
+        found = books_of(self.accounts, best.reading)
+        fixed = charges(self.accounts, found, best.fixed, self.penalties)
+        self.trials[self.best] = replace(best, fixed=fixed, missed=misses(self.accounts, found, fixed))
+        return self.trials[self.best]
 
     def consider(self, trial: Trial, promised: float) -> None:
         """Move to a better tariff; widen or shrink the trust region by how well the model did."""
@@ -409,7 +312,8 @@ class _Learning:
     def error_of_merit(self, trial: Trial) -> float:
         """Standard error of the change of merit from the best tariff to a trial, by random groups; 0 for exact readings."""
         best = self.trials[self.best].reading
-        assert best is not None and trial.reading is not None
+        assert best is not None
+        assert trial.reading is not None
         if best.exact:
             return 0.0
         return math.hypot(_spread(cost_change(best, trial.reading)[0]), math.sqrt(2.0) * self.common()[0])
@@ -479,6 +383,8 @@ class _Learning:
             model.accounts = copy(self.accounts)  # the level of the revenue has its own error: here it is that of everyone
             model.accounts.required += short - model.books(fitted.at).short
             found.append(self.promised(model, best))
+        if not np.isfinite(found).all():
+            return math.inf
         return math.sqrt((B - 1) / B * float(((np.array(found) - np.mean(found)) ** 2).sum()))
 
     def end(self, stopped: str) -> Learned:
@@ -486,9 +392,9 @@ class _Learning:
         a, best = self.accounts, self.trials[self.best]
         assert best.reading is not None
         same = [t.reading for t in self.trials if t.reading is not None and np.array_equal(t.x, best.x)]
-        reading = _average(same)
+        reading = average(same)
         found = books_of(a, reading)
-        fixed = charges(a, found, best.fixed)
+        fixed = charges(a, found, best.fixed, self.penalties)
         missed = misses(a, found, fixed)
         errors = {} if reading.exact else _errors(a, reading, fixed)
         shared = (0.0, 0.0) if reading.exact else self.common()
@@ -507,7 +413,8 @@ class _Learning:
             cost = min(max(cost, least), most)
         miss = sum(v + 2.0 * errors.get(k, 0.0) for k, v in missed.items())
         met = miss <= (MET if reading.exact else MET_NOISY)
-        good = (not stopped or not reading.exact) and stopped != "interrupted" and met and self.unknown <= UNKNOWN and self.promise + 2 * self.promise_error <= self.gain
+        done = stopped != "interrupted" and (not stopped or not reading.exact)
+        good = done and met and self.unknown <= UNKNOWN and self.promise + 2 * self.promise_error <= self.gain
         said = f"within {REACH:g} $/kWh measurements promise {number(self.promise, 2)} $ a day"
         if self.promise_error > 0:
             said += f" +- {number(2 * self.promise_error, 2)}"
@@ -530,22 +437,6 @@ def _same(first: Tariff, second: Tariff) -> bool:
         np.array_equal(first.buy, second.buy) and np.array_equal(first.sell, second.sell) and dict(first.discount) == dict(second.discount)
         and (first.pass_buy, first.pass_sell, first.net_metering) == (second.pass_buy, second.pass_sell, second.net_metering)
     )  # fmt: skip
-
-
-def _without(reading: Reading, group: int) -> Reading:
-    """A reading with one random group left out."""
-    kept = np.arange(len(reading.imports)) != group
-    return replace(reading, imports=reading.imports[kept], exports=reading.exports[kept], generation=reading.generation[kept])
-
-
-def _average(readings: Sequence[Reading]) -> Reading:
-    """The average of readings of the same rates."""
-    if len(readings) == 1:
-        return readings[0]
-    with np.errstate(invalid="ignore"):
-        imports, exports = (np.nanmean(np.stack([getattr(r, k) for r in readings]), 0) for k in ("imports", "exports"))
-    days = np.sum([r.days for r in readings], 0)
-    return replace(readings[0], imports=imports, exports=exports, days=days, generation=np.mean([r.generation for r in readings], 0))
 
 
 def _spread(values: Array) -> float:

@@ -1,10 +1,10 @@
 r"""What a leader can know of how use answers its rates: a local linear model of meter readings, learned from trials around a textbook guess.
 
-Everything but the response is bookkeeping: with rates x, metered use :math:`y(x)\approx y_0+J(x-x_0)` and the wholesale price, bills and purchases are exact
-sums, and the marginal cost to society is :math:`\sum(P-\text{buy})\,dI-(P-\text{sell})\,dE`. J is what must be learned. The guess: each hour's imports answer
-its own buy rate, and its exports the sell rate, with one elasticity. Then Bayes' rule for linear models: deviations from the guess
-of every entry are independent, a reading errs by its noise, and the linear model by a quadratic in the distance. Without noise and close by this is the smallest
-change of the guess that explains the trials (Broyden's, over many secants at once); far or noisy trials count less.
+Everything but the response is bookkeeping: with rates x, metered use :math:`y(x)\approx y_0+J(x-x_0)` and the wholesale price, bills and purchases are
+exact sums, and the marginal cost to society is :math:`\sum(P-\text{buy})\,dI-(P-\text{sell})\,dE`. J is what must be learned. The guess: each hour's
+imports answer its own buy rate, and its exports the sell rate, with one elasticity. Then Bayes' rule for linear models: deviations of every entry from the
+guess are independent, a reading errs by its noise, and the linear model by a quadratic in the distance. Without noise and close by this is the
+smallest change of the guess that explains the trials (Broyden's, over many secants at once); far or noisy trials count less.
 """
 
 from __future__ import annotations
@@ -155,7 +155,8 @@ def repeatability(readings: Sequence[Reading], xs: Array) -> Array:
     for k in same:
         if len(k) > 1:
             common += _mean_square(average[k] - average[k].mean(0)) * len(k) / degrees
-    return np.maximum(own, common)
+    noise: Array = np.maximum(own, common)
+    return noise
 
 
 def _mean_square(values: Array) -> Array:

@@ -75,8 +75,11 @@ def misses(accounts: Accounts, found: Books, fixed: Array) -> dict[str, float]:
     return missed
 
 
-def charges(accounts: Accounts, found: Books, near: Array) -> Array:
-    """Fixed charges [g], $/day, that close the revenue and miss the gap least; with room left, the smallest gap, then the nearest to `near`."""
+def charges(accounts: Accounts, found: Books, near: Array, penalties: Mapping[str, float] = PENALTIES) -> Array:
+    """Fixed charges [g], $/day, under which revenue and gap are missed least, as `penalties` weigh them.
+
+    With room left, those of the smallest gap, then the nearest to `near`.
+    """
     from scipy.optimize import linprog
 
     G = len(accounts.groups)
@@ -84,7 +87,7 @@ def charges(accounts: Accounts, found: Books, near: Array) -> Array:
     n = 2 * G + 5
     cost = np.zeros(n)
     cost[G : G + 2] = 1e-4, -1e-4
-    cost[G + 2 : G + 5] = 1.0, 1.0, 20.0
+    cost[G + 2 : G + 5] = penalties["revenue"], penalties["revenue"], 100.0 * penalties["gap"]
     cost[G + 5 :] = 1e-7
     per, here = DAYS / accounts.income, DAYS * found.bills / accounts.income
     equal = np.zeros((1, n))
@@ -117,10 +120,13 @@ def charges(accounts: Accounts, found: Books, near: Array) -> Array:
     answer = linprog(cost, np.array(upper), np.array(most), equal, np.array(level), bounds, method="highs")
     if answer.x is None:
         return near
-    return np.clip(answer.x[:G], 0.0, accounts.cap)
+    closed: Array = np.clip(answer.x[:G], 0.0, accounts.cap)
+    return closed
 
-#: Runs of SLSQP, each from where the last one ended, until nothing more is gained.
-RESTARTS = 6
+#: Runs of SLSQP in a subproblem; linear programs after them; a gain that is nothing, $/day; and a box in which none is left, $/kWh.
+RESTARTS, LINEAR, SMALL, NARROW = 2, 60, 1e-6, 1e-6
+#: Rates nearer to a bound stand at it, $/kWh.
+SNAP = 1e-9
 
 
 def charged(missed: Mapping[str, float], penalties: Mapping[str, float]) -> float:
@@ -179,11 +185,11 @@ class Model:
         return self.cost(x)[0] + charged(misses(self.accounts, self.books(x), fixed), self.penalties)
 
     def best(self, fixed: Array, radius: float) -> tuple[Array, Array, float, bool]:
-        """(rates, fixed charges, merit, whether the search settled) of the smallest merit within `radius` of the fitted point, by SLSQP.
+        """(rates, fixed charges, merit, whether the search settled) of the smallest merit within `radius` of the fitted point, by SLSQP and linear programs.
 
         At worst the point itself; that says nothing where the search did not settle.
         """
-        from scipy.optimize import minimize
+        from scipy.optimize import linprog, minimize
 
         a, here = self.accounts, self.fitted.at
         D, G, limits = len(here), len(fixed), a.limits
@@ -264,27 +270,46 @@ class Model:
 
         top = 1e3 if not math.isfinite(a.cap) else a.cap
         bounds = [*zip(low, high, strict=True), *[(0.0, top)] * G, (-2.0, 2.0), (-2.0, 2.0), *[(0.0, None)] * 5]
-        stayed = self.merit(here, fixed)
-        best, settled, start = (here.copy(), fixed.copy(), stayed), False, (here, fixed)
+        def closed(v: Array) -> tuple[Array, Array, float]:
+            """Rates within their bounds, charges that close the books, and the merit; infinite where sell rates pass buy rates."""
+            x = np.clip(v[x_], low, high)
+            x = np.where(x - low < SNAP, low, np.where(high - x < SNAP, high, x))
+            f = charges(a, self.books(x), np.clip(v[f_], 0.0, top), self.penalties)
+            order = rows[:, :D] @ x + rows[:, D] + (coefficient * self._cells(x) if coefficient.any() else 0.0)
+            return x, f, self.merit(x, f) if order.min(initial=0.0) >= -1e-9 else math.inf
+
+        best = (here.copy(), fixed.copy(), self.merit(here, fixed))
         for _ in range(RESTARTS):
             answer = minimize(
-                objective, begun(*start), jac=True, method="SLSQP", bounds=bounds, options={"maxiter": 100, "ftol": 1e-9},
+                objective, begun(*best[:2]), jac=True, method="SLSQP", bounds=bounds, options={"maxiter": 100, "ftol": 1e-9},
                 constraints=[{"type": "eq", "fun": equal, "jac": equal_slope}, {"type": "ineq", "fun": above, "jac": above_slope}],
             )  # fmt: skip
             if not np.isfinite(answer.x).all():
                 break
-            x, f = np.clip(answer.x[x_], low, high), np.clip(answer.x[f_], 0.0, top)
-            f = charges(a, self.books(x), f)
-            value = self.merit(x, f)
-            ordered = (rows[:, :D] @ x + rows[:, D] + (coefficient * self._cells(x) if coefficient.any() else 0.0)).min(initial=0.0) >= -1e-9
-            gained = best[2] - value if ordered else -math.inf
-            if gained > 0.0:
-                best = (x, f, value)
-            settled = settled or (answer.status == 0 and ordered)
-            if settled and gained < 1e-6:
+            found, before = closed(answer.x), best[2]
+            best = found if found[2] < before else best
+            if found[2] > before - SMALL:
                 break
-            start = (best[0], best[1])
-        return (*best, settled)
+        # At kinks of the limits SLSQP takes any point for an optimum; linear programs in shrinking boxes do not (Fletcher and Sainz de la Maza).
+        width = min(radius, 0.02)
+        for _ in range(LINEAR):
+            v = begun(*best[:2])
+            slope = above_slope(v)
+            edge = [(max(lo - z, -width), min(hi - z, width)) for lo, hi, z in zip(low, high, v[x_], strict=True)]
+            edge += [(None if lo is None else lo - z, None if hi is None else hi - z) for (lo, hi), z in zip(bounds[D:], v[D:], strict=True)]
+            step = linprog(objective(v)[1], -slope, above(v), equal_slope(v), -equal(v), edge, method="highs")
+            if step.x is None:
+                return (*best, False)
+            promised = -float(step.fun)
+            if promised <= SMALL:
+                return (*best, True)
+            found = closed(v + step.x)
+            gained = best[2] - found[2]
+            best = found if gained > 0.0 else best
+            width = min(2.0 * width, radius) if gained > 0.75 * promised else width if gained > 0.1 * promised else 0.4 * float(np.abs(step.x[x_]).max())
+            if width <= NARROW:
+                return (*best, True)
+        return (*best, False)
 
     def _cells(self, x: Array) -> Array:
         price = self.fitted.predict(x)[2]

@@ -15,7 +15,8 @@ from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.meter import EquilibriumMeter, Meter
 from stackopt.energy.meter_files import Readings
 from stackopt.energy.meter_sampled import SampledMeter
-from stackopt.energy.metered_leader import Learned, learn
+from stackopt.energy.metered_leader import learn
+from stackopt.energy.metered_result import Learned
 from stackopt.energy.study import Study
 from stackopt.energy.study_result import StudyResult
 from stackopt.energy.study_solve import said, solve
