@@ -136,6 +136,7 @@ class PriceSearch:
     def newton(self, point: Point, tolerance: float) -> tuple[Point, str]:
         """Steps at one temperature until the residual is within the tolerance: (best point, "" or why it stopped)."""
         best, poor, fresh, daring, most = point, 0, False, DARING, self.responses + PATIENCE
+        steps = isinstance(self.market, Settles)  # supply in steps: the residual falls only where all prices are right, so parts of a step lead nowhere
         while point.apart > tolerance:
             if self.responses >= most:
                 return best, f"{PATIENCE} responses at one temperature"
@@ -152,7 +153,7 @@ class PriceSearch:
             step = np.clip(wanted, -cap, cap)
             after = full = self._move(point, step)
             length = 1.0
-            while fresh and not after.apart < (1.0 - 0.1 * length) * point.apart and length > SHORTEST:
+            while fresh and not steps and not after.apart < (1.0 - 0.1 * length) * point.apart and length > SHORTEST:
                 length /= 2.0
                 after = self._move(point, length * step)
             if after.apart < best.apart:
@@ -170,7 +171,7 @@ class PriceSearch:
                         self.jacobian = None
                 point = after
                 fresh = False
-            elif fresh and daring == 0:
+            elif fresh and daring == 0 and not steps:
                 return best, "no step reduces the residual"
             elif fresh:  # where demand is not monotone the way may lead uphill
                 point, daring, self.jacobian = full, daring - 1, None
