@@ -133,7 +133,7 @@ def _duck_finding(stored: Stored) -> str:
     moved = max(sum(max(r["into batteries"], 0.0) for r in rows if r["weather"] == w) for w in {r["weather"] for r in rows})
     idle = "batteries take in next to nothing"
     return (
-        f"Under {stored.focus} households take up to {high['net of households']:.0f} MW (hour {high['hour']}, {high['weather']}) and as little as "
+        f"Under {stored.focus}, households take up to {high['net of households']:.0f} MW (hour {high['hour']}, {high['weather']}) and as little as "
         f"{low['net of households']:.0f} MW (hour {low['hour']}, {low['weather']}); {idle if moved < 0.5 else f'batteries take in up to {moved:.0f} MWh a day'}"
     )
 
@@ -145,10 +145,10 @@ def _buses_finding(stored: Stored) -> str:
     apart = {place: max(r["price"] for r in rows) - min(r["price"] for r in rows) for place, rows in at.items()}
     (weather, hour), most = max(apart.items(), key=lambda item: item[1])
     if most < 0.005:
-        return f"Under {stored.focus} no line is full: all {len(shown_buses(stored))} buses drawn have the same prices, in every hour and weather"
+        return f"Under {stored.focus}, no line is full: all {len(shown_buses(stored))} buses drawn have the same prices, in every hour and weather"
     high = max(at[weather, hour], key=lambda r: r["price"])["bus"]
     full = sum(gap >= 0.005 for gap in apart.values())
-    return f"Under {stored.focus} prices of buses differ in {full} of {len(apart)} hours, most by {most:.2f} $/MWh (bus {high}, hour {hour}, {weather})"
+    return f"Under {stored.focus}, prices of buses differ in {full} of {len(apart)} hours, most by {most:.2f} $/MWh (bus {high}, hour {hour}, {weather})"
 
 
 def _response_finding(stored: Stored) -> str:
