@@ -127,12 +127,19 @@ def concentration(share: Array, income: Array, bills: Array) -> tuple[float, flo
     Both curves run over households ordered by income; the first against the share of households, the second against the share of
     income. A bill proportional to income has Suits index 0, one that weighs more on the poor a negative one.
     """
-    order = np.argsort(income, kind="stable")
-    people, earned, paid = (np.concatenate([[0.0], np.cumsum(v[order])]) for v in (share, share * income, share * bills))
+    people, earned, paid = accumulated(share, income, bills)
     if paid[-1] == 0 or earned[-1] == 0:
         return float("nan"), float("nan")
     people, earned, paid = people / people[-1], earned / earned[-1], paid / paid[-1]
     return 1.0 - 2.0 * float(np.trapezoid(paid, people)), 1.0 - 2.0 * float(np.trapezoid(paid, earned))
+
+
+def accumulated(share: Array, income: Array, bills: Array) -> tuple[Array, Array, Array]:
+    """Households, income and bills of all up to each income, poorest first, from 0: those of equal income come in together, in whatever order they are listed."""
+    levels, level = np.unique(income, return_inverse=True)
+    each = (np.bincount(level, weights=v, minlength=len(levels)) for v in (share, share * income, share * bills))
+    people, earned, paid = (np.concatenate([[0.0], np.cumsum(v)]) for v in each)
+    return people, earned, paid
 
 
 def fixed_for_revenue(found: Equilibrium, required: float, ratios: Array) -> Array:

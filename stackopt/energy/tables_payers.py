@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackopt.energy.benchmarks_named import Outcome
-from stackopt.energy.criteria import DAYS
+from stackopt.energy.criteria import DAYS, accumulated
 from stackopt.energy.equilibrium import Equilibrium
 from stackopt.energy.table import Table
 from stackopt.energy.tariff import DAYS_PER_MONTH
@@ -98,14 +98,13 @@ def _edges(changes: Array, share: Array) -> Array:
 
 
 def lorenz(outcomes: Sequence[Outcome]) -> Table:
-    """Points of the curves of accumulated households, income and bills, households in order of income."""
+    """Points of the curves of accumulated households, income and bills, households in order of income, those of equal income at once."""
     rows: list[tuple[Any, ...]] = []
     for o in outcomes:
         assert o.criteria is not None
         h = o.criteria.households
-        order = np.argsort(h.income, kind="stable")
-        parts = [np.concatenate([[0.0], np.cumsum((h.share * v)[order])]) for v in (np.ones_like(h.share), h.income, o.criteria.bills)]
-        for k in range(len(order) + 1):
+        parts = accumulated(h.share, h.income, o.criteria.bills)
+        for k in range(len(parts[0])):
             rows.append((o.name, *(100 * float(p[k] / p[-1]) if p[-1] else math.nan for p in parts)))
     columns = (("tariff", ""), ("households", "%"), ("income", "%"), ("bills", "%"))
     return Table("lorenz", "Accumulated bills against accumulated households and income", columns, tuple(rows))
