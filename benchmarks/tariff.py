@@ -33,6 +33,7 @@ from stackopt.energy.households import Battery, Households
 from stackopt.energy.market.cases import market_case
 from stackopt.energy.market.smooth import NetworkSupply
 from stackopt.energy.market.supply import LinearSupply
+from stackopt.energy.reach import smallest
 from stackopt.energy.response import respond
 from stackopt.energy.standard import standard_households
 from stackopt.energy.tariff import Tariff
@@ -208,11 +209,16 @@ def large(copies: int, levels: int = 11, only_batteries: bool = False, target: f
 
 
 def curve(points: int) -> list[Row]:
-    """The frontier between cost and the gap of incidence."""
+    """Frontiers between cost and the gap of incidence, and of fewer points between cost and the peak."""
     problem = DesignProblem(standard_households(), LinearSupply())
-    found, cpu, wall = timed(lambda: frontier(problem, np.linspace(0.075, 0.0625, points)), 1)
-    good, solved = sum(d.status.success for d in found), sum(d.equilibria for d in found)
-    return [Row(f"frontier of {points} points", cpu, 30.0 * points / 50, wall=wall, note=f"{good} of {points} converged, {solved} equilibria")]
+    rows = []
+    least = smallest(problem, "peak")
+    for over, limits in (("gap", np.linspace(0.075, 0.0625, points)), ("peak", np.linspace(1550.0, least.value + 20.0, max(2, points // 5)))):
+        found, cpu, wall = timed(lambda over=over, limits=limits: frontier(problem, limits, over=over), 1)
+        good, solved = sum(d.status.success for d in found), sum(d.equilibria for d in found)
+        note = f"{good} of {len(limits)} converged, {solved} equilibria"
+        rows.append(Row(f"frontier over the {over}, {len(limits)} points", cpu, 30.0 * len(limits) / 50, wall=wall, note=note))
+    return rows
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from stackopt.energy.criteria import Criteria, criteria
 from stackopt.energy.design_problem import DesignProblem
 from stackopt.energy.design_program import Search
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
-from stackopt.energy.reach import largest_revenue, smallest
+from stackopt.energy.reach import LIMITED, largest_revenue, smallest, told
 from stackopt.energy.tariff import Tariff
 from stackopt.solution import Progress, Report, Status
 
@@ -149,9 +149,10 @@ def design(
                 because = f"no rates recover the requirement: at most {number(reach, 5)} of {asked} $ a day and household can be collected"
             else:
                 because += f"; up to {number(reach, 5)} $ a day and household can be collected"
-                if math.isfinite(problem.limits.gap) and points:
-                    least = smallest(problem, "gap", points[0]).value
-                    because += f", the smallest gap found is {number(least, 4)}, asked {number(problem.limits.gap, 4)}"
+                for over in LIMITED:
+                    limit = getattr(problem.limits, over)
+                    if math.isfinite(limit) and points:
+                        because += ", " + told(over, smallest(problem, over, points[0]).value, limit)
         return Design(problem, None, None, None, status, because, math.nan, math.nan, tuple(ends), search.evaluation.count)
     return _examined(search, *best, tuple(ends))
 

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stackopt.display import number
 from stackopt.energy.design import Design, design, examine
 from stackopt.energy.design_problem import DesignProblem
-from stackopt.energy.reach import Smallest, smallest
+from stackopt.energy.reach import LIMITED, Smallest, smallest, told
 from stackopt.errors import InvalidStudy
 from stackopt.solution import Progress, Report, Status
 
@@ -28,8 +27,6 @@ Array = NDArray[np.float64]
 SHORT, MIDDLE = 12, 30
 #: $/day and household by which costs must differ to be searched again, or to be taken as better.
 BETTER = 1e-7
-#: What limits can be on, as it is called in text, with its unit.
-LIMITED = {"gap": ("gap", ""), "peak": ("peak", " MW"), "price_spread": ("price spread", " $/MWh")}
 
 
 def frontier(
@@ -152,9 +149,8 @@ class _Run:
                 if found.status.success or found.status is Status.INFEASIBLE:
                     break
         if found is None or (not found.status.success and self._beneath(limit)):
-            name, unit = LIMITED[self.over]
             assert self.least is not None
-            because = f"the smallest {name} found is {number(self.least.value, 4)}{unit}, asked {number(limit, 4)}{unit}"
+            because = told(self.over, self.least.value, limit)
             found = Design(self.limited(limit), None, None, None, Status.LIMIT, because, math.nan, math.nan, (), tried)
         self.put(limit, replace(found, equilibria=tried))
         if found.status.success and found.z is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stackopt.display import number
 from stackopt.energy.design_problem import DesignProblem
 from stackopt.energy.design_program import Search
 from stackopt.energy.tariff import DAYS_PER_MONTH
@@ -16,6 +17,8 @@ Array = NDArray[np.float64]
 
 #: How far limits may be missed, as in designs.
 FEASIBLE = 1e-6
+#: What limits can be on, as it is called in text, with its unit.
+LIMITED = {"gap": ("gap", ""), "peak": ("peak", " MW"), "price_spread": ("price spread", " $/MWh")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,13 @@ def smallest(problem: DesignProblem, over: str, begin: Array | None = None) -> S
             if not value >= best.value:
                 best = Smallest(value, z[: search.t + 2], 0)
     return replace(best, equilibria=search.evaluation.count)
+
+
+def told(over: str, least: float, asked: float) -> str:
+    """What is said of a limit that cannot be met."""
+    name, unit = LIMITED[over]
+    found = f"the smallest {name} found is {number(least, 4)}{unit}" if math.isfinite(least) else f"no {name} was found under the other limits"
+    return f"{found}, asked {number(asked, 4)}{unit}"
 
 
 def smallest_gap(problem: DesignProblem, begin: Array | None = None) -> float:

@@ -150,6 +150,13 @@ def test_a_frontier_that_was_stopped_goes_on_where_it_was():
     assert spoiled[0].criteria.cost == pytest.approx(whole[0].criteria.cost, abs=1e-6)
 
 
+def test_a_limit_out_of_reach_says_what_is_in_reach():
+    found = design(problem(cap=40.0, limits=Limits(peak=900.0)), starts=1)
+    assert found.status is Status.LIMIT
+    assert "the smallest peak found is" in found.because
+    assert "asked 900 MW" in found.because
+
+
 def test_points_found_elsewhere_are_examined(free):
     assert examine(free.problem, free.z).status is Status.CONVERGED
     moved = free.z.copy()
