@@ -90,7 +90,7 @@ def answer(reward: Array, kernel: Any, discount: float, *, cyclic: bool, tempera
         change = float(np.abs(better - value).max())
         mean = float(value.mean())  # values rise in every round, their residual need not fall: near a discount of 1 for twenty rounds
         failed = 0 if change < residual * 0.999 or mean > level + RISE * (1.0 + abs(level)) else failed + 1
-        level = max(level, mean)
+        level = mean
         if change <= residual:
             residual, best = change, better
         if failed >= PATIENCE or change <= VALUE_TOLERANCE * (1.0 + float(np.abs(value).max())):

@@ -8,6 +8,7 @@ from typing import Any
 from stackopt.games.mean_field.game import MeanFieldStackelbergGame
 from stackopt.games.mean_field.population import Population
 from stackopt.learning.mean_field import multiplicity
+from stackopt.learning.mean_field.annealing import anneal
 from stackopt.learning.mean_field.gauss_seidel import gauss_seidel, greedy
 from stackopt.learning.mean_field.mirror_descent import STEPS, mirror_descent
 from stackopt.learning.mean_field.path_following import follow_paths, suspicion, within_reach
@@ -27,7 +28,8 @@ class MeanFieldEquilibrium(AtDecision):
     r"""The equilibrium of a population at a given decision of the leader: one default that switches between methods by itself.
 
     Best responses; stage-wise Gauss-Seidel (finite horizons); mirror descent with a few steps; then complementarity path following,
-    from the best policy so far and from afar. With a temperature, the max-ent soft equilibrium: see `QuasiNewton`.
+    from the best policy so far and from afar. Games too large for that are
+    annealed, soft equilibria of ever lower temperature, before mirror descent goes on. With a temperature, the max-ent soft equilibrium: see `QuasiNewton`.
 
     Parameters
     ----------
@@ -104,12 +106,14 @@ def _solve(search: Search, seed: int) -> str:
         return tried[-1]
     if not search.followers.game.cyclic and note("Gauss-Seidel", gauss_seidel(search, search.best, SWEEPS)):
         return tried[-1]
-    if note("mirror descent", mirror_descent(search, STEPS, start=start)):
-        return tried[-1]
     if within_reach(search.followers.game):
-        follow_paths(search, note)
-        if search.over:
+        if note("mirror descent", mirror_descent(search, STEPS, start=start)):
             return tried[-1]
+        follow_paths(search, note)
+    else:
+        note("annealing", anneal(search))
+    if search.over:
+        return tried[-1]
     search.stage = "mirror descent"
     note("mirror descent", mirror_descent(search, STEPS, start=search.best, gain=1.0, rounds=LAST_RESORT))
     return "; ".join(tried)

@@ -139,7 +139,7 @@ class SoftSearch:
         best: Point | None = None
         try:
             best = self.at(y, temperature, first)
-            self.size = 1.0 if self._masses else max(float(np.abs(best.brought).max()), float(np.abs(y).max()), 1e-300)
+            self._measure(best)
             found, why = self._iterate(best, temperature)
             best = min(best, found, key=lambda p: p.gap)
             if not why:
@@ -155,6 +155,21 @@ class SoftSearch:
             return (found, "") if not why else (min(best, found, key=lambda p: p.gap), why)
         except OutOfTime:
             return best or first, "the time limit"
+
+    def approach(self, temperature: float, y: Array, mu: Array) -> tuple[Point, str]:
+        """As `solve`, by plain iteration and acceleration alone: no derivatives and no ladder, whatever the size of the game."""
+        best = Point(y, _no_answer(self.followers, mu), mu, y)
+        try:
+            best = self.at(y, temperature, best)
+            self._measure(best)
+            best, why = self._iterate(best, temperature)
+            return self._accelerate(best, temperature, final=True) if why else (best, "")
+        except OutOfTime:
+            return best, "the time limit"
+
+    def _measure(self, point: Point) -> None:
+        """The size of statistics by which gaps are judged: 1 of masses."""
+        self.size = 1.0 if self._masses else max(float(np.abs(point.brought).max()), float(np.abs(point.y).max()), 1e-300)
 
     def _iterate(self, point: Point, temperature: float) -> tuple[Point, str]:
         """Plain iteration, as long as it contracts."""

@@ -236,3 +236,15 @@ def test_a_figure_shows_residuals_as_residuals(temperature):
     left, right = figure.axes
     assert len(left.lines) == 1
     assert {line.get_label().split(":")[0] for line in right.lines} == {"certified"}
+
+
+def test_games_out_of_reach_of_path_following_are_annealed(monkeypatch):
+    """The same game with the path closed: ever colder soft equilibria lead to where mirror descent ends the work."""
+    game = branching(-np.diag([1.0, 2.0, 3.0]), "three groups")
+    expected = so.solve(game, so.MeanFieldEquilibrium()).require()
+    monkeypatch.setattr("stackopt.learning.mean_field.equilibrium.within_reach", lambda game: False)
+    monkeypatch.setattr("stackopt.learning.mean_field.equilibrium.SWEEPS", 0)  # nor Gauss-Seidel
+    solution = so.solve(game, so.MeanFieldEquilibrium(tolerance=1e-4, starts=1))
+    assert solution.certified
+    assert any(stage.startswith("annealing") for stage in solution.stats["stages"])
+    assert np.abs(solution.candidate.mean_field - expected.mean_field).max() < 1e-2
