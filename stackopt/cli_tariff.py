@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stackopt.cli_tariff_end import AsJson, Exhibit, Figures, Out, StudyFile, Tariffs, Witness, end, exit_code
+from stackopt.cli_tariff_end import AsJson, Exhibit, Figures, Out, StudyFile, Tariffs, Witness, end, exit_code, folder_of
 from stackopt.cli_tariff_learn import learn
 from stackopt.cli_tariff_sweep import findings, sweep
 
@@ -40,15 +40,19 @@ def design(
     witness: Witness = "",
     figures: Figures = "svg",
 ) -> None:
-    """Find the tariff of least cost within the study's limits, and the frontier of cost against the gap of burdens."""
+    """Find the tariff of least cost within the study's limits, and the frontier of cost against the gap of burdens.
+
+    Designs are kept in points.json of the folder as they are found: after Ctrl-C the same command goes on from there.
+    """
     from stackopt.cli_terminal import watching
     from stackopt.energy.study import read_study
     from stackopt.energy.study_run import design_study
 
     read = read_study(study)
     changes = {f"objective__{key}": value for key, value in (("points", points), ("starts", starts)) if value is not None}
+    kept = (out or folder_of(read.name, "design")) / "points.json"
     with watching() as report:
-        found = design_study(read.changed(**changes) if changes else read, report=report)
+        found = design_study(read.changed(**changes) if changes else read, points=kept, report=report)
     end(found, out, as_json, exhibit, witness, figures, ctx)
 
 

@@ -60,13 +60,18 @@ def exhibit_of(number: str, witness: str) -> dict[str, str]:
     return {key: value.strip() for key, value in (("number", number), ("witness", witness)) if value.strip()}
 
 
+def folder_of(study: str, command: str) -> Path:
+    """Where a command writes what it found about a study; tables of two commands never mix."""
+    named = "tariff-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in study)
+    return Path(named) / command
+
+
 def end(found: Any, out: Path | None, as_json: bool, exhibit: str = "", witness: str = "", figures: str = "svg", ctx: typer.Context | None = None) -> None:
     """Write tables, data and page of a `StudyResult`, print it, and leave with the exit code of its verdict."""
     from stackopt.cli_terminal import told
 
     formats = formats_of(figures)
-    named = "tariff-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in found.study.name)
-    folder = out or Path(named) / found.command  # tables of two commands never mix
+    folder = out or folder_of(found.study.name, found.command)
     command, started = asked(ctx)
     written = save(found, folder, exhibit=exhibit_of(exhibit, witness), formats=formats, command=command, started=started)
     if as_json:

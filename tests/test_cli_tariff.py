@@ -63,6 +63,24 @@ def test_design_alone(tmp_path):
     assert (tmp_path / "out" / "tables" / "frontier.csv").exists()
 
 
+def test_ctrl_c_keeps_designs_and_the_same_command_goes_on(tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    study = write(tmp_path, TOML + '[tariff]\nperiods = { day = [0, 24] }\ncap = 40\n[benchmarks]\nnames = ["cpuc"]\n')
+    command = ("design", study, "--points", 1, "--starts", 1, "--out", tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr("stackopt.energy.frontier.design", stopped)
+        found = run(*command)
+    assert found.exit_code == 130, found.output
+    assert "one design is kept in" in found.stderr
+    assert (tmp_path / "out" / "points.json").exists()
+    monkeypatch.setattr("stackopt.energy.study_run.design", stopped)  # the one that is kept is not searched for again
+    found = run(*command)
+    assert found.exit_code == 0, found.output
+    assert not (tmp_path / "out" / "points.json").exists()
+
+
 def test_bad_studies_end_with_2_and_their_place(tmp_path):
     study = write(tmp_path, TOML.replace("required = 3.0", 'requird = "much"'))
     for command in ("design", "evaluate", "compare", "sensitivity"):
