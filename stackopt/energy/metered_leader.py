@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from stackopt.display import number
 from stackopt.energy.design_problem import DesignProblem
 from stackopt.energy.meter import Meter, Reading, average
-from stackopt.energy.metered_model import CURVATURE, Accounts, Fitted, fit, metered
+from stackopt.energy.metered_directions import beginning, direction
+from stackopt.energy.metered_model import Accounts, Fitted, fit
 from stackopt.energy.metered_result import MET, MET_NOISY, REACH, UNKNOWN, Learned, Trial
 from stackopt.energy.metered_step import PENALTIES, Model, books_of, charged, charges, misses
 from stackopt.energy.revealed import cost_bounds, cost_change
@@ -125,7 +126,7 @@ class _Learning:
         try:
             if today is not None:
                 self.today = self.read(today)
-            x = self.beginning() if begin is None else np.clip(np.asarray(begin, float), a.low, a.high)
+            x = beginning(a, self.today) if begin is None else np.clip(np.asarray(begin, float), a.low, a.high)
             fixed = np.full(len(a.groups), 0.5 * a.cap if math.isfinite(a.cap) else 0.0)
             self.announce("begin", x, fixed)
             if self.confirmations:  # how far two readings of the same differ
@@ -143,26 +144,6 @@ class _Learning:
             stopped = "interrupted"
         return self.end(stopped)
 
-    def beginning(self) -> Array:
-        """The first rates: nearest to today's where those were read, by what is bought and sold; else a quarter of the range, and the smallest sell rates."""
-        from scipy.optimize import lsq_linear
-
-        a = self.accounts
-        P = len(a.low) // 2
-        x: Array = np.where(np.arange(2 * P) < P, a.low + 0.25 * (a.high - a.low), np.maximum(a.low, np.minimum(a.high, 0.0)))
-        if self.today is not None:
-            weights = [np.sqrt(a.share[:, None, None, None] * k) for k in metered(self.today)]
-            rows = np.concatenate([(w[..., None] * m).reshape(-1, 2 * P) for w, m in zip(weights, a.moves, strict=True)])
-            left = [w * (r - b - k * self.today.price) for w, r, b, k in zip(weights, self.today.rates, a.base, a.passed, strict=True)]
-            near = lsq_linear(rows[:, a.free], np.concatenate([v.ravel() for v in left]), (a.low[a.free], a.high[a.free])).x
-            x[a.free] = np.clip(near, a.low[a.free], a.high[a.free])
-        for _ in range(20):  # sell rates stay below buy rates
-            over = [row for row in a.order()[0] if (row[:-1] @ x + row[-1]) < 0.0 and not a.order()[1].any()]
-            if not over:
-                break
-            x[P:] = np.clip(x[P:] + min(0.0, float(over[0][:-1] @ x + over[0][-1])), a.low[P:], a.high[P:])
-        return x
-
     def confirm(self) -> None:
         """Announce what all readings together say is best, correct it once, and read it several times: noise made the choice among trials."""
         readings = self.confirmations
@@ -179,7 +160,7 @@ class _Learning:
         best, fitted = self.trials[self.best], self.fitted()
         model = Model(fitted, self.penalties)
         self.promise = self.promised(model, best)
-        self.unknown = self.direction(fitted)[1]
+        self.unknown = direction(fitted, best.x, self.radius, self.rng)[1]
         self.promise_error = self.error_of_promise(best)
 
     @property
@@ -253,7 +234,7 @@ class _Learning:
         fitted = self.fitted()
         model = Model(fitted, self.penalties)
         self.promise = self.promised(model, best)
-        direction, self.unknown = self.direction(fitted)
+        way, self.unknown = direction(fitted, best.x, self.radius, self.rng)
         x, fixed, value, _ = model.best(best.fixed, self.radius)
         raised = False
         if np.abs(x - best.x).max() < 0.9 * self.radius:  # free to keep to its limits, and pays for missing one: then that costs more
@@ -272,11 +253,11 @@ class _Learning:
             if self.unknown <= UNKNOWN and self.promise <= self.gain:
                 self.promise_error = self.error_of_promise(best)
                 return True
-            trial = self.announce("direction", best.x + direction, best.fixed)
+            trial = self.announce("direction", best.x + way, best.fixed)
             self.consider(trial, 0.0)
             return False
         if promised <= 1e-9 or not np.abs(x - best.x).max() > 1e-9:  # the model sees no way on: what it does not know yet is next
-            trial = self.announce("direction", best.x + direction, best.fixed)
+            trial = self.announce("direction", best.x + way, best.fixed)
             self.consider(trial, 0.0)
             return bool(self.unknown <= UNKNOWN) and not raised
         trial = self.announce("step", x, fixed, -promised)
@@ -332,38 +313,6 @@ class _Learning:
             degrees += len(same) - 1
         spread = np.sqrt(squares / max(degrees, 1))
         return float(spread[0]), float(spread[1])
-
-    def direction(self, fitted: Fitted) -> tuple[Array, float]:
-        """The way to go from the best tariff to learn most, within the bounds; and the share of the response there that is a guess."""
-        a, here = self.accounts, self.trials[self.best].x
-        free = a.free
-        vectors = np.linalg.eigh(fitted.unknown[np.ix_(free, free)])[1]
-        length = min(max(self.radius, REACH), 2.0 * REACH)
-        length = max(length, min(math.sqrt(fitted.noise / CURVATURE), 0.2))  # where noise and curvature take equal parts of what is learned
-        rows, coefficient = a.order()
-        price = np.broadcast_to(fitted.price, (len(a.groups), *fitted.price.shape)).ravel() if coefficient.any() else 0.0
-        most, chosen = 0.0, np.zeros(len(here))
-        candidates = [*vectors.T[::-1], *np.eye(len(free)), self.rng.normal(size=len(free))]
-        for way in candidates:
-            for sign in (1.0, -1.0):
-                d = np.zeros(len(here))
-                d[free] = sign * length * way / max(np.abs(way).max(), 1e-12)
-                d = np.clip(here + d, a.low, a.high) - here
-                for _ in range(3):  # sell rates give way to buy rates
-                    low = rows[:, :-1] @ (here + d) + rows[:, -1] + coefficient * price
-                    if low.min(initial=0.0) >= 0.0:
-                        break
-                    worst = rows[int(low.argmin()), :-1]
-                    d = np.clip(here + d - worst * low.min() / float(worst @ worst) * 1.0001, a.low, a.high) - here
-                else:
-                    continue
-                size = float(d @ d)
-                if size < (0.3 * length) ** 2:
-                    continue
-                share = float(d @ fitted.unknown @ d) / size
-                if share > most + 1e-9:
-                    most, chosen = share, d
-        return chosen, most
 
     def promised(self, model: Model, best: Trial) -> float:
         """The merit to be gained within `REACH` of the best tariff, as a model has it; infinite where its search does not settle."""

@@ -113,11 +113,15 @@ def _outcome(learned: Learned) -> Outcome:
     seen = criteria(found, problem.required) if found.converged else None
     because = f"search {learned.status}: {learned.because}" if found.converged else found.because
     status = Status.CONVERGED if found.converged else Status.LIMIT
-    return Outcome("learned", "learned from meters", tariff, found, seen, status, because, required=problem.required, equilibria=1)
+    h = problem.households
+    level = float((tariff.adders(h)[0] @ h.weather.shares).mean())
+    return Outcome("learned", "learned from meters", tariff, found, seen, status, because, level, required=problem.required, equilibria=1)
 
 
 def _design_outcome(found: Design) -> Outcome:
-    return Outcome("designed", "designed with full information", found.tariff, found.equilibrium, found.criteria, found.status, found.because,
+    h = found.problem.households
+    level = float((found.tariff.adders(h)[0] @ h.weather.shares).mean()) if found.tariff is not None else math.nan
+    return Outcome("designed", "designed with full information", found.tariff, found.equilibrium, found.criteria, found.status, found.because, level,
                    required=found.problem.required, equilibria=found.equilibria)  # fmt: skip
 
 
