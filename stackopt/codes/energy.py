@@ -28,7 +28,7 @@ CODES: dict[str, ErrorCode] = {
     ),
     "setting-value": ErrorCode(
         "`{name}` must be {law}; got {got}",
-        "see the documented study file",
+        "`stackopt tariff --example` prints every setting with its unit",
         "A setting that is not understood would otherwise be ignored.",
     ),
     "group": ErrorCode(

@@ -21,7 +21,7 @@ from stackopt.energy.households import Households
 from stackopt.energy.study import Study
 from stackopt.energy.study_result import StudyResult
 from stackopt.energy.study_solve import all_hold, solve
-from stackopt.energy.table import Table
+from stackopt.energy.table import Table, decimals
 from stackopt.energy.tables_reliance import assumption_sheet, convergence
 from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
 from stackopt.errors import InvalidStudy
@@ -206,7 +206,7 @@ def _findings(
     """What the printed form says."""
     if base is None:
         return [("base", f"{name} against {before}: {rows[0][-1]}")]
-    findings = [("base", f"{name} against {before}: cost {base[0]:+.3f} $/day, gap {base[1]:+.2f} points, peak {base[2]:+.0f} MW")]
+    findings = [("base", f"{name} against {before}: cost {base[0]:+.3f} $/day, gap {base[1]:+.2f} points, peak {base[2]:+.{decimals(10.0 * base[2])}f} MW")]
     ranked = sorted(moved, key=lambda item: -max(abs(v - base[0]) for v in moved[item]))
     findings += [(item, f"cost {min(moved[item]):+.3f} to {max(moved[item]):+.3f} $/day") for item in ranked[:3]]
     held = [row for row in rows if row[3] is not None]

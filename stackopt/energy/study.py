@@ -161,14 +161,15 @@ def study_of(text: str, name: str = "study.toml", folder: str | Path = ".") -> S
     except tomllib.TOMLDecodeError as wrong:
         raise InvalidStudy("study-file", where=name, law=f"not TOML: {wrong}") from None
     file, folder = _File(name, text), Path(folder)
-    title = raw.pop("name", "study")
+    title = raw.pop("name", Path(name).stem or "study")  # two files without a name must not write into one folder
     if not isinstance(title, str) or not title.strip():
         raise InvalidStudy("setting-value", where=file.at("", "name"), name="name", law="a text", got=repr(title))
     settings: dict[str, dict[str, Any]] = {section: {key.name: key.default for key in KEYS if key.section == section} for section in SECTIONS}
     given, tables = set(), {}
     for section, content in raw.items():
         if section not in SECTIONS or not isinstance(content, dict):
-            raise _unknown(section, "the file", list(SECTIONS), file.at("" if not isinstance(content, dict) else section, section))
+            where = file.at(section) if isinstance(content, dict) else file.at("", section)
+            raise _unknown(section, "the file", list(SECTIONS), where)
         known = keys_of(section)
         for key, value in content.items():
             if section == "benchmarks" and isinstance(value, dict) and key not in known:
@@ -311,6 +312,9 @@ def _population(settings: Mapping[str, Mapping[str, Any]], folder: Path) -> Hous
     )  # fmt: skip
     placement = settings["market"]["placement"]
     if placement is None:
+        if settings["market"]["kind"] == "network":
+            law = "given with a network: where households of each shape are, as placement = { " + ", ".join(f'{s} = "BUS"' for s in p["shapes"]) + " }"
+            raise InvalidStudy("setting-value", name="placement", law=law, got="none")
         return built
     for shape in p["shapes"]:
         if shape not in placement:

@@ -59,7 +59,8 @@ def _value(path: Path, row: int, column: str, text: str, unit: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise refuse(path, f"{text!r} is not a number" if text.strip() else "a value is missing", row=row, column=column, unit=unit) from None
+        law = f"{text!r} is not a number" + (": write 40 % as 0.4" if "%" in text else "") if text.strip() else "a value is missing"
+        raise refuse(path, law, row=row, column=column, unit=unit) from None
     if not np.isfinite(value) or value < 0:
         raise refuse(path, f"{text!r} is not a finite number of at least 0", row=row, column=column, unit=unit)
     return value
@@ -79,7 +80,8 @@ def read_hours(path: Path, weather: Weather | None = None) -> dict[str, Array]:
         raise refuse(path, "the column 'hour' is missing", row=1)
     for at, (row, cells) in enumerate(rows):
         if cells["hour"].strip() != str(at):
-            raise refuse(path, f"hours follow one another from 0: expected {at}, got {cells['hour']!r}", row=row, column="hour")
+            law = f"hours follow one another from 0: expected {at}, got {cells['hour']!r}; the column counts hours from midnight, without dates or clock times"
+            raise refuse(path, law, row=row, column="hour")
     if len(rows) % HOURS:
         raise refuse(path, f"whole days of 24 hours are needed; there are {len(rows)} hours", row=rows[-1][0], column="hour")
     kinds = list(dict.fromkeys(weather.seasons)) if weather is not None else []
@@ -91,7 +93,8 @@ def read_hours(path: Path, weather: Weather | None = None) -> dict[str, Array]:
             continue
         name, unit = _split(column)
         if unit != "kWh":
-            raise refuse(path, f"the header must state the unit: {name} [kWh]", row=1, column=column, unit=unit or "missing")
+            law = f"hourly figures are in kWh: convert them, and state it: {name} [kWh]" if unit else f"the header must state the unit: {name} [kWh]"
+            raise refuse(path, law, row=1, column=column, unit=unit or "missing")
         if name in found:
             raise refuse(path, f"{name!r} appears twice", row=1, column=column)
         values = np.array([_value(path, row, column, cells[column], "kWh") for row, cells in rows])

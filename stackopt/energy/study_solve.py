@@ -12,6 +12,7 @@ from stackopt.energy.benchmarks_named import Outcome, benchmark, neutral
 from stackopt.energy.criteria import criteria
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.study import Study
+from stackopt.energy.table import decimals
 from stackopt.errors import InvalidStudy
 from stackopt.solution import Progress, Report, Status
 
@@ -68,6 +69,7 @@ def said(outcome: Outcome, before: Outcome | None = None) -> str:
     c = outcome.criteria
     old = before.criteria if before is not None and before.status.success else None
     if old is None or before is outcome:
-        return f"cost {c.cost:.3f} $/day, gap {100 * c.gap:.2f} points, peak {c.peak:.0f} MW"
-    moved = f"({c.cost - old.cost:+.3f})", f"({100 * (c.gap - old.gap):+.2f})", f"({c.peak - old.peak:+.0f})"
-    return f"cost {c.cost:.3f} {moved[0]}, gap {100 * c.gap:.2f} {moved[1]}, peak {c.peak:.0f} {moved[2]}"
+        return f"cost {c.cost:.3f} $/day, gap {100 * c.gap:.2f} points, peak {c.peak:.{decimals(c.peak)}f} MW"
+    few = decimals(old.peak)  # as in the line of today's tariff
+    moved = f"({c.cost - old.cost:+.3f})", f"({100 * (c.gap - old.gap):+.2f})", f"({c.peak - old.peak:+.{few}f})"
+    return f"cost {c.cost:.3f} {moved[0]}, gap {100 * c.gap:.2f} {moved[1]}, peak {c.peak:.{few}f} {moved[2]}"

@@ -43,7 +43,8 @@ def grid(study: Study, vary: Mapping[str, Sequence[Any]], tariffs: Sequence[str]
     for place, values in vary.items():
         _accepted(place, values)
     if not tariffs and not design:
-        raise InvalidStudy("setting-value", name="tariffs", law="a tariff's name, or a design asked for", got="neither")
+        help = "name them with --tariff, or ask for --design"
+        raise InvalidStudy("setting-value", name="tariffs", law="a tariff's name, or a design asked for", got="neither", help=help)
     cells = []
     for values in itertools.product(*vary.values()):
         varied = dict(zip(vary, values, strict=True))

@@ -14,6 +14,12 @@ from typing import Any
 from stackopt.errors import MissingPackage
 
 
+def decimals(level: float) -> int:
+    """Decimals of a figure such as a peak of so many MW, that a town's changes are not all printed as 0: none from 100 on, at most four."""
+    size = abs(level)
+    return 0 if size >= 100.0 or not math.isfinite(size) else min(4, 2 - math.floor(math.log10(size))) if size > 0.0 else 0
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows under named columns.

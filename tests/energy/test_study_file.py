@@ -58,6 +58,11 @@ def test_own_households_are_read_exactly(tmp_path):
     assert study.name == "town"
 
 
+def test_a_study_without_a_name_is_called_as_its_file(tmp_path):
+    (tmp_path / "village.toml").write_text('[population]\nshapes = ["ca"]\n')
+    assert read_study(tmp_path / "village.toml").name == "village"
+
+
 def test_many_days_are_averaged_and_use_scales_the_shape(tmp_path):
     scaled = TYPES.replace("load,pv\n", "load,pv,use [kWh/year],panels [kW]\n").replace("flat,\n", "flat,,7300,\n").replace("house,roof", "house,roof,,2")
     scaled = scaled.replace("villa,\n", "villa,,,\n").replace("villa,large", "villa,large,,")
@@ -70,7 +75,7 @@ def test_many_days_are_averaged_and_use_scales_the_shape(tmp_path):
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("[populaton]\n", "study-key", ["study.toml line 1", "populaton", "did you mean `population`?"]),
+        ("[populaton]\n", "study-key", ["study.toml line 1, [populaton]\n", "did you mean `population`?"]),
         ("[storage]\nkwh = 10\n\nefficency = 0.9\n", "study-key", ["study.toml line 4, [storage] efficency", "did you mean `efficiency`?"]),
         ("[tariff]\nbuy = [0, 38]\n", "rate-units", ["line 2, [tariff] buy", "38 $/kWh", "0.38"]),
         ("[population]\nelasticity = -0.2\n", "setting-value", ["line 2, [population] elasticity", "above 0", "-0.2"]),
@@ -80,6 +85,7 @@ def test_many_days_are_averaged_and_use_scales_the_shape(tmp_path):
         ("[storage]\nkw = 0.1\n", "battery", ["study.toml", "cannot reach"]),
         ("[weather]\nstay = [0.8]\n", "setting-value", ["line 2, [weather] stay", "2 values"]),
         ("[market]\nkind = \"merit\"\n", "setting-value", ["merit", "kind"]),
+        ('[market]\nkind = "network"\nnetwork = "grid"\n', "setting-value", ["placement", 'tx = "BUS"', "got none"]),
         ("[market]\nvoll = 500\n", "setting-value", ["[market] voll", "linear"]),
         ("[tariff]\nperiods = { day = [0, 16] }\n", "hours", ["[tariff]", "hour 16 0 times"]),
         ("[tariff]\ndiscount = { Q9 = 0.35 }\n", "setting-value", ["[tariff] discount", "Q9", "Q1"]),
@@ -115,12 +121,14 @@ def test_a_missing_file_is_named(tmp_path):
         ("types.csv", "type,group", "type,class", ['column "class"', "unknown column"]),
         ("types.csv", ",load,pv", ",load,load", ["row 1", "appears twice"]),
         ("types.csv", "0.5,20000", "0.6,20000", ["row 5", "share", "sum to 1.1"]),
+        ("types.csv", "0.5,20000", "50%,20000", ["row 2", "share", "40 % as 0.4"]),
         ("types.csv", "0.5,20000", "0.5,", ["row 2", "income [$/year]", "missing"]),
         ("types.csv", "Q3,PV,", "Q3,solar,", ["row 3", "kind", "'solar'"]),
         ("types.csv", "75000,house", "75000,hut", ["row 3", 'column "load"', "hut [kWh]", "house"]),
         ("types.csv", "house,roof", "house,", ["row 3", "generates"]),
         ("types.csv", "richest,", "rich,", ["row 5", "twice"]),
-        ("load.csv", "flat [kWh]", "flat [MWh]", ["row 1", "unit MWh", "flat [kWh]"]),
+        ("load.csv", "flat [kWh]", "flat [MWh]", ["row 1", "unit MWh", "convert", "flat [kWh]"]),
+        ("load.csv", "\n3,", "\n03:00 AM,", ["row 5", "expected 3", "without dates or clock times"]),
         ("load.csv", "\n3,0.32", "\n3,-0.32", ["row 5", 'column "flat [kWh]"', "unit kWh", "-0.32"]),
         ("load.csv", "\n3,0.32", "\n3,nan", ["row 5", "unit kWh"]),
         ("load.csv", "\n3,0.32", "\n3,0", ["flat [kWh]", "'poor'", "3 o'clock"]),

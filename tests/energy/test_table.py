@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from stackopt.energy.table import Table
+from stackopt.energy.table import Table, decimals
 from stackopt.errors import MissingPackage
 
 TABLE = Table(
@@ -53,3 +53,8 @@ def test_without_pyarrow_the_remedy_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingPackage, match=r"stackopt\[parquet\]"):
         TABLE.to_parquet()
+
+
+@pytest.mark.parametrize(("level", "shown"), [(1510.2, "1510"), (100.0, "100"), (23.93, "23.9"), (-2.5, "-2.50"), (1e-9, "0.0000"), (0.0, "0")])
+def test_small_systems_have_decimals(level, shown):
+    assert f"{level:.{decimals(level)}f}" == shown
