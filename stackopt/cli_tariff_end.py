@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,7 @@ class Tariffs(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put `compare` before a lone study file, and keep the words for the provenance."""
         first = next((word for word in args if word in self.commands or word.endswith(".toml")), "")
-        if first.endswith(".toml"):
+        if first.endswith(".toml") and (args[0] == first or args[0].startswith("-")):  # else the first word is a command, mistyped
             args = ["compare", *args]
         ctx.meta[_META] = (tuple(args), datetime.datetime.now(datetime.UTC))
         return super().parse_args(ctx, args)
@@ -102,7 +103,8 @@ def save(
 ) -> list[Path]:  # fmt: skip
     """Write ``tables/*.csv``, ``data.json`` and ``provenance.json``, and from the data ``report.html`` and ``figures/*``, each whole or not at all.
 
-    Without the packages of ``stackopt[report]`` the report is left out; with pyarrow there is ``tables/*.parquet`` beside each CSV.
+    Without the packages of ``stackopt[report]`` the report is left out; with pyarrow there is ``tables/*.parquet`` beside each CSV. Tables and
+    figures that an earlier run wrote here, and this one has not, are removed: they would be taken for its own.
     """
     from stackopt.comparison.files import output
     from stackopt.energy.provenance import provenance
@@ -112,6 +114,7 @@ def save(
     seeds = {"[objective] seed": found.study["objective", "seed"]} if any(o.name == "designed" for o in found.outcomes) else {}
     origin = provenance(found.study, command=command, seeds=seeds, started=started)
     basis = found.study.basis
+    _clear(folder, {table.name for table in found.tables})
     written = [output(folder / "tables" / f"{table.name}.csv", table.to_csv(basis).encode()) for table in found.tables]
     for table in found.tables:
         path = folder / "tables" / f"{table.name}.parquet"
@@ -127,6 +130,20 @@ def save(
     except MissingPackage:
         (folder / "report.html").unlink(missing_ok=True)  # of an earlier run: it would not show these tables
     return written
+
+
+def _clear(folder: Path, kept: Collection[str]) -> None:
+    """Remove the figures of the run whose data.json stands in a folder, and its tables beyond `kept`; nothing that was not its own."""
+    from stackopt.energy.report_layout import READ
+
+    try:
+        tables = json.loads((folder / "data.json").read_bytes())["tables"].keys()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    stale = [folder / "tables" / f"{name}.{form}" for name in tables - set(kept) for form in ("csv", "parquet") if name.isidentifier()]
+    for path in (*stale, *(folder / "figures" / f"{name}.{form}" for name in READ for form in FORMATS)):
+        with contextlib.suppress(OSError):  # an output that cannot be written is said where it is written
+            path.unlink(missing_ok=True)
 
 
 def rebuild(data: Path, out: Path | None, exhibit: str, witness: str, figures: str) -> int:

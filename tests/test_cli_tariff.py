@@ -55,6 +55,29 @@ def test_a_requirement_out_of_reach_ends_with_3(tmp_path):
     assert "the most that any collects" in " ".join(found.stdout.split())
 
 
+def test_what_an_earlier_run_left_is_not_taken_for_this_ones(tmp_path):
+    study, out = write(tmp_path), tmp_path / "out"
+    assert run("evaluate", study, "--out", out, "--figures", "svg,pdf").exit_code == 0
+    (out / "tables" / "mine.csv").write_text("kept\n")
+    assert (out / "figures" / "bills.pdf").exists()
+    study.write_text(TOML.replace("required = 3.0", "required = 30.0"))
+    found = run("evaluate", study, "--out", out)
+    assert found.exit_code == 3
+    assert {p.stem for p in (out / "tables").glob("*.csv")} == {*json.loads((out / "data.json").read_text())["tables"], "mine"}
+    assert not (out / "tables" / "bills.csv").exists()  # no bills before: flat_nem does not hold
+    assert not list((out / "figures").glob("*.pdf"))
+    assert not (out / "figures" / "bills.svg").exists()
+    (out / "data.json").write_text("[]")
+    assert run("evaluate", study, "--out", out).exit_code == 3
+
+
+def test_a_mistyped_command_is_named(tmp_path):
+    found = run("comprae", write(tmp_path))
+    assert found.exit_code == 2
+    assert "compare" in found.output
+    assert run("--json", write(tmp_path), "--out", tmp_path / "out").exit_code == 0  # options may come first
+
+
 def test_design_alone(tmp_path):
     study = write(tmp_path, TOML + '[tariff]\nperiods = { day = [0, 24] }\n[benchmarks]\nnames = ["cpuc"]\n')
     found = run("design", study, "--points", 0, "--starts", 1, "--out", tmp_path / "out")
@@ -105,5 +128,6 @@ def test_the_commands_of_the_tutorial_run_on_its_files(tmp_path, monkeypatch):
         words = shlex.split(line)[2:]
         found = run(*words, *(["--points", 0, "--starts", 1] if words[0] == "design" else []))
         assert found.exit_code == 0, found.output
+    of_a_year = {"seasonal_bills", "seasonal_rates"}
     written = {p.stem for p in Path("tariff-town").glob("*/tables/*.csv")}
-    assert written >= set(re.findall(r"`(\w+)\.csv`", page)) - {"types", "load", "pv", "buses", "lines", "generators"}
+    assert written >= set(re.findall(r"`(\w+)\.csv`", page)) - {"types", "load", "pv", "buses", "lines", "generators"} - of_a_year
