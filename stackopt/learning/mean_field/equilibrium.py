@@ -106,7 +106,8 @@ def _solve(search: Search, seed: int) -> str:
         return tried[-1]
     if not search.followers.game.cyclic and note("Gauss-Seidel", gauss_seidel(search, search.best, SWEEPS)):
         return tried[-1]
-    if within_reach(search.followers.game):
+    # a reward that brings its own products acts through few numbers, and is not to be differentiated statistic by statistic
+    if within_reach(search.followers.game) and not hasattr(search.followers.game.reward, "in_statistics"):
         if note("mirror descent", mirror_descent(search, STEPS, start=start)):
             return tried[-1]
         follow_paths(search, note)

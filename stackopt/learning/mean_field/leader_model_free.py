@@ -26,6 +26,10 @@ from stackopt.learning.mean_field.settling import settle_soft
 from stackopt.solution import Progress, Refusal, Report, Run, Status
 
 
+#: Estimates, in the last half of the steps, below which two standard errors say nothing.
+ESTIMATES = 10
+
+
 @dataclass(frozen=True)
 class ModelFreeAscent:
     r"""Ascent on measured values: two-point or Gaussian-smoothing estimates, against followers who learn.
@@ -54,8 +58,8 @@ class ModelFreeAscent:
     -----
     CONVERGED means: over the last half of the steps no parameter's mean slope can be told from zero (two standard errors), or it
     points out of the box at a bound, and the standard errors are small: a move across the box would change the leader's value by less than
-    `resolution` of it. That is a statement about the smoothed objective of theory C3 as these followers play it, not about a global
-    maximum. The decision returned is the mean over the last half.
+    `resolution` of it, over at least 10 estimates. That is a statement about the smoothed objective of theory C3 as these followers
+    play it, not about a global maximum. The decision returned is the mean over the last half.
     """
 
     temperature: float
@@ -153,6 +157,8 @@ class ModelFreeAscent:
         seen = f"{system.days} days: slopes at most {number(np.abs(slope).max(), 2)}, standard errors at most {number(error.max(), 2)}"
         if not settled.settled:
             return Run(Status.LIMIT, candidate, stats=stats, because=f"{seen}; followers of the model do not settle: {settled.because}", history=history)
+        if self.steps - half < ESTIMATES:
+            return Run(Status.LIMIT, candidate, stats=stats, because=f"{seen}; {self.steps - half} estimates are too few to tell a slope from zero", history=history)
         if flat and precise:
             return Run(Status.CONVERGED, candidate, stats=stats, because=f"{seen}; none told from zero", history=history)
         why = "some slope is told from zero" if not flat else f"standard errors above {self.resolution:g} of the value"
