@@ -25,7 +25,6 @@ from stackopt.learning.mean_field.sampled_followers import SampledFollowers
 from stackopt.learning.mean_field.settling import settle_soft
 from stackopt.solution import Progress, Refusal, Report, Run, Status
 
-
 #: Estimates, in the last half of the steps, below which two standard errors say nothing.
 ESTIMATES = 10
 
@@ -158,7 +157,8 @@ class ModelFreeAscent:
         if not settled.settled:
             return Run(Status.LIMIT, candidate, stats=stats, because=f"{seen}; followers of the model do not settle: {settled.because}", history=history)
         if self.steps - half < ESTIMATES:
-            return Run(Status.LIMIT, candidate, stats=stats, because=f"{seen}; {self.steps - half} estimates are too few to tell a slope from zero", history=history)
+            because = f"{seen}; {self.steps - half} estimates are too few to tell a slope from zero"
+            return Run(Status.LIMIT, candidate, stats=stats, because=because, history=history)
         if flat and precise:
             return Run(Status.CONVERGED, candidate, stats=stats, because=f"{seen}; none told from zero", history=history)
         why = "some slope is told from zero" if not flat else f"standard errors above {self.resolution:g} of the value"
