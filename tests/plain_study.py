@@ -176,7 +176,8 @@ class Study:
         moves, taken, worn = moves_of(kind.battery)
         use = best_use(load, sun, taken, buy, sell, h.elasticity, h.reference_price)
         net = use - sun[..., None] + taken
-        worth = utility(use, load[..., None], h.elasticity, h.reference_price) - buy[..., None] * np.maximum(net, 0) + sell[..., None] * np.maximum(-net, 0) - worn
+        paid = buy[..., None] * np.maximum(net, 0) - sell[..., None] * np.maximum(-net, 0)
+        worth = utility(use, load[..., None], h.elasticity, h.reference_price) - paid - worn
         if kind.battery is None:
             mass = np.broadcast_to(shares(h.weather)[:, None], net.shape)
             return Home(mass, use, net, worth, worn, taken)
@@ -502,11 +503,11 @@ def loss_row(s):
     nodes, weights = np.polynomial.legendre.leggauss(3)
     for i, t in enumerate(h.types):
         home, load = s.homes[i], profiles(h, i)[0][..., None]
-        p, price = h.reference_price, s.price[..., None]
-        right = best_use(load[..., 0], np.zeros_like(load[..., 0]), np.zeros(1), s.price, s.price, h.elasticity, p)
+        price = s.price[..., None]
+        right = best_use(load[..., 0], np.zeros_like(load[..., 0]), np.zeros(1), s.price, s.price, h.elasticity, h.reference_price)
 
         def value(x, load=load):
-            return p - p / (h.elasticity * load) * (x - load)
+            return h.reference_price * (1 - (x - load) / (h.elasticity * load))
 
         half, middle = (right - home.use) / 2, (right + home.use) / 2
         triangle = sum(g * half * (value(middle + half * x) - price) for x, g in zip(nodes, weights, strict=True))

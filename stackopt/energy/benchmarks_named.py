@@ -202,7 +202,8 @@ def neutral(
     from scipy.optimize import brentq, minimize_scalar
 
     seen: dict[float, tuple[Equilibrium, float]] = {}
-    refused: list[str] = []
+    unlawful: list[str] = []
+    unsettled: list[str] = []
 
     def missing(level: float) -> float:
         """Requirement less what the level collects; NaN where prices do not settle or selling would pay more than buying."""
@@ -214,10 +215,10 @@ def neutral(
         except InvalidStudy as wrong:
             if wrong.code != "sell-above-buy":
                 raise
-            refused.append(wrong.where)
+            unlawful.append(wrong.where)
             return math.nan
         if not found.residual <= 1e-7:
-            refused.append(found.because)
+            unsettled.append(found.because)
             return math.nan
         seen[level] = (found, criteria(found, required).shortfall)
         return seen[level][1]
@@ -229,49 +230,71 @@ def neutral(
         status = Status.CONVERGED if good else Status.LIMIT
         return Outcome(name, text, make(level), found, criteria(found, required), status, because, level, math.nan, required, len(seen))
 
-    before = None
-    for level in np.arange(step, highest + step / 2, step):
-        short = missing(float(level))
+    def failed(because: str, status: Status = Status.LIMIT, reach: float = math.nan) -> Outcome:
+        return Outcome(name, text, None, None, None, status, because, math.nan, reach, required, len(seen))
+
+    def root(low: float, high: float) -> Outcome:
+        """From a level that collects too little and one above it that collects enough."""
+        with contextlib.suppress(ValueError, RuntimeError):  # what was seen is judged, whatever the search says
+            brentq(missing, low, high, xtol=1e-12, rtol=1e-12, maxiter=60)
+        return ended(min((level for level in seen if low <= level <= high), key=lambda level: abs(seen[level][1])))
+
+    def below(high: float) -> Outcome:
+        """From a level that collects enough, and none below it that is known to collect too little."""
+        low = _below(missing, high, step)
+        if low is not None:
+            return root(low, high)
+        least = min(seen)
+        why = "the lowest at which selling pays no more than buying costs" if unlawful else "the lowest that is tried"
+        return failed(f"at the level of {least:.4g}, {why}, {required - seen[least][1]:.4g} of {required:.4g} $ a day and household is collected, too much")
+
+    before: list[float] = []  # levels that collect too little, in order
+    for level in map(float, np.arange(step, highest + step / 2, step)):
+        short = missing(level)
         if math.isnan(short):
             continue
         if short <= 0.0:
-            low, high = (before, float(level)) if before is not None else (None, float(level))
-            if low is None:  # already the lowest level collects enough: go down to where selling would pay more than buying
-                low = _below(missing, high, step)
-            if low is None:
-                because = "every level at which selling pays no more than buying costs collects too much: lower the fixed charges"
-                return Outcome(name, text, None, None, None, Status.LIMIT, because, required=required, equilibria=len(seen))
-            return _root(missing, low, high, brentq, ended, seen)
-        if before is not None and short > seen[before][1]:  # past the largest revenue
-            below = max((k for k in seen if k < before), default=before)
-            top = minimize_scalar(missing, bounds=(below, float(level)), method="bounded", options={"xatol": 1e-4})
-            if math.isfinite(top.fun) and top.fun <= 0.0:
-                return _root(missing, below, float(top.x), brentq, ended, seen)
-            break
-        before = float(level)
+            return root(before[-1], level) if before else below(level)
+        if before and (short >= seen[before[0]][1] if len(before) == 1 else seen[before[-2]][1] >= seen[before[-1]][1] < short):  # past a largest revenue
+            tried = np.linspace(before[0] - step, level, 21) if len(before) == 1 else np.array([before[-2], before[-1], level])
+            at = int(np.nanargmin([missing(float(x)) if float(x) not in seen else seen[float(x)][1] for x in tried]))
+            left, right = float(tried[max(at - 1, 0)]), float(tried[min(at + 1, len(tried) - 1)])
+            top = minimize_scalar(lambda x: float(np.nan_to_num(missing(x), nan=1e9)), bounds=(left, right), method="bounded", options={"xatol": 1e-6})
+            if top.fun <= EXACT:
+                return ended(float(top.x)) if top.fun > 0.0 else root(left, float(top.x)) if left in seen else below(float(top.x))
+        before.append(level)
     if not seen:
-        why = refused[-1] if refused else "no level was tried"
-        return Outcome(name, text, None, None, None, Status.LIMIT, f"prices settle at no level: {why}", required=required)
-    reach = required - min(short for _, short in seen.values())
-    because = f"no level recovers the requirement: the most that any collects is {reach:.4g} of {required:.4g} $ a day and household"
-    return Outcome(name, text, None, None, None, Status.INFEASIBLE, because, math.nan, reach, required, len(seen))
+        return failed(f"prices settle at no level: {[*unsettled, *unlawful, 'no level was tried'][0]}")
+    best = min(seen, key=lambda level: seen[level][1])
+    reach = required - seen[best][1]
+    digits = 4 if f"{reach:.4g}" != f"{required:.4g}" else 9
+    most = f"the most that any collects is {reach:.{digits}g} of {required:.{digits}g} $ a day and household"
+    if best >= highest - step / 2:
+        return failed(f"no level up to {best:.4g} recovers the requirement, and revenue still rises there: {most}", reach=reach)
+    if unsettled:
+        return failed(f"no level at which prices settle recovers the requirement, and at some they do not: {most}; {unsettled[0]}", reach=reach)
+    return failed(f"no level recovers the requirement: {most}", Status.INFEASIBLE, reach)
 
 
 def _below(missing: Callable[[float], float], high: float, step: float) -> float | None:
-    """A level below `high` that collects too little."""
+    """A level below `high`, which collects enough, that collects too little; as near to where selling would pay more than buying as it takes."""
+    above, edge = high, math.nan
     for fraction in (0.8, 0.6, 0.4, 0.2, 0.05, 0.0, -0.5, -1.0):
         level = high - step * (1.0 - fraction)
-        if missing(level) > 0.0:
+        short = missing(level)
+        if short > 0.0:
             return level
+        if math.isnan(short):
+            edge = level
+            break
+        above = level
+    for _ in range(0 if math.isnan(edge) else 20):
+        level = 0.5 * (edge + above)
+        short = missing(level)
+        if short > 0.0:
+            return level
+        above, edge = (above, level) if math.isnan(short) else (level, edge)
     return None
-
-
-def _root(
-    missing: Callable[[float], float], low: float, high: float, brentq: Any, ended: Callable[[float], Outcome], seen: Mapping[float, tuple[Equilibrium, float]]
-) -> Outcome:
-    with contextlib.suppress(ValueError, RuntimeError):  # what was seen is judged, whatever the search says
-        brentq(missing, low, high, xtol=1e-12, rtol=1e-12, maxiter=60)
-    return ended(min(seen, key=lambda level: abs(seen[level][1])))
 
 
 def benchmark(

@@ -46,6 +46,7 @@ class Criteria:
     price_spread : float, $/MWh
         Standard deviation of wholesale prices over hours and regimes.
     load_factor : float
+        Of the average load to the peak; NaN where there is no load.
     """
 
     households: Households
@@ -114,10 +115,11 @@ def criteria(found: Equilibrium, required: float = 3.6, fixed: Array | None = No
     mean = float((weight * prices).sum())
     known = incidence[np.isfinite(incidence)]
     gini, suits = concentration(share, households.income, bills)
+    load_factor = float((each @ regime).mean() / total.max()) if total.max() != 0.0 else float("nan")
     return Criteria(
         households, generation - utility + wear, generation, utility, wear, bills, incidence, float(known.max() - known.min()), gini, suits,
         volumetric, collected, wholesale, required, required + wholesale - volumetric - collected, float(total.max()), ramp, float(total.min()),
-        float(np.sqrt((weight * (prices - mean) ** 2).sum())), float((each @ regime).mean() / total.max()),
+        float(np.sqrt((weight * (prices - mean) ** 2).sum())), load_factor,
     )  # fmt: skip
 
 
@@ -135,7 +137,7 @@ def concentration(share: Array, income: Array, bills: Array) -> tuple[float, flo
 
 
 def accumulated(share: Array, income: Array, bills: Array) -> tuple[Array, Array, Array]:
-    """Households, income and bills of all up to each income, poorest first, from 0: those of equal income come in together, in whatever order they are listed."""
+    """Households, income and bills of all up to each income, poorest first, from 0: those of equal income come in together, however listed."""
     levels, level = np.unique(income, return_inverse=True)
     each = (np.bincount(level, weights=v, minlength=len(levels)) for v in (share, share * income, share * bills))
     people, earned, paid = (np.concatenate([[0.0], np.cumsum(v)]) for v in each)

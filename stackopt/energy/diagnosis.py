@@ -81,6 +81,11 @@ class Diagnosis:
     bounds: tuple[str, ...]
 
     @property
+    def alone(self) -> bool:
+        """Whether these prices are an equilibrium, and the only one nearby."""
+        return self.found.converged and self.monotonicity <= MONOTONE
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know before using the figures."""
         said = []
@@ -101,7 +106,7 @@ class Diagnosis:
             ("prices", f"residual {number(e.residual, 2)} $/kWh; {e.because}"),
             ("exploitability", f"{number(self.exploitability, 3)} $ a day and household{owners}; temperature {e.response.temperature:g} $"),
             ("iteration", f"spectral radius {number(self.spectral_radius, 3)}" if self.coupled else "no price is passed on: households decouple"),
-            ("uniqueness", f"largest eigenvalue {number(self.monotonicity, 2)}: " + ("one, locally" if self.monotonicity <= MONOTONE else "not shown")),
+            ("uniqueness", f"largest eigenvalue {number(self.monotonicity, 2)}: " + ("one, locally" if self.alone else "not shown")),
             ("weather", f"load by history {number(c.load_bias, 1)} +- {number(c.load_deviation, 2)} MW, at most {number(c.load_worst, 2)}; price +- "
                 f"{number(c.price_deviation, 2)} $/MWh, at most {number(c.price_worst, 2)}; {c.days:,} days{priced}"),
         ]  # fmt: skip

@@ -18,7 +18,9 @@ from stackopt.energy.households import Households
 from stackopt.energy.market.supply import Supply
 from stackopt.energy.price_search import BEGIN, PriceSearch, demand_jacobian
 from stackopt.energy.response import Response
+from stackopt.energy.storage import SETTLED
 from stackopt.energy.tariff import Tariff
+from stackopt.errors import InvalidStudy
 from stackopt.solution import Status
 
 Array = NDArray[np.float64]
@@ -128,8 +130,10 @@ def equilibrium(
     Raises
     ------
     InvalidStudy
-        ``sell-above-buy`` where exports would be paid more than imports cost.
+        ``sell-above-buy`` where exports would be paid more than imports cost, ``setting-value`` for a temperature that is not positive.
     """
+    if not 0.0 < temperature < np.inf:
+        raise InvalidStudy("setting-value", where="unit $", name="temperature", law="positive and finite", got=repr(temperature))
     search = PriceSearch(households, market, tariff, time.monotonic() + time_limit, RESPONSES)
     shape = (len(households.buses), *households.sun.shape[1:])
     passed = np.stack(tariff.passed(households))
@@ -138,7 +142,8 @@ def equilibrium(
         cleared = market.clear(response.load)[0] / 1000.0
         settled = Response(households, tariff, cleared, temperature, response.parts)
         why = "no price is passed on: households decouple"
-        return Equilibrium(settled, market, cleared, cleared, 0.0, Status.CONVERGED, why, 1, 0, history=((temperature, 0.0),))
+        status, because = _batteries(response, Status.CONVERGED, why)
+        return Equilibrium(settled, market, cleared, cleared, 0.0, status, because, 1, 0, history=((temperature, 0.0),))
     if start is not None and start.price.shape == shape:
         if start.response.temperature == temperature and np.array_equal(passed, np.stack(start.tariff.passed(start.households))):
             search.jacobian = start.jacobian
@@ -155,10 +160,18 @@ def equilibrium(
     because = f"residual {number(point.residual, 2)} {'<=' if point.residual <= tolerance else '>'} {number(tolerance, 2)} $/kWh"
     if not good:
         because += ("" if point.response.temperature == temperature else f" at temperature {point.response.temperature:.3g} $") + f": {reason}"
+    status, because = _batteries(point.response, status, because)
     return Equilibrium(
         point.response, market, point.price, point.cleared, point.residual, status, because, search.responses, search.jacobians, search.jacobian,
         tuple(search.history),
     )  # fmt: skip
+
+
+def _batteries(response: Response, status: Status, because: str) -> tuple[Status, str]:
+    """The verdict on prices, unless batteries have no answer to them."""
+    if response.unsettled <= SETTLED:
+        return status, because
+    return Status.LIMIT, f"values of batteries did not settle: they still change by {number(response.unsettled, 2)} of their size a day; {because}"
 
 
 def spectral_radius(found: Equilibrium, jacobian: Array | None = None) -> float:

@@ -231,10 +231,12 @@ def demand_jacobian(response: Response) -> Array:
     households, tariff = response.households, response.tariff
     passed = np.stack(tariff.passed(households), axis=1)  # [i, 2]
     rates, classes = np.unique(np.column_stack([households.bus_of, passed]), axis=0, return_inverse=True)
-    found: Slopes = slopes(response, classes.ravel())
     N, (H, W) = len(response.price), response.price.shape[1:]
     cells = H * W
     jacobian = np.zeros((N * cells, N * cells))
+    if not passed.any():
+        return jacobian
+    found: Slopes = slopes(response, classes.ravel())
     for x, (bus, buy, sell) in enumerate(rates):
         n = int(bus)
         jacobian[:, n * cells : (n + 1) * cells] += buy * found.net[:, x, 0] + sell * found.net[:, x, 1]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stackopt.energy.demand import Hour, best_use
 from stackopt.energy.households import HOURS, Households
-from stackopt.energy.storage import Charging, Control
+from stackopt.energy.storage import SETTLED_SHARP, Charging, Control
 from stackopt.energy.tariff import Tariff
 
 Array = NDArray[np.float64]
@@ -134,6 +134,11 @@ class Response:
         """Whether somebody's use is at its lower bound of nothing in some hour."""
         return any(p.hour.bound for p in self.parts)
 
+    @property
+    def unsettled(self) -> float:
+        """Largest relative change of batteries' values in their last sweep: above `stackopt.energy.storage.SETTLED` their moves are no answer."""
+        return max((p.control.residual for p in self.parts if p.control is not None), default=0.0)
+
     def exploitability(self) -> Array:
         """What each type would gain by moving its battery optimally [i], $/day; 0 without a battery.
 
@@ -145,8 +150,9 @@ class Response:
                 gains.append(np.zeros(len(part.members)))
                 continue
             worth = part.hour.worth - part.worn
-            best = part.charging.control(worth, 0.0, part.control.value).gain
-            gains.append(best - (part.moves * worth).sum((1, 2, 3)))
+            best = part.charging.control(worth, 0.0, part.control.value)
+            reached = best.gain if best.residual <= SETTLED_SHARP else best.highest  # a bound, where the optimum is not found
+            gains.append(reached - (part.moves * worth).sum((1, 2, 3)))
         return self._by_type(gains, ())
 
 

@@ -24,6 +24,10 @@ Array = NDArray[np.float64]
 
 #: Relative change of values at which policy iteration stops, and its most rounds.
 TOLERANCE, ROUNDS = 1e-12, 60
+#: Relative change of values up to which they count as settled, where rounding keeps them from more.
+SETTLED = 1e-9
+#: The same for optima without noise, which restarts keep from more.
+SETTLED_SHARP = 1e-6
 #: Chance a day of starting from anywhere, in the search for an optimum.
 RESTARTS = 1e-7
 #: Sums of odds below which a sweep takes logarithms first: nothing that counts may underflow.
@@ -47,7 +51,9 @@ class Control:
     value : array [i, w, c]
         At midnight, up to a constant.
     residual : float
-        Largest change of the last sweep, up to a constant, relative.
+        Largest change of the last sweep, up to a constant, relative: above `SETTLED` this is no optimum (at temperature 0, above `SETTLED_SHARP`).
+    highest : array [i]
+        Largest rise of `value` in a day, $: at temperature 0 no way to move the battery earns more, settled or not.
     """
 
     charging: Charging
@@ -57,6 +63,7 @@ class Control:
     gain: Array
     value: Array
     residual: float
+    highest: Array
 
     @property
     def policy(self) -> Array:
@@ -98,9 +105,10 @@ class Charging:
         value = np.zeros((N, W, self.levels)) if start is None else start
         for _ in range(ROUNDS):
             policy, after = self.sweep(worth, temperature, value)
-            residual = _residual(after - value, after)
+            rise = after - value
+            residual = _residual(rise, after)
             same = temperature == 0.0 and last is not None and np.array_equal(policy, last)
-            if day is not None and (residual <= TOLERANCE or same or (temperature > 0.0 and not residual < before)):
+            if day is not None and (residual <= TOLERANCE or same or (temperature > 0.0 and SETTLED >= residual >= before)):
                 break
             before, last = residual, policy
             product = self.product(self.steps(np.moveaxis(policy, (2, 0, 1), (0, 1, 4))))
@@ -116,8 +124,8 @@ class Charging:
         steps = self.steps(np.moveaxis(policy, (2, 0, 1), (0, 1, 4)))
         occupancy = self.occupancy(steps, day if temperature > 0.0 and day is not None else self.over_night(self.product(steps)))
         moves = np.einsum("iwch,haiwc->ihwa", np.moveaxis(occupancy, 1, -1), policy)
-        gain = (occupancy[:, 0] * (after - value)).sum((1, 2))
-        return Control(self, worth, temperature, moves, gain, value - value.mean((1, 2), keepdims=True), residual)
+        gain = (occupancy[:, 0] * rise).sum((1, 2))
+        return Control(self, worth, temperature, moves, gain, value - value.mean((1, 2), keepdims=True), residual, rise.max((1, 2)))
 
     def _settle(self, product: Array, after: Array, value: Array, temperature: float) -> tuple[Array, Array | None]:
         """Values at which a day changes nothing, and what the day then does to states (None: sweep again), from a sweep and its chances."""

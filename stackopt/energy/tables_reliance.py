@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from stackopt.energy.benchmarks_named import Outcome
-from stackopt.energy.diagnosis import MONOTONE
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
 from stackopt.energy.response import respond
 from stackopt.energy.standard import Assumption
@@ -30,7 +29,7 @@ def convergence(outcomes: Sequence[Outcome]) -> Table:
         if d is None:
             rows.append((o.name, str(o.status), *(None,) * 6, o.equilibria, None, None, "", o.because))
             continue
-        one = "yes" if d.monotonicity <= MONOTONE else "not shown"
+        one = "yes" if d.alone else "not shown"
         own = 0.0 if math.isnan(d.of_owners) else d.of_owners
         left = d.closure.load_deviation, d.closure.price_deviation, "; ".join(d.bounds)
         rows.append((o.name, str(o.status), d.found.residual, d.exploitability, own, d.spectral_radius, d.monotonicity, one, o.equilibria, *left, o.because))

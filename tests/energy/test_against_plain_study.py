@@ -10,10 +10,10 @@ from towns import LOAD, SUN
 
 from stackopt.energy.benchmarks_named import benchmark, neutral
 from stackopt.energy.criteria import criteria
-from stackopt.energy.diagnosis import closure, diagnose, histories
+from stackopt.energy.diagnosis import closure, histories
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.gradients import gradients
-from stackopt.energy.households import Battery, Households, HouseholdType, Weather
+from stackopt.energy.households import Battery, Households, HouseholdType
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.tables import exhibits
 from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
@@ -206,7 +206,8 @@ def test_response_of_the_load_to_the_rates(outcomes, studies, tables):
     for name, s, hours in (("flat_nem", studies[0], range(0, 24, 4)), ("lmp", studies[3], (3, 12, 19))):
         found = {(k, j): v for k, j, v in rows_of(tables["response"], name)}
         for k in hours:
-            moved = [plain.settle(PEOPLE, SUPPLY, replace(s.tariff, buy=s.tariff.buy + d * np.eye(24)[k]), near=s, tolerance=1e-11).load() for d in (2e-5, -2e-5)]
+            changed = [replace(s.tariff, buy=s.tariff.buy + d * np.eye(24)[k]) for d in (2e-5, -2e-5)]
+            moved = [plain.settle(PEOPLE, SUPPLY, t, near=s, tolerance=1e-11).load() for t in changed]
             quotient = (moved[0] - moved[1]) @ s.regimes / 4e-5 / 100
             assert np.abs([found[k, j] for j in range(24)] - quotient).max() <= 2e-5 * np.abs(quotient).max()
 

@@ -95,6 +95,11 @@ class LinearSupply:
         at_floor = price <= self.floor
         return np.where(at_floor, self.floor, price)[None], np.where(at_floor, 0.0, self.slope)[None, None]
 
+    def marginal(self, net: Array) -> Array:
+        """What one more MW costs [1, h, w], $/MWh: nothing where generation is curtailed, whatever the floor of prices."""
+        price = self.intercept + self.slope * self.total(net)
+        return np.where((price <= self.floor) & (self.slope > 0.0), 0.0, price)[None]
+
     def cost(self, net: Array) -> Array:
         """$/h [h, w]: the area under the supply curve up to what is generated."""
         load = self.total(net)
