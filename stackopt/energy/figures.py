@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stackopt.comparison.figures import is_number
 from stackopt.energy.figures_payers import bills_figure, burden_figure, burdens_figure, lorenz_figure, subsidy_figure, winners_figure
-from stackopt.energy.figures_system import buses_figure, day_figure, duck_figure, rates_figure, response_figure
+from stackopt.energy.figures_system import buses_figure, day_figure, duck_figure, rates_figure, response_figure, seasonal_figure
 from stackopt.energy.figures_trade import convergence_figure, iterations_figure, loss_figure, lossy, revenue_figure, sensitivity_figure, trade_off_figure
 from stackopt.energy.report_data import Stored
 
@@ -25,6 +25,7 @@ def figures(stored: Stored) -> dict[str, Draw]:
     has, held, changed = stored.has, bool(stored.summary), bool(stored.others) and stored.before in stored.equal
     wanted: dict[str, tuple[Draw, bool]] = {
         "rates": (rates_figure, held and has("rates")),
+        "seasonal_rates": (seasonal_figure, bool(stored.equal) and has("seasonal_rates")),
         "winners": (winners_figure, changed and any(stored.rows("winners", tariff=n) for n in stored.others)),
         "bills": (bills_figure, changed and has("bills")),
         "burden": (burden_figure, changed and has("bills")),

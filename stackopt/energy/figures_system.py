@@ -35,6 +35,26 @@ def rates_figure(stored: Stored) -> Figure:
     return figure
 
 
+def seasonal_figure(stored: Stored) -> Figure:
+    """Buying rates by hour, a step line for each season, a panel for each of a few tariffs."""
+    names = stored.chosen(4)
+    seasons = list(dict.fromkeys(r["season"] for r in stored.rows("seasonal_rates")))
+    figure, axes = grid(names, height=1.6)
+    for name, ax in zip(names, axes, strict=True):
+        for i, season in enumerate(seasons):
+            rows = sorted(stored.rows("seasonal_rates", tariff=name, season=season), key=lambda r: r["hour"])
+            style = {key: look(i)[key] for key in ("color", "linestyle")}
+            ax.stairs([r["buy"] for r in rows], range(len(rows) + 1), baseline=None, linewidth=1.6, label=season, **style)
+        hours(ax)
+    same_scale(axes)
+    for ax in leftmost(axes):
+        ax.set_ylabel(plain("$/kWh"))
+    for ax in lowest(axes):
+        ax.set_xlabel("hour of the day")
+    legend(figure, axes[:1], 4)
+    return figure
+
+
 def _weathers(stored: Stored) -> list[str]:
     return list(dict.fromkeys(r["weather"] for r in stored.rows("load")))
 

@@ -23,6 +23,18 @@ def _rates_finding(stored: Stored) -> str:
     return f"A kWh costs from {min(rows[low]):.3f} $ ({low}) to {max(rows[high]):.3f} $ ({high}), by tariff and hour"
 
 
+def _seasonal_finding(stored: Stored) -> str:
+    names = stored.chosen(4)
+    mean: dict[tuple[str, str], list[float]] = {}
+    for r in stored.rows("seasonal_rates"):
+        if r["tariff"] in names:
+            mean.setdefault((r["tariff"], r["season"]), []).append(r["buy"])
+    apart = {n: {s: sum(v) / len(v) for (name, s), v in mean.items() if name == n} for n in names}
+    most = max(names, key=lambda n: max(apart[n].values()) - min(apart[n].values()))
+    told = ", ".join(f"{season} {rate:.3f}" for season, rate in apart[most].items())
+    return f"Rates differ most between seasons under {most}: on average {told} $/kWh"
+
+
 def _bills_finding(stored: Stored) -> str:
     rows = [r for r in stored.rows("bills") if r["tariff"] in stored.equal and r["group"] != "all" and r["kind"] != "all"]
     up, down = max(rows, key=lambda r: r["change"]), min(rows, key=lambda r: r["change"])
@@ -180,7 +192,8 @@ def _iterations_finding(stored: Stored) -> str:
 
 
 _FINDINGS: dict[str, Callable[[Stored], str]] = {
-    "rates": _rates_finding, "winners": _winners_finding, "bills": _bills_finding, "burden": _burden_finding, "burdens": _burdens_finding,
+    "rates": _rates_finding, "seasonal_rates": _seasonal_finding,
+    "winners": _winners_finding, "bills": _bills_finding, "burden": _burden_finding, "burdens": _burdens_finding,
     "lorenz": _lorenz_finding, "revenue": _revenue_finding, "cross_subsidy": _cross_subsidy_finding, "duck": _duck_finding, "day": _day_finding,
     "buses": _buses_finding, "response": _response_finding, "loss": _loss_finding, "trade_off": _trade_off_finding, "sensitivity": _sensitivity_finding,
     "convergence": _convergence_finding, "iterations": _iterations_finding,

@@ -28,8 +28,8 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("found", "What was found", "What was found", ("summary",)),
     Section("reliance", "Can it be relied on?", "Can it be relied on?", ()),
-    Section("tariffs", "The tariffs", "The tariffs", ("/rates", "fixed_charges", "+rates")),
-    Section("bills", "Who pays more?", "Who pays more?", ("/winners", "typical", "/bills", "bills", "+bills_by_kind", "+winners")),
+    Section("tariffs", "The tariffs", "The tariffs", ("/rates", "/seasonal_rates", "fixed_charges", "+rates", "+seasonal_rates")),
+    Section("bills", "Who pays more?", "Who pays more?", ("/winners", "typical", "/bills", "bills", "+bills_by_kind", "+seasonal_bills", "+winners")),
     Section("burden", "Burden", "Burden: is it fair?", ("/burden", "/burdens", "equity", "/lorenz", "+lorenz")),
     Section("revenue", "Revenue", "Revenue: is it adequate?", ("/revenue", "revenue")),
     Section("subsidy", "Cross-subsidy", "Who pays for whom?", ("/cross_subsidy", "+cross_subsidy")),
@@ -45,7 +45,8 @@ PLACED = tuple(part.lstrip("+") for section in SECTIONS for part in section.part
 
 #: What a folded table is called while it is closed.
 FOLDED = {
-    "rates": "rates by hour", "bills_by_kind": "bills by kind of household", "winners": "households by change of bill", "lorenz": "the curves as numbers",
+    "rates": "rates by hour", "seasonal_rates": "rates by season and hour", "seasonal_bills": "bills by season",
+    "bills_by_kind": "bills by kind of household", "winners": "households by change of bill", "lorenz": "the curves as numbers",
     "cross_subsidy": "bill less cost of service, three ways to share fixed costs", "load": "load by hour", "prices": "wholesale prices by hour",
     "response": "how load answers, hour by hour", "iterations": "how prices settle, step by step",
 }  # fmt: skip
@@ -58,6 +59,7 @@ BESIDE = {
 #: How to read each figure.
 READ = {
     "rates": "One panel per tariff, same scale. A rate holds from the start of its hour to the end; wholesale prices that are passed through are included.",
+    "seasonal_rates": "Price of a kWh bought, averaged over the skies of each season; wholesale prices that are passed through are included.",
     "winners": "Bars are households by the change of their monthly bill against today's tariff, at equal revenue; to the left of the line they pay less, "
                "and above each panel stands how many do. "
                "The first and the last bar also hold what is beyond them. Households of a type are alike, so bars move by type.",

@@ -10,7 +10,7 @@ from stackopt.comparison.drawing import ABOVE, BELOW, pdf_file, svg_file
 from stackopt.energy.figures import figures
 from stackopt.energy.figures_axes import PAGE, across, day
 from stackopt.energy.figures_payers import burdens_figure, winners_figure
-from stackopt.energy.figures_system import buses_figure, day_figure, duck_figure, rates_figure, response_figure, shown_buses, steps_of
+from stackopt.energy.figures_system import buses_figure, day_figure, duck_figure, rates_figure, response_figure, seasonal_figure, shown_buses, steps_of
 from stackopt.energy.figures_trade import convergence_figure, envelope, iterations_figure, loss_figure, lossy, revenue_figure, trade_off_figure
 from stackopt.energy.report_data import Stored
 from stackopt.energy.report_findings import finding
@@ -255,6 +255,19 @@ def test_files_are_the_same_every_time(data):
     assert one.startswith(b"%PDF")
     assert b"CreationDate" not in one
     assert b"/FontFile2" in one  # embedded
+
+
+def test_rates_by_season_are_the_stored_ones(data):
+    assert "seasonal_rates" not in figures(Stored(data))
+    rows = [[n, s, h, buy + h / 100, 0.0] for n in Stored(data).equal for s, buy in (("summer", 0.3), ("winter", 0.2)) for h in range(24)]
+    columns = [{"name": n, "unit": ""} for n in ("tariff", "season", "hour", "buy", "sell")]
+    table = {"title": "Rates by season", "columns": columns, "rows": rows, "note": ""}
+    stored = Stored({**data, "tables": {**data["tables"], "seasonal_rates": table}})
+    for ax in seasonal_figure(stored).axes:
+        assert [patch.get_label() for patch in ax.patches] == ["summer", "winter"]
+        for patch, buy in zip(ax.patches, (0.3, 0.2), strict=True):
+            assert list(patch.get_data()[0]) == [buy + h / 100 for h in range(24)]
+    assert "summer 0.415, winter 0.315 $/kWh" in finding(stored, "seasonal_rates")
 
 
 def test_panels_leave_little_empty():

@@ -1,10 +1,12 @@
 """What the report of a tariff study says: sentences from the stored figures, and silence on what does not hold."""
 
 import copy
+import json
 
 import html5lib
 import pytest
 from stored import broken, broken_all
+from studies import TOML, write
 
 from stackopt.energy.figures import figures
 from stackopt.energy.figures_payers import bills_figure
@@ -14,6 +16,8 @@ from stackopt.energy.report import render
 from stackopt.energy.report_data import Stored
 from stackopt.energy.report_findings import finding
 from stackopt.energy.report_prose import found, headline, reliance
+from stackopt.energy.study import read_study
+from stackopt.energy.study_run import compare
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 
@@ -87,3 +91,17 @@ def test_tariffs_at_other_revenue_are_not_compared(data):
     assert "lmp" in stored.summary
     assert "lmp" not in stored.equal
     assert any("left out of comparisons" in s for s in found(stored))
+
+
+def test_a_town_of_one_kind_of_household_has_a_page_too(tmp_path):
+    """No panels, no batteries, one income: gaps are 0, nothing moves between groups, and all of it is said."""
+    types = "type,group,kind,share,income [$/year],load,pv\nall of them,everyone in town,C,1,50000,house,\n"
+    path = write(tmp_path, TOML + '[benchmarks]\nnames = ["flat_nb"]\n', types)
+    stored = Stored(json.loads(json.dumps(compare(read_study(path)).to_json())))
+    assert stored.summary["flat_nb"]["gap of burdens"] == 0.0
+    drawn = figures(stored)
+    assert {"winners", "burdens", "duck", "response"} <= set(drawn)
+    for name, draw in drawn.items():
+        assert len(finding(stored, name)) >= 40
+        assert draw(stored).axes
+    assert "batteries take in next to nothing" in finding(stored, "duck")
