@@ -10,11 +10,16 @@ from stackopt.display import number
 from stackopt.energy.figures_system import mean_price, shown_buses
 from stackopt.energy.figures_trade import designed
 from stackopt.energy.report_data import HIGH_BURDEN, Stored
+from stackopt.energy.table import decimals
 
 
 def finding(stored: Stored, figure: str) -> str:
     """What one figure shows, as its title and for those who do not see it."""
     return _FINDINGS[figure](stored)
+
+
+def _mw(level: float) -> str:
+    return f"{level:.{decimals(level)}f} MW"
 
 
 def _rates_finding(stored: Stored) -> str:
@@ -81,7 +86,7 @@ def _day_finding(stored: Stored) -> str:
     high, low = max(peaks, key=lambda n: peaks[n]), min(peaks, key=lambda n: peaks[n])
     prices = [p for n in names for w in weathers for p in mean_price(stored, n, w)]
     return (
-        f"The peak is {peaks[high]:.0f} MW under {high} and {peaks[low]:.0f} MW under {low}; wholesale prices range from {min(prices):.0f} to "
+        f"The peak is {_mw(peaks[high])} under {high} and {_mw(peaks[low])} under {low}; wholesale prices range from {min(prices):.0f} to "
         f"{max(prices):.0f} $/MWh"
     )
 
@@ -93,11 +98,11 @@ def _trade_off_finding(stored: Stored) -> str:
         first, last = (pick(made, key=lambda r: r["gap"]) for pick in (max, min))
         return (
             f"Closing the gap of burdens from {first['gap']:.2f} to {last['gap']:.2f} points by design moves cost by "
-            f"{last['cost'] - first['cost']:+.3f} $ a day and the peak by {last['peak'] - first['peak']:+.0f} MW"
+            f"{last['cost'] - first['cost']:+.3f} $ a day and the peak by {last['peak'] - first['peak']:+.{decimals(first['peak'])}f} MW"
         )
     a, b = stored.summary[cheap], stored.summary[fair]
     if cheap == fair:
-        return f"{cheap} is best on both: cost {a['cost']:.3f} $ a day, gap {a['gap of burdens']:.2f} points, at a peak of {a['peak']:.0f} MW"
+        return f"{cheap} is best on both: cost {a['cost']:.3f} $ a day, gap {a['gap of burdens']:.2f} points, at a peak of {_mw(a['peak'])}"
     return (
         f"{cheap} costs {a['cost']:.3f} $ a day at a gap of {a['gap of burdens']:.2f} points; {fair} has a gap of {b['gap of burdens']:.2f} points "
         f"at {b['cost']:.3f} $"
@@ -143,10 +148,10 @@ def _duck_finding(stored: Stored) -> str:
     rows = stored.rows("load", tariff=stored.focus)
     high, low = max(rows, key=lambda r: r["net of households"]), min(rows, key=lambda r: r["net of households"])
     moved = max(sum(max(r["into batteries"], 0.0) for r in rows if r["weather"] == w) for w in {r["weather"] for r in rows})
-    idle = "batteries take in next to nothing"
+    idle, few = "batteries take in next to nothing", moved < 5e-4 * high["net of households"]
     return (
-        f"Under {stored.focus}, households take up to {high['net of households']:.0f} MW (hour {high['hour']}, {high['weather']}) and as little as "
-        f"{low['net of households']:.0f} MW (hour {low['hour']}, {low['weather']}); {idle if moved < 0.5 else f'batteries take in up to {moved:.0f} MWh a day'}"
+        f"Under {stored.focus}, households take up to {_mw(high['net of households'])} (hour {high['hour']}, {high['weather']}) and as little as "
+        f"{_mw(low['net of households'])} (hour {low['hour']}, {low['weather']}); {idle if few else f'batteries take in up to {_mw(moved)}h a day'}"
     )
 
 
@@ -170,7 +175,8 @@ def _response_finding(stored: Stored) -> str:
     size = len({r["hour of rate"] for r in rows})
     own = sum(r["change"] for r in rows if r["hour of rate"] == r["hour of load"]) / size
     rest = sum(r["change"] for r in rows if r["hour of rate"] != r["hour of load"]) / size
-    return f"One cent more on an hour's rate moves that hour's load by {own:+.2f} MW and all other hours' together by {rest:+.2f} MW, on average under {name}"
+    told = [f"{change:+.{decimals(own)}f} MW" for change in (own, rest)]
+    return f"One cent more on an hour's rate moves that hour's load by {told[0]} and all other hours' together by {told[1]}, on average under {name}"
 
 
 def _loss_finding(stored: Stored) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stackopt.comparison.figures import is_number
 from stackopt.display import number
 from stackopt.energy.report_data import Stored
+from stackopt.energy.table import decimals
 from stackopt.solution import Status
 
 #: The words of the report, explained once.
@@ -12,6 +13,8 @@ WORDS = (
     ("Cost", "What all of society gives up a day, per household: generation and battery wear, less what the energy is worth to those who use it. Its "
              "zero is arbitrary, so only differences mean anything."),
     ("Burden and gap", "A group's bills as a share of its income; the gap is the largest burden less the smallest, in points of income."),
+    ("Peak and ramp", "Of the load averaged over weather, hour by hour, in the worst season: the highest hour, and the steepest rise over three hours. The "
+                      "load of one sky alone may be higher."),
     ("Suits index", "0 if bills are proportional to income, below 0 where they weigh more on the poor, above 0 where more on the rich."),
     ("Lorenz curve", "Share of all bills paid by the poorest so many per cent of households; close to the curve of income is close to proportional."),
     ("Net metering and net billing", "With net metering a kWh sold is worth a kWh bought; with net billing it is worth its wholesale price."),
@@ -43,7 +46,7 @@ def found(stored: Stored) -> list[str]:
     if not stored.has("summary"):
         said = []
     if stored.equal:
-        said += [_against(stored), _cheapest(stored), _fairest(stored), _steadiest(stored)]
+        said += [_against(stored), _cheapest(stored), _fairest(stored), _graded(stored), _steadiest(stored)]
     if above := _above_cap(stored):
         said.append(above)
     if rises := _rises(stored):
@@ -60,7 +63,7 @@ def _difference(stored: Stored, name: str) -> str:
     old, new = stored.summary[stored.before], stored.summary[name]
     return (
         f"cost {new['cost'] - old['cost']:+.3f} $ a day and household, gap of burdens {new['gap of burdens'] - old['gap of burdens']:+.2f} points, "
-        f"peak {new['peak'] - old['peak']:+.0f} MW"
+        f"peak {new['peak'] - old['peak']:+.{decimals(old['peak'])}f} MW"
     )
 
 
@@ -93,9 +96,22 @@ def _steadiest(stored: Stored) -> str:
     best, cheap = stored.least("peak"), stored.least("cost")
     row = stored.summary[best]
     if best == cheap:
-        return f"The same tariff has the lowest peak, {row['peak']:.0f} MW."
-    more = stored.summary[cheap]["peak"] - row["peak"]
-    return f"Stability pulls elsewhere: {best} has the lowest peak, {row['peak']:.0f} MW, {more:.0f} MW below {cheap}."
+        return f"The same tariff has the lowest peak, {row['peak']:.{decimals(row['peak'])}f} MW."
+    more, few = stored.summary[cheap]["peak"] - row["peak"], decimals(row["peak"])
+    return f"Stability pulls elsewhere: {best} has the lowest peak, {row['peak']:.{few}f} MW, {more:.{few}f} MW below {cheap}."
+
+
+def _graded(stored: Stored) -> str:
+    """That a small gap comes from fixed charges by group too, not from energy rates alone."""
+    best = stored.least("gap of burdens")
+    rows = [r for r in stored.rows("fixed_charges", tariff=best) if is_number(r["fixed"])]
+    if not rows:
+        return ""
+    low, high = min(rows, key=lambda r: r["fixed"]), max(rows, key=lambda r: r["fixed"])
+    if high["fixed"] - low["fixed"] < 0.005:
+        return ""
+    charges = f"from {low['fixed']:.2f} ({low['group']}) to {high['fixed']:.2f} $ a month ({high['group']})"
+    return f"{best} has fixed charges by group, {charges}: its gap rests on them too."
 
 
 def _above_cap(stored: Stored) -> str:
@@ -107,7 +123,7 @@ def _above_cap(stored: Stored) -> str:
 
 
 def _rises(stored: Stored) -> str:
-    name = stored.subject or stored.least("cost")
+    name = stored.subject if stored.data["command"] in ("design", "evaluate") else stored.least("cost")
     rows = stored.rows("bills", tariff=name, group="all", kind="all") if name else []
     return f"Under {name}, {rows[0]['with rise > 5 %']:.1f} % of households pay over 5 % more than under {stored.before}." if rows else ""
 

@@ -36,6 +36,18 @@ def test_tariffs_beyond_the_cap_of_the_design_are_named(data):
     assert not any("within" in s for s in found(Stored({**data, "command": "compare"})))
 
 
+def test_a_gap_that_rests_on_graded_charges_is_said(data):
+    stored = Stored(data)
+    charges = [r["fixed"] for r in stored.rows("fixed_charges", tariff=stored.least("gap of burdens"))]
+    assert max(charges) > min(charges)
+    assert any(f"{min(charges):.2f} (" in s and f"{max(charges):.2f} $ a month" in s and "rests on them" in s for s in found(stored))
+    level = copy.deepcopy(data)
+    names = [c["name"] for c in level["tables"]["fixed_charges"]["columns"]]
+    for row in level["tables"]["fixed_charges"]["rows"]:
+        row[names.index("fixed")] = 12.0
+    assert not any("rests on them" in s for s in found(Stored(level)))
+
+
 def test_sentences_come_from_the_figures(data):
     stored = Stored(data)
     said = " ".join(found(stored))
