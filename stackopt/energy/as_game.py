@@ -16,7 +16,7 @@ r"""The tariff study as a mean-field game: the same households and market, in th
 * **Time** is `Periodic(24, discount)`: the package has no average reward, which the study uses. At the default of 1 - 1e-6 an hour
   prices differ by 2e-8 $/kWh at the standard size and by 2e-6 in the hard instance, in proportion to what is missing to 1; spec 5.1's 0.995 an hour
   is another model, and offered.
-* **Moves that a charge level does not allow** cost `IMPOSSIBLE` $ and leave the charge as it is, since a game offers every action in
+* **Moves that a charge level does not allow** cost `IMPOSSIBLE` $ and are idling otherwise, since a game offers every action in
   every state: hard players never take them, soft ones of temperature tau with odds of about exp(-IMPOSSIBLE / tau).
 * **Rewards** are what a move earns over leaving the battery alone; the rest does not depend on what a household does.
 
@@ -125,7 +125,8 @@ class MoveReward:
             day[t[rows]] = y[rows]
             worth[:, rows] = self._day(day, theta, complex_)[:, t[rows]]
             left = np.delete(left, first)
-        every = (worth[:, :, :, None] + market.moves.cost[:, None, None]).reshape(k, len(t), -1, A)
+        possible, cost = market.moves.possible[:, None, None], market.moves.cost[:, None, None]
+        every = (np.where(possible, worth[:, :, :, None], 0.0) + cost).reshape(k, len(t), -1, A)
         if self.players == k:
             return every
         rewards = np.zeros((self.players, *every.shape[1:]), every.dtype)
@@ -164,7 +165,7 @@ class MoveReward:
         market = self.market
         k, W, A = market.shape
         own = cotangent if self.players == k else cotangent[market.members]
-        each = own.reshape(k, HOURS, W, -1, A).sum(3)
+        each = (own.reshape(k, HOURS, W, -1, A) * market.moves.possible[:, None, None]).sum(3)
         each[..., market.moves.idle] -= each.sum(-1)
         met = market.at(np.ascontiguousarray(y), np.ascontiguousarray(theta))
         of_buy, of_sell = np.zeros((2, *met.buy.shape))
@@ -213,7 +214,8 @@ def as_game(
     Raises
     ------
     InvalidStudy
-        ``setting-value`` without a battery anywhere; ``sell-above-buy`` where rates that are passed through differ so that selling pays more.
+        ``setting-value`` without a battery anywhere, or for a tariff with a true-up; ``sell-above-buy`` where rates that are passed through
+        differ so that selling pays more.
     Refused
         ``memory``.
     """
@@ -223,6 +225,9 @@ def as_game(
         raise InvalidStudy("setting-value", name="tariff", law=law, got="one with them")
     if demand not in ("continuous", "factors"):
         raise InvalidStudy("setting-value", name="demand", law="'continuous' or 'factors'", got=repr(demand))
+    if isinstance(tariff, Tariff) and tariff.true_up is not None:
+        law = "a tariff without a true-up: what a kWh is worth then depends on a household's whole year, which its state does not hold"
+        raise InvalidStudy("setting-value", name="tariff", law=law, got=f"{tariff.name!r}, true_up = {tariff.true_up:g}")
     if demand == "factors":
         if not isinstance(tariff, Tariff):
             law = "a Tariff where demand is an action: the leader's criteria are no functions of net load alone"
@@ -236,9 +241,11 @@ def as_game(
     need = f"K * S * B * J = {K} * {W * C} * {A} * {k * W * A} float64"
     memory.require(2 * 8 * K * W * C * A * k * W * A, f"the tariff game of {k} types with a battery", where=need)
     statistic = np.zeros((K, 1, W, C, A, k, W, A))
+    counted = np.where(moves.possible, np.arange(A), moves.idle)  # what cannot be made is idling, to the meter
+    level, move = np.arange(C)[:, None], np.arange(A)
     for own, player in enumerate(moves.members if everyone else range(k)):
         for w in range(W):
-            statistic[player, 0, w, :, np.arange(A), own, w, np.arange(A)] = 1.0
+            statistic[player, 0, w, level, move, own, w, counted[own % len(counted)]] = 1.0
     share = households.share[moves.players]
     return MeanFieldStackelbergGame(
         Periodic(HOURS, discount),

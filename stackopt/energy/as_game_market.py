@@ -12,7 +12,7 @@ with the price it has one solution. Households without a battery stand in the sa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from stackopt.energy.equilibrium import Equilibrium
 from stackopt.energy.households import HOURS, Households
 from stackopt.energy.market.supply import Marginal, Settles, Supply
 from stackopt.energy.response import Part, Response
+from stackopt.energy.storage import Charging
 from stackopt.energy.tariff import Tariff
 from stackopt.errors import StackoptError
 from stackopt.solution import Status
@@ -242,17 +243,37 @@ class MoveMarket:
 
     # --- read by the tariff study ------------------------------------------------------------------------------------------
 
-    def equilibrium(self, met: Met, temperature: float = float("nan")) -> Equilibrium:
-        """The point as the study's own functions read it. It is no equilibrium by its own word: LIMIT until something shows more."""
+    def equilibrium(self, met: Met, temperature: float | None = None) -> Equilibrium:
+        """The point as the study's own functions read it. It is no equilibrium by its own word: LIMIT until something shows more.
+
+        With a temperature, batteries know their values, so that `Response.exploitability` measures what these moves leave to gain.
+        """
         share = self.households.share
-        parts = []
+        parts: list[Part] = []
         for members, hour, mass, worn in met.parts:
             held = share[members][:, None, None, None]
             moves = np.divide(mass, held, out=np.zeros(mass.shape), where=held > 0)
-            parts.append(Part(members, hour, moves, np.broadcast_to(worn, hour.net.shape)))
-        response = Response(self.households, met.announced.tariff, met.price, temperature, tuple(parts))
+            if temperature is None or members is not self.members:
+                parts.append(Part(members, hour, moves, np.broadcast_to(worn, hour.net.shape)))
+            else:
+                parts += self._by_battery(hour, moves, temperature)
+        response = Response(self.households, met.announced.tariff, met.price, float("nan") if temperature is None else temperature, tuple(parts))
         because = "moves of a population, whose certificate tells how good they are"
         return Equilibrium(response, self.market, met.price, met.price, float("nan"), Status.LIMIT, because, 0, 0)
+
+    def _by_battery(self, hour: Hour, moves: Array, temperature: float) -> list[Part]:
+        """Parts of one battery each, with its own moves; moves that it does not have were idle."""
+        parts, middle = [], self.moves.idle
+        for battery, members in self.households.batteries.items():
+            rows = np.searchsorted(self.members, members)
+            own = slice(middle - battery.reach, middle + battery.reach + 1)
+            mine = moves[rows][..., own].copy()
+            mine[..., battery.reach] += moves[rows].sum(-1) - mine.sum(-1)
+            use = replace(hour, **{f.name: getattr(hour, f.name)[rows][..., own] for f in fields(Hour) if f.name != "bound"})
+            charging = Charging(battery, self.households.weather.hourly)
+            values = charging.control(use.worth - battery.worn, temperature)
+            parts.append(Part(members, use, mine, battery.worn, charging, replace(values, moves=mine)))
+        return parts
 
     def criteria(self, met: Met, required: float) -> Criteria:
         """What a commission looks at."""

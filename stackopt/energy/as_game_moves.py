@@ -79,6 +79,12 @@ class Moves:
         return cls(players, members, charge, worn, target, cost, names)
 
     @property
+    def possible(self) -> NDArray[np.bool_]:
+        """Whether a move can be made [k or 1, c, a]."""
+        found: NDArray[np.bool_] = self.cost == 0.0
+        return found
+
+    @property
     def actions(self) -> int:
         """Moves."""
         return len(self.names)

@@ -59,6 +59,22 @@ def test_standard_size_with_a_certificate():
         assert getattr(seen, name) == pytest.approx(getattr(own, name), rel=2e-6), name
 
 
+@pytest.mark.parametrize("batteries", [(Battery(), Battery()), (Battery(), Battery(kwh=6.0, kw=3.0, levels=5, efficiency=0.8))], ids=["alike", "two kinds"])
+def test_outcome_measures_what_is_left_to_gain(batteries):
+    """The study's best answers against the moves of a policy, and the certificate's: equal up to the discount."""
+    types = [HouseholdType(name, "g", "PVB", 0.2, 50_000, LOAD, SUN, battery) for name, battery in zip("ab", batteries, strict=True)]
+    households = Households([*types, HouseholdType("c", "g", "C", 0.6, 50_000, LOAD)])
+    game = as_game(households, LinearSupply(), PASS)
+    for temperature in (0.03, 0.1):
+        found = solved(game, temperature)
+        seen = outcome(game, found.candidate)
+        gain = float(households.share @ seen.response.exploitability())
+        assert gain > 1e-3
+        assert gain == pytest.approx(per_day(game, found.certificate.values["exploitability"]), rel=1e-3)
+        assert not seen.converged  # the study did not find it
+        assert criteria(seen).cost == pytest.approx(criteria_of(game, found.candidate).cost, abs=1e-12)
+
+
 def test_prices_differ_by_the_discount_and_by_nothing_else():
     households, market = town(), LinearSupply()
     known = reference(households, market)
@@ -393,7 +409,7 @@ def test_literal_households_are_a_priced_population():
     )  # fmt: skip
     slope = 0.1 / 1000 * households.count / 1000 / weather.shares
     prices = so.Prices(np.full((24, 2), (18 + 0.1 * 700) / 1000), np.diag(slope), np.zeros((24, 2, 1)))
-    fast = so.price_equilibrium(population, prices, np.zeros(1), temperature=0.02)
+    fast = so.price_equilibrium(population, prices, np.zeros(1), temperature=0.02, compiled=False)
     assert fast.converged
     assert np.abs(fast.prices - price).max() < 1e-7
 
@@ -406,6 +422,7 @@ def test_bad_input():
     bare = Households([replace(households.types[0], share=1.0)])
     for settings, law in (
         ({"households": bare}, "have a battery"),
+        ({"tariff": Tariff("yearly", buy=0.3, net_metering=True, true_up=0.05)}, "without a true-up"),
         ({"demand": "elastic"}, "'continuous' or 'factors'"),
         ({"tariff": DesignProblem(households, market), "demand": "factors"}, "a Tariff where demand is an action"),
     ):
