@@ -130,7 +130,7 @@ def test_beneath_the_smallest_gap_nothing_is_searched(least):
 
 
 def test_a_frontier_that_was_stopped_goes_on_where_it_was():
-    limits = list(np.linspace(0.09, 0.07, 4))
+    limits = list(np.linspace(0.085, 0.072, 3))
     kept = {}
 
     def stop(limit, found):
@@ -144,7 +144,7 @@ def test_a_frontier_that_was_stopped_goes_on_where_it_was():
     again = frontier(problem(cap=40.0), limits, starts=1, known={limit: np.array(z) for limit, z in kept.items()})
     assert all(d.status.success for d in again)
     assert [d.criteria.cost for d in again] == pytest.approx([d.criteria.cost for d in whole], abs=1e-6)
-    assert again[0].equilibria == 1
+    assert again[0].equilibria < whole[0].equilibria
     spoiled = frontier(problem(cap=40.0), limits[:1], starts=1, known={limits[0]: 1.3 * np.array(kept[limits[0]])})
     assert spoiled[0].status.success  # what was stored is examined, never believed
     assert spoiled[0].criteria.cost == pytest.approx(whole[0].criteria.cost, abs=1e-6)
