@@ -9,6 +9,7 @@ from towns import LOAD, SUN, town
 
 import stackopt as so
 from stackopt.energy.as_game import as_game, criteria_of, outcome, per_day, prices_of
+from stackopt.energy.as_game_factors import factors_game
 from stackopt.energy.as_game_moves import IMPOSSIBLE
 from stackopt.energy.as_game_objective import Weights
 from stackopt.energy.criteria import criteria
@@ -26,6 +27,7 @@ from stackopt.games.mean_field.derivatives import Partials
 from stackopt.learning.mean_field.leader_gradient import leader_gradient
 from stackopt.learning.mean_field.settling import settle_soft
 
+SMALL = Battery(levels=4)
 PASS = Tariff("pass-through", pass_buy=1.0, pass_sell=1.0)
 
 
@@ -215,9 +217,9 @@ def test_a_network():
             ["north", "south"], [Line("tie", "north", "south", 0.1, 250.0)],
             [Generator("g1", "north", 1500.0, (20.0, 0.02)), Generator("g2", "south", 1500.0, (35.0, 0.03))],
         ),
-        barrier=5.0, base=np.array([200.0, 300.0]),
+        barrier=20.0, base=np.array([200.0, 300.0]),
     )  # fmt: skip
-    types = [replace(t, bus=bus) for t, bus in zip(town().types, ("north", "south", "north", "south"), strict=True)]
+    types = [replace(t, bus=bus) for t, bus in zip(town(SMALL).types, ("north", "south", "north", "south"), strict=True)]
     households = Households(types, count=400_000)
     game, known = as_game(households, market, PASS), reference(households, market)
     found = solved(game)
@@ -386,9 +388,9 @@ def test_factors_of_use_are_chosen_softly_at_the_prices():
 
 def test_literal_households_are_a_priced_population():
     """The package's fast layer, which knows neither this game nor its reward, on the same households: prices in channels by regime."""
-    households, factors = town(), np.array([0.8, 0.9, 1.0, 1.1, 1.2])
+    households, factors = town(SMALL), np.array([0.9, 1.0, 1.1])
     market = LinearSupply(slope=0.1)
-    game = as_game(households, market, PASS, demand="factors", discount=0.99)
+    game = factors_game(households, market, PASS, factors=factors, discount=0.99)
     price = prices_of(game, solved(game).candidate)[0]
 
     battery, share, weather = households.types[3].battery, households.share, households.weather
@@ -397,15 +399,15 @@ def test_literal_households_are_a_priced_population():
     net = factors * load - sun + (own[:, None] * battery.metered)[:, None, None, :, None]  # [i, 24, w, a, d]
     away = (factors - 1.0) * load
     base = 0.3 * away - away**2 * 0.3 / (0.4 * load) - (own[:, None] * battery.worn)[:, None, None, :, None]
-    to = np.arange(11)[:, None] + battery.moves
-    inside = np.repeat((to >= 0) & (to < 11), 5, axis=-1)
-    flat = [np.broadcast_to(a, net.shape).reshape(4, 24, 2, 35) for a in (base, net)]
+    to = np.arange(4)[:, None] + battery.moves
+    inside = np.repeat((to >= 0) & (to < 4), 3, axis=-1)
+    flat = [np.broadcast_to(a, net.shape).reshape(4, 24, 2, 9) for a in (base, net)]
     tried = flat[0] - IMPOSSIBLE * own[:, None, None, None]  # entries of what cannot be made follow those that can
     by_regime = np.concatenate([flat[1], flat[1]], -1)[..., None] * np.eye(2)[:, None, :]
     population = so.PricedPopulation(
-        move=np.repeat(np.where((to >= 0) & (to < 11), to, np.arange(11)[:, None]), 5, axis=-1),
+        move=np.repeat(np.where((to >= 0) & (to < 4), to, np.arange(4)[:, None]), 3, axis=-1),
         signal=weather.hourly, base=np.concatenate([flat[0], tried], -1), net=by_regime, discount=0.99,
-        entry=np.where(inside, np.arange(35), 35 + np.arange(35)), weights=share,
+        entry=np.where(inside, np.arange(9), 9 + np.arange(9)), weights=share,
     )  # fmt: skip
     slope = 0.1 / 1000 * households.count / 1000 / weather.shares
     prices = so.Prices(np.full((24, 2), (18 + 0.1 * 700) / 1000), np.diag(slope), np.zeros((24, 2, 1)))
