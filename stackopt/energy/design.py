@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from stackopt.display import Block, number
 from stackopt.energy.criteria import Criteria, criteria
+from stackopt.energy.curvature import AWAY, downhill
 from stackopt.energy.design_problem import DesignProblem
 from stackopt.energy.design_program import Search
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
@@ -28,11 +29,17 @@ from stackopt.energy.tariff import Tariff
 from stackopt.solution import Progress, Report, Status
 
 Array = NDArray[np.float64]
+#: Where a start ended: point, cost, largest miss of a limit, first-order residual, and what the method said unless it called it a success.
+_End = tuple[Array, float, float, float, str]
 
 #: How far limits may be missed: $/day, shares of income, relative to MW.
 FEASIBLE = 1e-6
 #: First-order residual, relative to the size of the gradient, that is called stationary.
 STATIONARY = 1e-3
+#: $/day and household by which a design must cost less than a stationary point to show that this is no local optimum.
+BETTER = 1e-7
+#: How near a requirement may be to the most that can be collected, relative, without being called out of reach.
+NEAR = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +127,12 @@ def design(
     Returns
     -------
     Design
-        CONVERGED means a point that satisfies the limits and the first-order conditions: a local optimum, the best of those found.
+        CONVERGED means a point that satisfies the limits and the first-order conditions, the best of those found. Where its cost curves down along
+        the limits (`stackopt.energy.curvature`) it is no local optimum, and the search goes on from either side.
     """
     search = Search(problem)
-    began, ends, best = time.monotonic(), [], None
+    began, ends = time.monotonic(), []
+    best: _End | None = None
     points = [*begin, *search.starts(starts, seed)]
     for k, point in enumerate(points):
         if time.monotonic() - began > time_limit:
@@ -133,7 +142,7 @@ def design(
         miss = search.violation(z)
         value = search.cost(z) if np.isfinite(miss) else math.inf
         slope = search.stationarity(z) if miss <= FEASIBLE else math.inf
-        word = "local optimum" if miss <= FEASIBLE and slope <= STATIONARY else "feasible, not stationary" if miss <= FEASIBLE else "infeasible"
+        word = "stationary" if miss <= FEASIBLE and slope <= STATIONARY else "feasible, not stationary" if miss <= FEASIBLE else "infeasible"
         ends.append((value, word))
         if miss <= FEASIBLE and (best is None or (slope <= STATIONARY, -value) > (best[3] <= STATIONARY, -best[1])):
             best = (z, value, miss, slope, message if not success else "")
@@ -143,10 +152,10 @@ def design(
         status, because = Status.LIMIT, "no start ended within the limits"
         if explain:
             reach = largest_revenue(problem)
-            if reach < problem.required:
+            if reach < problem.required - NEAR * (1.0 + abs(problem.required)):
                 status = Status.INFEASIBLE
                 asked = number(problem.required, 5)
-                because = f"no rates recover the requirement: at most {number(reach, 5)} of {asked} $ a day and household can be collected"
+                because = f"no rates found recover the requirement: at most {number(reach, 5)} of {asked} $ a day and household can be collected"
             else:
                 because += f"; up to {number(reach, 5)} $ a day and household can be collected"
                 for over in LIMITED:
@@ -154,7 +163,10 @@ def design(
                     if math.isfinite(limit) and points:
                         because += ", " + told(over, smallest(problem, over, points[0]).value, limit)
         return Design(problem, None, None, None, status, because, math.nan, math.nan, tuple(ends), search.evaluation.count)
-    return _examined(search, *best, tuple(ends))
+    ridge = False
+    if explain and best[3] <= STATIONARY:
+        best, ridge = _down(search, best, iterations)
+    return _examined(search, *best, tuple(ends), ridge)
 
 
 def examine(problem: DesignProblem, z: Array) -> Design:
@@ -167,10 +179,35 @@ def examine(problem: DesignProblem, z: Array) -> Design:
     if not miss <= FEASIBLE:
         because = f"limits missed by {number(miss, 2)}" if len(z) == search.n else f"{len(z)} figures for {search.n} rates, charges and burdens"
         return Design(problem, None, None, None, Status.LIMIT, because, miss, math.nan, (), search.evaluation.count)
-    return _examined(search, z, search.cost(z), miss, search.stationarity(z), "", ())
+    here: _End = (z, search.cost(z), miss, search.stationarity(z), "")
+    lower, ridge = _down(search, here, 30) if here[3] <= STATIONARY else (here, False)
+    if lower is not here:
+        because = f"limits missed by {number(miss, 2)}, first-order residual {number(here[3], 2)}; a design nearby costs {number(here[1] - lower[1], 2)} less"
+        return Design(problem, None, None, None, Status.LIMIT, because, miss, here[3], (), search.evaluation.count)
+    return _examined(search, *here, (), ridge)
 
 
-def _examined(search: Search, z: Array, value: float, miss: float, slope: float, message: str, ends: tuple[tuple[float, str], ...]) -> Design:
+def _down(search: Search, best: _End, iterations: int) -> tuple[_End, bool]:
+    """From a stationary point where the cost curves down along the limits to a better one: (the last point, whether it still curves down there)."""
+    for _ in range(3):
+        along = downhill(search, best[0])
+        if along is None:
+            return best, False
+        lower = best
+        for away in (s * d for d in AWAY for s in (1.0, -1.0)):
+            search.evaluation.forget()
+            z, success, message = search.minimise(best[0] + away * along, iterations)
+            miss = search.violation(z)
+            if miss <= FEASIBLE and search.cost(z) < best[1] - BETTER:
+                lower = (z, search.cost(z), miss, search.stationarity(z), message if not success else "")
+                break
+        if lower is best:
+            return best, True
+        best = lower
+    return best, downhill(search, best[0]) is not None
+
+
+def _examined(search: Search, z: Array, value: float, miss: float, slope: float, message: str, ends: tuple[tuple[float, str], ...], ridge: bool) -> Design:
     """A point within the limits, its equilibrium solved anew."""
     problem = search.problem
     tariff = problem.tariff(z)
@@ -179,6 +216,7 @@ def _examined(search: Search, z: Array, value: float, miss: float, slope: float,
     agrees = found.converged and abs(seen.cost - value) <= 1e-5 * (1.0 + abs(value))
     good = agrees and slope <= STATIONARY
     because = f"limits missed by {number(miss, 2)}, first-order residual {number(slope, 2)}"
-    because += "; best of the local optima found" if good else (f"; {message}" if message else "") + ("" if agrees else "; a fresh equilibrium disagrees")
+    best = "; best of the stationary points found, but its cost curves down along the limits" if ridge else "; best of the local optima found"
+    because += best if good else (f"; {message}" if message else "") + ("" if agrees else "; a fresh equilibrium disagrees")
     status = Status.CONVERGED if good else Status.LIMIT
     return Design(problem, tariff, found, seen, status, because, miss, slope, ends, search.evaluation.count, search.at_bounds(z), z)

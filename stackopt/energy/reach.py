@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackopt.display import number
-from stackopt.energy.design_problem import DesignProblem
+from stackopt.energy.design_problem import DesignProblem, Limits
 from stackopt.energy.design_program import Search
 from stackopt.energy.tariff import DAYS_PER_MONTH
 
@@ -71,16 +71,44 @@ def smallest_gap(problem: DesignProblem, begin: Array | None = None) -> float:
 
 
 def largest_revenue(problem: DesignProblem, levels: int = 25) -> float:
-    """The most that can be collected beyond wholesale purchases, $/day and household: all buy adders alike, over their range, and the highest fixed charges."""
-    search = Search(problem)
-    highest = -math.inf
+    """The most found that can be collected beyond wholesale purchases, $/day and household, whatever the limits on the gap and on stability.
+
+    All buy adders alike, over their range; then all rates on their own, by a local search from the best of these. Fixed charges stand at their cap.
+    """
+    from scipy.optimize import minimize
+
+    search = Search(replace(problem, limits=Limits()))
     cap = problem.cap / DAYS_PER_MONTH if math.isfinite(problem.cap) else 1e3
+    ratios = np.ones(search.G) if problem.ratios is None else np.asarray(problem.ratios, float) / max(problem.ratios)
+    fixed, rates = cap * float(search.evaluation.weight @ ratios), 2 * search.P
+
+    def at(r: Array) -> Array:
+        return np.concatenate([r, np.zeros(search.n - rates)])
+
+    def lacking(r: Array) -> float:
+        if not search.evaluation.at(at(r)):
+            return 1e3
+        assert search.evaluation.seen is not None
+        return search.evaluation.seen.wholesale - search.evaluation.seen.volumetric
+
+    def slope(r: Array) -> Array:
+        if not search.evaluation.at(at(r)):
+            return np.zeros(rates)
+        return search.evaluation.gradient.wholesale - search.evaluation.gradient.volumetric
+
+    alike = []
     for level in np.linspace(*problem.buy, levels):
-        z = np.zeros(search.n)
-        z[: search.P], z[search.P : 2 * search.P] = level, min(max(problem.sell[0], 0.0), level)
-        if search.evaluation.at(z):
-            assert search.evaluation.seen is not None
-            ratios = np.ones(search.G) if problem.ratios is None else np.asarray(problem.ratios, float) / max(problem.ratios)
-            fixed = cap * float(search.evaluation.weight @ ratios)
-            highest = max(highest, search.evaluation.seen.volumetric - search.evaluation.seen.wholesale + fixed)
-    return highest
+        r = np.concatenate([np.full(search.P, level), np.full(search.P, min(max(problem.sell[0], 0.0), level))])
+        alike.append((lacking(np.clip(r, search.low[:rates], search.high[:rates])), r))
+    least, best = min(alike, key=lambda pair: pair[0])
+    if least >= 1e3:
+        return -math.inf
+    found = minimize(
+        lacking, np.clip(best, search.low[:rates], search.high[:rates]), jac=slope, method="SLSQP", options={"maxiter": 60, "ftol": 1e-10},
+        bounds=list(zip(search.low[:rates], search.high[:rates], strict=True)),
+        constraints=[{"type": "ineq", "fun": lambda r: search.inequalities(at(r)), "jac": lambda r: search.inequality_slopes(at(r))[:, :rates]}],
+    )  # fmt: skip
+    r = np.clip(found.x, search.low[:rates], search.high[:rates])
+    if lacking(r) < least and search.inequalities(at(r)).min() >= -FEASIBLE:
+        least = lacking(r)
+    return fixed - least

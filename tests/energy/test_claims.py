@@ -10,11 +10,16 @@ import stackopt as so
 from stackopt.energy import storage
 from stackopt.energy.benchmarks_named import Outcome, benchmark, neutral
 from stackopt.energy.criteria import criteria
+from stackopt.energy.curvature import downhill
+from stackopt.energy.design import design, examine
+from stackopt.energy.design_problem import DesignProblem
+from stackopt.energy.design_program import Search
 from stackopt.energy.diagnosis import diagnose
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.gradients import gradients
 from stackopt.energy.households import Battery, Households, HouseholdType, Weather
 from stackopt.energy.market.supply import LinearSupply
+from stackopt.energy.reach import largest_revenue
 from stackopt.energy.storage import Charging
 from stackopt.energy.tables_reliance import convergence
 from stackopt.energy.tariff import Tariff
@@ -201,3 +206,49 @@ def test_a_system_without_load_has_no_load_factor():
     assert np.isnan(seen.load_factor)
     assert seen.peak == 0.0
     assert any("nothing" in text for text in diagnose(found).bounds)
+
+
+def halves(required, *, buy, market=WHOLESALE, cap=0.0):
+    """Two rates, each for half of a day without a pattern; nothing but them recovers the requirement."""
+    people = Households([HouseholdType("all", "all", "C", 1.0, 5e4, np.ones(24))], Weather(["clear"], [1.0], [1.0]), 1000)
+    periods = {"one": range(12), "two": range(12, 24)}
+    return DesignProblem(people, market, required=required, periods=periods, buy=buy, sell=(0.0, 0.0), pass_buy=0.0, pass_sell=0.0, cap=cap)
+
+
+def test_a_ridge_is_no_local_optimum():
+    """Of two levels that recover the same, the upper one is the dearest of its kind: first-order conditions hold, and moving the rates apart costs less."""
+    level = 0.925 + np.sqrt((12.25 - 8.0) / 16.0)  # (r - 0.05) 24 (1 - 0.2 (r - 0.3) / 0.3) = 8
+    problem = halves(8.0, buy=(0.0, 1.8))
+    at = np.array([level, level, 0.0, 0.0, 0.0, 0.2, 0.0])
+    search = Search(problem)
+    assert search.violation(at) <= 1e-9
+    assert search.stationarity(at) <= 1e-9
+    along = downhill(search, at)
+    assert along[0] == pytest.approx(-along[1])
+    seen = examine(problem, at)
+    assert seen.status is Status.LIMIT
+    assert "nearby costs" in seen.because
+    lower = 2 * 0.925 - level
+    good = examine(problem, np.array([lower, lower, 0.0, 0.0, 0.0, 0.2, 0.0]))
+    assert good.status is Status.CONVERGED
+    assert "local optima" in good.because
+
+
+@pytest.mark.parametrize(("required", "rates"), [(3.0, (1.670403, 1.7)), (12.0, (0.95, 1.1))])
+def test_a_search_that_ends_on_a_ridge_goes_on(required, rates):
+    """Only rates above the largest revenue are allowed, and a start whose rates are alike stays alike; the optimum has one at a bound, by the parabola."""
+    found = design(halves(required, buy=(0.95, 1.7)), starts=1)
+    assert found.status is Status.CONVERGED
+    assert np.sort(found.z[:2]) == pytest.approx(rates, abs=1e-5)
+    assert found.starts[0][1] == "stationary"
+    assert found.starts[0][0] > found.criteria.cost + 1e-3
+
+
+def test_the_largest_revenue_is_that_of_rates_apart():
+    """Five cents in one half of the day and sixty in the other: rates alike collect 8.70, rates apart 9.005."""
+    market = LinearSupply(-100.0, 1e-3, np.array([150e3] * 12 + [700e3] * 12))
+    for required in (8.9, 9.1):
+        assert largest_revenue(halves(required, buy=(0.0, 1.8), market=market)) == pytest.approx(9.005, abs=2e-4)
+    found = design(halves(9.1, buy=(0.0, 1.8), market=market), starts=1)
+    assert found.status is Status.INFEASIBLE
+    assert "at most 9.005 of 9.1" in found.because
