@@ -35,13 +35,12 @@ def beginning(accounts: Accounts, today: Reading | None) -> Array:
     return x
 
 
-def direction(fitted: Fitted, here: Array, radius: float, rng: np.random.Generator) -> tuple[Array, float]:
+def direction(fitted: Fitted, here: Array, rng: np.random.Generator) -> tuple[Array, float]:
     """The way to go from rates `here` to learn most, within the bounds; and the share of the response there that is a guess."""
     a = fitted.accounts
     free = a.free
     vectors = np.linalg.eigh(fitted.unknown[np.ix_(free, free)])[1]
-    length = min(max(radius, REACH), 2.0 * REACH)
-    length = max(length, min(math.sqrt(fitted.noise / CURVATURE), 0.2))  # where noise and curvature take equal parts of what is learned
+    length = max(REACH, min(math.sqrt(fitted.noise / CURVATURE), 0.2))  # where noise and curvature take equal parts of what is learned
     rows, coefficient = a.order()
     price = np.broadcast_to(fitted.price, (len(a.groups), *fitted.price.shape)).ravel() if coefficient.any() else 0.0
     most, chosen = 0.0, np.zeros(len(here))

@@ -101,7 +101,6 @@ class _Learning:
         self.periods = 0
         self.best = 0
         self.today: Reading | None = None
-        self.first = 0.0
         self.penalties = dict(PENALTIES)
         self.promise, self.promise_error, self.unknown = math.inf, 0.0, 1.0
 
@@ -125,7 +124,7 @@ class _Learning:
         stopped = ""
         try:
             if today is not None:
-                self.today = self.read(today)
+                self.today = self.whole(self.read(today), np.zeros_like(a.low))
             x = beginning(a, self.today) if begin is None else np.clip(np.asarray(begin, float), a.low, a.high)
             fixed = np.full(len(a.groups), 0.5 * a.cap if math.isfinite(a.cap) else 0.0)
             self.announce("begin", x, fixed)
@@ -160,7 +159,7 @@ class _Learning:
         best, fitted = self.trials[self.best], self.fitted()
         model = Model(fitted, self.penalties)
         self.promise = self.promised(model, best)
-        self.unknown = direction(fitted, best.x, self.radius, self.rng)[1]
+        self.unknown = direction(fitted, best.x, self.rng)[1]
         self.promise_error = self.error_of_promise(best)
 
     @property
@@ -177,8 +176,7 @@ class _Learning:
     def announce(self, purpose: str, x: Array, fixed: Array, promised: float = math.nan) -> Trial:
         """Announce, read, and note what was measured; accepted as the best or not is decided by the caller."""
         a = self.accounts
-        number_ = len(self.trials)
-        tariff = a.with_fixed(x, fixed, f"trial {number_ + 1}")
+        tariff = a.with_fixed(x, fixed, f"trial {len(self.trials) + 1}")
         try:
             reading = self.whole(self.read(tariff), x)
         except InvalidStudy as refused:
@@ -234,7 +232,7 @@ class _Learning:
         fitted = self.fitted()
         model = Model(fitted, self.penalties)
         self.promise = self.promised(model, best)
-        way, self.unknown = direction(fitted, best.x, self.radius, self.rng)
+        way, self.unknown = direction(fitted, best.x, self.rng)
         x, fixed, value, _ = model.best(best.fixed, self.radius)
         raised = False
         if np.abs(x - best.x).max() < 0.9 * self.radius:  # free to keep to its limits, and pays for missing one: then that costs more
@@ -365,7 +363,8 @@ class _Learning:
         done = stopped != "interrupted" and (not stopped or not reading.exact)
         good = done and met and self.unknown <= UNKNOWN and self.promise + 2 * self.promise_error <= self.gain
         said = f"within {REACH:g} $/kWh measurements promise {number(self.promise, 2)} $ a day"
-        if self.promise_error > 0:
+        said = said if math.isfinite(self.promise) else f"what is to be gained within {REACH:g} $/kWh is not known"
+        if 0 < self.promise_error < math.inf:
             said += f" +- {number(2 * self.promise_error, 2)}"
         if good:
             because = f"{said}, limits missed by {number(miss, 2)}"
@@ -373,7 +372,8 @@ class _Learning:
             why = [stopped] if stopped else []
             why += [] if met else [f"limits missed by {number(miss, 2)}" + ("" if reading.exact else ", two standard errors included")]
             why += ["some direction of the rates was not tried nearby"] if self.unknown > UNKNOWN else []
-            why += [f"{said}, more than {number(self.gain, 2)}"] if self.promise + 2 * self.promise_error > self.gain else []
+            more = f", more than {number(self.gain, 2)}" if math.isfinite(self.promise) else ""
+            why += [said + more] if self.promise + 2 * self.promise_error > self.gain else []
             because = "; ".join(why) or "not confirmed"
         tariff = a.with_fixed(best.x, fixed, "learned")
         return Learned(self.problem, tariff, Status.CONVERGED if good else Status.LIMIT, because, tuple(self.trials), self.today, cost, error, least, most,

@@ -27,8 +27,8 @@ Array = NDArray[np.float64]
 ELASTICITY = 0.1
 #: How much an entry of J may deviate, relative to use per $/kWh at the average rate: only its ratio to noise matters.
 DEVIATION = 0.1
-#: How soon the linear model is doubted: 1 / ($/kWh) at which its error is as large as what it may say.
-CURVATURE = 1.5
+#: How soon the linear model is doubted: 1 / ($/kWh) at which its error is as large as what it may say. Batteries answer within a few cents.
+CURVATURE = 5.0
 
 
 class Accounts:
@@ -98,6 +98,8 @@ class Fitted:
     price : array [n, 24, w]
     system : array [24, w]
     slopes : the same four with a last axis D
+    beyond : array [D], $ a day and household per $/kWh
+        Slope of the cost of generation beyond prices times loads: 0 where prices are marginal costs.
     unknown : array [D, D]
         Variance of what is left to learn of J, relative to what there was at first.
     noise : float, $/kWh
@@ -111,6 +113,7 @@ class Fitted:
     price: Array
     system: Array
     slopes: tuple[Array, Array, Array, Array]
+    beyond: Array
     unknown: Array
     noise: float
 
@@ -217,8 +220,18 @@ def fit(accounts: Accounts, xs: Array, readings: Sequence[Reading], anchor: int)
     return Fitted(
         accounts, here, level[:cells].reshape(imports.shape), level[cells : 2 * cells].reshape(imports.shape), price, system,
         (parts[0].reshape(*imports.shape, D), parts[1].reshape(*imports.shape, D), parts[2].reshape(*price.shape, D), parts[3].reshape(*system.shape, D)),
-        unknown, math.sqrt(max(float(r.mean()) for r in ratios)),
+        _inverse(away, ratios[W])[1] @ _beyond(accounts, readings, anchor), unknown, math.sqrt(max(float(r.mean()) for r in ratios)),
     )  # fmt: skip
+
+
+def _beyond(accounts: Accounts, readings: Sequence[Reading], anchor: int) -> Array:
+    """By how much the cost of generation of each reading differs from the anchor's beyond average prices times the change of loads [k], $."""
+    here = readings[anchor]
+    found = np.zeros(len(readings))
+    for k, r in enumerate(readings):
+        more = (r.imports - r.exports - here.imports + here.exports).mean(0)
+        found[k] = float((r.generation - here.generation).mean() - accounts.share @ (0.5 * (r.price + here.price) * more).sum((1, 2, 3)))
+    return found
 
 
 def _inverse(away: Array, ratio: Array) -> tuple[Array, Array, Array]:

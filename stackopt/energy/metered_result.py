@@ -70,6 +70,9 @@ class Learned:
 
     Attributes
     ----------
+    problem : DesignProblem
+    today : Reading or None
+        Of the tariff that was in force, where it was read.
     tariff : Tariff or None
         The best that was announced, its fixed charges closing the books as measured.
     status : Status
@@ -89,8 +92,10 @@ class Learned:
         What could still be gained nearby, as far as measurements tell.
     unknown : float
         The largest share of the response left to a guess in a direction that rates can move in.
-    learned_by : int
-        Readings, today's included.
+    x : array [D], $/kWh
+        Buy and sell adders by period.
+    fixed : array [g], $/day
+    interrupted : bool
     """
 
     problem: DesignProblem
@@ -114,7 +119,7 @@ class Learned:
 
     @property
     def learned_by(self) -> int:
-        """Billing periods."""
+        """Billing periods: readings, today's included."""
         return len(self.trials) + (self.today is not None)
 
     def block(self) -> Block:
@@ -134,8 +139,9 @@ class Learned:
             text = "; ".join(f"{k} by {number(v, 2)}" + (f" +- {number(2 * self.errors[k], 2)}" if self.errors.get(k) else "") + f" {units[k]}"
                              for k, v in self.missed.items())  # fmt: skip
             rows.append(("missed", text))
-            error = f" +- {number(2 * self.promise_error, 2)}" if self.promise_error > 0 else ""
-            text = f"{number(self.promise, 2)}{error} $ a day within {REACH:g} $/kWh; at most {100 * self.unknown:.0f} % of a response guessed"
+            error = f" +- {number(2 * self.promise_error, 2)}" if 0 < self.promise_error < math.inf else ""
+            more = f"{number(self.promise, 2)}{error} $ a day within {REACH:g} $/kWh" if math.isfinite(self.promise) else "not known"
+            text = f"{more}; at most {100 * self.unknown:.0f} % of a response guessed"
             rows.append(("promise", text))
         rows.append(("stopped", f"{self.because}; {self.learned_by} billing periods"))
         return Block(f"Learned tariff: {self.status}", tuple(rows), good=self.status.success)

@@ -144,7 +144,7 @@ class Model:
         share = a.share
         # How the slope of cost moves with the rates [D of the slope, D]
         self.bend = np.einsum("gnhwd,gnhwe,g->de", di, dp[None] - self.d_buy, share) - np.einsum("gnhwd,gnhwe,g->de", de, dp[None] - self.d_sell, share)
-        self.slope_here = self._slope(fitted.at, fitted.price)
+        self.slope_here = self._slope(fitted.at, fitted.price) + fitted.beyond
 
     def _rates(self, x: Array, price: Array) -> tuple[Array, Array]:
         a = self.accounts
