@@ -21,8 +21,26 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Exhibit = Annotated[str, typer.Option(metavar="NUMBER", help='Of the page as an exhibit, such as "XYZ-01": on its head and on every printed sheet.')]
 Witness = Annotated[str, typer.Option(metavar="NAME", help="Who sponsors the exhibit, on the head of the page.")]
-Figures = Annotated[str, typer.Option(metavar="FORMATS", help="Of the files in figures/: svg, pdf, or svg,pdf; none for no files.")]
 FORMATS = ("svg", "pdf")
+
+
+def formats_of(text: str) -> tuple[str, ...]:
+    """``svg,pdf`` as formats; () for ``none``."""
+    asked = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    if asked == ("none",):
+        return ()
+    if not set(asked) <= set(FORMATS):
+        raise typer.BadParameter(f"{text!r} is not svg, pdf, svg,pdf or none", param_hint="--figures")
+    return asked
+
+
+def _formats(text: str) -> str:
+    formats_of(text)  # before minutes are spent on what cannot be written then
+    return text
+
+
+_help = "Of the files in figures/: svg, pdf, or svg,pdf; none for no files."
+Figures = Annotated[str, typer.Option(metavar="FORMATS", help=_help, callback=_formats)]
 
 _META = "stackopt.tariff"  # what the group leaves for its commands
 
@@ -44,16 +62,6 @@ def asked(ctx: typer.Context | None) -> tuple[str, datetime.datetime | None]:
     words, started = ctx.meta.get(_META, ((), None)) if ctx is not None else ((), None)
     told = [Path(word).name if Path(word).is_absolute() else word for word in words]  # not where this machine keeps its files
     return (shlex.join(["stackopt", "tariff", *told]) if words else ""), started
-
-
-def formats_of(text: str) -> tuple[str, ...]:
-    """``svg,pdf`` as formats; () for ``none``."""
-    asked = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    if asked == ("none",):
-        return ()
-    if not set(asked) <= set(FORMATS):
-        raise typer.BadParameter(f"{text!r} is not svg, pdf, svg,pdf or none", param_hint="--figures")
-    return asked
 
 
 def exhibit_of(number: str, witness: str) -> dict[str, str]:

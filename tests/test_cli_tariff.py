@@ -112,6 +112,7 @@ def test_bad_studies_end_with_2_and_their_place(tmp_path):
         assert "did you mean `required`?" in found.stderr
         assert "study.toml line" in found.stderr
     assert run("compare", tmp_path / "no.toml").exit_code == 2
+    assert "svg,pdf or none" in run("compare", tmp_path / "no.toml", "--figures", "png").stderr  # said before anything else is read
     assert run("evaluate", write(tmp_path), "--tariff", "flat").exit_code == 2
 
 

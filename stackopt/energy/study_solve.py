@@ -47,10 +47,11 @@ def solve(study: Study, name: str) -> Outcome:
 def solve_all(study: Study, names: Sequence[str], report: Report | None) -> list[Outcome]:
     """Several, each once."""
     found = []
-    for k, name in enumerate(dict.fromkeys(names)):
+    each = dict.fromkeys(names)
+    for k, name in enumerate(each):
         found.append(solve(study, name))
         if report is not None:
-            report(Progress(f"tariff {name}", k + 1, len(names), None))
+            report(Progress(f"tariff {name}", k + 1, len(each), None))
     return found
 
 
