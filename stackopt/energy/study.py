@@ -30,6 +30,9 @@ from stackopt.errors import InvalidStudy
 #: Settings that only count for some kind of market or population.
 _LINEAR, _BARRIER = ("intercept", "slope", "floor"), ("barrier", "voll")
 
+#: How the basis of figures counts them, by the first word of their status.
+_DOUBTS = (("reconstructed", "reconstructed"), ("recalled", "recalled"), ("assumed", "assumption"))
+
 
 @dataclass(frozen=True, eq=False)
 class Study:
@@ -85,10 +88,10 @@ class Study:
         """One line on what the figures rest on, for every output."""
         words: dict[str, int] = {}
         for a in self.doubtful:
-            kind = next((w for w in ("reconstructed", "recalled", "assumption") if a.status.startswith(w)), "other")
+            kind = next((said for said, word in _DOUBTS if a.status.startswith(word)), "other")
             words[kind] = words.get(kind, 0) + 1
         said = ", ".join(f"{count} {word}" for word, count in words.items())
-        return f"of {len(self.assumptions)} inputs {said}: see assumptions" if said else f"{len(self.assumptions)} inputs, all seen: see assumptions"
+        return f"of {len(self.assumptions)} inputs, {said}: see assumptions" if said else f"{len(self.assumptions)} inputs, all seen: see assumptions"
 
     def problem(self, gap: float = math.inf) -> DesignProblem:
         """The leader's problem with a limit on the gap of burdens."""

@@ -22,7 +22,7 @@ RISE, HIGH = 0.05, 0.06
 #: What a typical customer of Californian rate cases buys, kWh a month.
 TYPICAL = 550.0
 #: Bins of a histogram, at most but for one at either end, and the share of households beyond each end of them.
-BINS, BEYOND = 20, 0.01
+BINS, BEYOND = 30, 0.01
 
 
 def bills(before: Outcome, after: Sequence[Outcome]) -> Table:
