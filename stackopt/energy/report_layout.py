@@ -28,7 +28,7 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("found", "What was found", "What was found", ("summary",)),
     Section("reliance", "Can it be relied on?", "Can it be relied on?", ()),
-    Section("tariffs", "The tariffs", "The tariffs", ("/rates", "/seasonal_rates", "fixed_charges", "+rates", "+seasonal_rates")),
+    Section("tariffs", "The tariffs", "The tariffs", ("tariffs", "/rates", "/seasonal_rates", "fixed_charges", "+rates", "+seasonal_rates")),
     Section("bills", "Who pays more?", "Who pays more?", ("/winners", "typical", "/bills", "bills", "+bills_by_kind", "+seasonal_bills", "+winners")),
     Section("burden", "Burden", "Burden: is it fair?", ("/burden", "/burdens", "equity", "/lorenz", "+lorenz")),
     Section("revenue", "Revenue", "Revenue: is it adequate?", ("/revenue", "revenue")),

@@ -89,7 +89,7 @@ def evaluate(study: Study, name: str, *, report: Report | None = None) -> StudyR
 def _designed(found: Design, name: str) -> Outcome:
     h = found.problem.households
     level = float((found.tariff.adders(h)[0] @ h.weather.shares).mean()) if found.tariff is not None else math.nan
-    return Outcome(name, "designed", found.tariff, found.equilibrium, found.criteria, found.status, found.because, level,
+    return Outcome(name, "the least cost found within the study's limits", found.tariff, found.equilibrium, found.criteria, found.status, found.because, level,
                    required=found.problem.required, equilibria=found.equilibria)  # fmt: skip
 
 

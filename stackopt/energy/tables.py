@@ -45,6 +45,18 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
     return Table("summary", "Criteria by tariff, at equal revenue where the shortfall is 0", columns, tuple(rows), note)
 
 
+def explained(outcomes: Sequence[Outcome]) -> Table:
+    """What each name stands for, and how much of the wholesale price its rates pass through."""
+    rows: list[tuple[Any, ...]] = []
+    for o in outcomes:
+        assert o.tariff is not None
+        t = o.tariff
+        rows.append((o.name, o.text, t.pass_buy, t.pass_buy if t.net_metering else t.pass_sell))
+    share = "share of the wholesale price"
+    columns = (("tariff", ""), ("what it is", ""), ("passed through buying", share), ("passed through selling", share))
+    return Table("tariffs", "What the names of tariffs stand for", columns, tuple(rows), "Adders come on top of what is passed through.")
+
+
 def exhibits(outcomes: Sequence[Outcome], before: Outcome | None, sheet: Sequence[Assumption], subject: str = "") -> list[Table]:
     """All tables; failures are rows of `summary` and `convergence`, and of nothing else.
 
@@ -63,7 +75,7 @@ def exhibits(outcomes: Sequence[Outcome], before: Outcome | None, sheet: Sequenc
         others = [o for o in good if o.name != before.name]
         found += [bills(before, others), winners(before, others)]
     found.append(typical(before if before is not None and before.status.success else None, good))
-    found += [make(good) for make in (equity, lorenz, revenue, cross_subsidy, loss, duck, prices, steps, charges_table)]
+    found += [make(good) for make in (equity, lorenz, revenue, cross_subsidy, loss, duck, prices, explained, steps, charges_table)]
     if good and good[0].equilibrium is not None and good[0].equilibrium.households.weather.seasons:
         found += [seasonal_bills(good), seasonal_rates(good)]
     chosen = _looked_at(good, before, subject)

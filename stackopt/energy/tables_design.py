@@ -32,5 +32,6 @@ def frontier_table(designs: Sequence[Design], named: Sequence[Outcome]) -> Table
             rates = [float(rate) for side in first.rates_of(t) for rate in side]
             shown = (100 * c.gap, c.cost, c.peak, c.price_spread, *rates, *(float(f) for f in fixed))
         rows.append((name, str(status), 100 * limit if math.isfinite(limit) else None, *shown, because))
-    note = "Local optima; points that are not CONVERGED have no figures and belong in no picture. Named tariffs need not keep to the design's limits."
+    note = "Local optima; points that are not CONVERGED have no figures and belong in no picture. Named tariffs need not keep to the design's limits. "
+    note += "Adders come on top of what of the wholesale price is passed through: see tariffs."
     return Table("frontier", "Least cost at each limit on the gap of burdens, named tariffs beside it", columns, tuple(rows), note)

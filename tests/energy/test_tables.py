@@ -10,7 +10,7 @@ from stackopt.energy.benchmarks_named import Outcome
 from stackopt.energy.households import Weather
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.seasons import yearly
-from stackopt.energy.tables import exhibits
+from stackopt.energy.tables import exhibits, explained
 from stackopt.energy.tariff import Tariff
 from stackopt.solution import Status
 
@@ -25,6 +25,7 @@ EXPECTED = {
     "cross_subsidy": tuple(f"over cost: fixed {way}" for way in ("per household", "per kWh", "by income")),
     "load": ("use", "roofs", "into batteries", "net of households", "system"),
     "prices": ("bus", "price"),
+    "tariffs": ("what it is", "passed through buying", "passed through selling"),
     "rates": ("buy", "sell", "buy adder", "sell adder"),
     "fixed_charges": ("fixed", "discount"),
     "loss": ("triangle", "above pass-through"),
@@ -63,6 +64,13 @@ def test_the_energy_rate_is_what_a_kwh_costs_on_average(outcomes):
     price, shares = outcomes[1].equilibrium.price[0], outcomes[1].equilibrium.households.weather.shares
     assert rows == {"flat": pytest.approx(0.3), "lmp": pytest.approx(float((price @ shares).mean())), "cheap": pytest.approx(0.15), "dear": None}
     assert outcomes[0].level == 1.0
+
+
+def test_names_are_explained_with_what_is_passed_through(outcomes):
+    rows = {r[0]: r[1:] for r in explained([o for o in outcomes if o.tariff is not None]).rows}
+    for o in outcomes[:3]:
+        assert rows[o.name] == (o.text, o.tariff.pass_buy, o.tariff.pass_buy if o.tariff.net_metering else o.tariff.pass_sell)
+    assert {r[1] for r in rows.values()} == {0.0, 1.0}
 
 
 def test_what_does_not_hold_is_in_two_tables_only(outcomes):
