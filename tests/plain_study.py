@@ -322,6 +322,8 @@ def gini_suits(people, income, bills):
         chosen = [k for k, v in enumerate(income) if v == value]
         steps.append((sum(people[k] for k in chosen), sum(people[k] * income[k] for k in chosen), sum(people[k] * bills[k] for k in chosen)))
     count, earned, paid = (sum(s[k] for s in steps) for k in range(3))
+    if paid == 0:
+        return math.nan, math.nan
     below, gini, suits = 0.0, 0.0, 0.0
     for n, y, b in steps:
         middle = (below + b / 2) / paid
