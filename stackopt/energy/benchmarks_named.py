@@ -36,10 +36,10 @@ NAMES: Mapping[str, str] = {
     "flat_nem": "one rate, net metering",
     "flat_nb": "one rate, exports credited at the wholesale price",
     "tou_nem": "peak 16-21 h, and seasons, at the ratios of PG&E E-TOU-C, net metering",
-    "tou_nb": "the same ratios, exports credited at the wholesale price",
+    "tou_nb": "peak 16-21 h, and seasons, at the ratios of PG&E E-TOU-C, exports credited at the wholesale price",
     "care": "as flat_nb, the two poorest groups at a discount",
-    "cpuc": "as flat_nb, with the fixed charges of 6 / 12.08 / 24.15 $/month that California adopted in 2024",
-    "iou": "as flat_nb, with the fixed charges of 15 / 30 / 51 / 92 $/month that its utilities proposed in 2023",
+    "cpuc": "as flat_nb, with the fixed charges of 6 / 12.08 / 24.15 $/month that California adopted in 2024, by rank of income",
+    "iou": "as flat_nb, with the fixed charges of 15 / 30 / 51 / 92 $/month that its utilities proposed in 2023, by rank of income",
     "lmp": "wholesale prices passed through, all fixed costs by fixed charges in the ratios of cpuc",
 }
 #: Schemes of fixed charges by income in data/energy/fixed_charges_california.csv, which has their sources and status.
@@ -318,6 +318,7 @@ def benchmark(
     true_up : float, $/kWh, optional
         Of net metering: what credits left over at the end of a year are worth.
     """
+
     def make(level: float) -> Tariff:
         return tariff_at(name, level, households, season=season, care=care, fixed=fixed, true_up=true_up)
 

@@ -51,7 +51,8 @@ def explained(outcomes: Sequence[Outcome]) -> Table:
     for o in outcomes:
         assert o.tariff is not None
         t = o.tariff
-        rows.append((o.name, o.text, t.pass_buy, t.pass_buy if t.net_metering else t.pass_sell))
+        left = "" if t.true_up is None else f"; credits left over at the end of a year are worth {t.true_up:g} $/kWh"
+        rows.append((o.name, o.text + left, t.pass_buy, t.pass_buy if t.net_metering else t.pass_sell))
     share = "share of the wholesale price"
     columns = (("tariff", ""), ("what it is", ""), ("passed through buying", share), ("passed through selling", share))
     return Table("tariffs", "What the names of tariffs stand for", columns, tuple(rows), "Adders come on top of what is passed through.")

@@ -71,6 +71,8 @@ def test_names_are_explained_with_what_is_passed_through(outcomes):
     for o in outcomes[:3]:
         assert rows[o.name] == (o.text, o.tariff.pass_buy, o.tariff.pass_buy if o.tariff.net_metering else o.tariff.pass_sell)
     assert {r[1] for r in rows.values()} == {0.0, 1.0}
+    settled_once = replace(outcomes[0], tariff=replace(outcomes[0].tariff, net_metering=True, true_up=0.04))
+    assert explained([settled_once]).rows[0][1].endswith("worth 0.04 $/kWh")
 
 
 def test_what_does_not_hold_is_in_two_tables_only(outcomes):
