@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 
 #: Responses, in all, after which a search is given up.
 RESPONSES = 300
+#: How much of a bill may be beyond the rates that a household answers to, $/day.
+LEFT = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +144,7 @@ def equilibrium(
         cleared = market.clear(response.load)[0] / 1000.0
         settled = Response(households, tariff, cleared, temperature, response.parts)
         why = "no price is passed on: households decouple"
-        status, because = _batteries(response, Status.CONVERGED, why)
+        status, because = _answered(response, Status.CONVERGED, why)
         return Equilibrium(settled, market, cleared, cleared, 0.0, status, because, 1, 0, history=((temperature, 0.0),))
     if start is not None and start.price.shape == shape:
         if start.response.temperature == temperature and np.array_equal(passed, np.stack(start.tariff.passed(start.households))):
@@ -160,15 +162,18 @@ def equilibrium(
     because = f"residual {number(point.residual, 2)} {'<=' if point.residual <= tolerance else '>'} {number(tolerance, 2)} $/kWh"
     if not good:
         because += ("" if point.response.temperature == temperature else f" at temperature {point.response.temperature:.3g} $") + f": {reason}"
-    status, because = _batteries(point.response, status, because)
+    status, because = _answered(point.response, status, because)
     return Equilibrium(
         point.response, market, point.price, point.cleared, point.residual, status, because, search.responses, search.jacobians, search.jacobian,
         tuple(search.history),
     )  # fmt: skip
 
 
-def _batteries(response: Response, status: Status, because: str) -> tuple[Status, str]:
-    """The verdict on prices, unless batteries have no answer to them."""
+def _answered(response: Response, status: Status, because: str) -> tuple[Status, str]:
+    """The verdict on prices, unless households have no answer to them."""
+    beyond = float(response.beyond.max())
+    if beyond > LEFT:
+        return Status.LIMIT, f"the true-up did not settle: up to {number(beyond, 2)} $ a day are charged beyond what is answered to; {because}"
     if response.unsettled <= SETTLED:
         return status, because
     return Status.LIMIT, f"values of batteries did not settle: they still change by {number(response.unsettled, 2)} of their size a day; {because}"

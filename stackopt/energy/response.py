@@ -139,10 +139,21 @@ class Response:
         """Largest relative change of batteries' values in their last sweep: above `stackopt.energy.storage.SETTLED` their moves are no answer."""
         return max((p.control.residual for p in self.parts if p.control is not None), default=0.0)
 
+    @cached_property
+    def beyond(self) -> Array:
+        """By how much each type's bill exceeds that of the rates that count at its margin [i], $/day: 0 but where a true-up did not settle."""
+        rate = self.tariff.true_up
+        if rate is None:
+            return np.zeros(len(self.kept))
+        buy, sell = self.tariff.rates(self.households, self.price)
+        charged, used = (buy * self.imports - sell * self.exports).sum((1, 2)), rate * (self.imports - self.exports).sum((1, 2))
+        over: Array = np.maximum(charged, used) - (self.kept * charged + (1.0 - self.kept) * used)
+        return over
+
     def exploitability(self) -> Array:
         """What each type would gain by moving its battery optimally [i], $/day; 0 without a battery.
 
-        Where a true-up binds it is at the rates that count at the margin: at least what is gained under the bill itself, by convexity.
+        Where a true-up binds it is at the rates that count at the margin, and what the bill itself is beyond them: at least what is gained, by convexity.
         """
         gains = []
         for part in self.parts:
@@ -153,7 +164,7 @@ class Response:
             best = part.charging.control(worth, 0.0, part.control.value)
             reached = best.gain if best.residual <= SETTLED_SHARP else best.highest  # a bound, where the optimum is not found
             gains.append(reached - (part.moves * worth).sum((1, 2, 3)))
-        return self._by_type(gains, ())
+        return self._by_type(gains, ()) + self.beyond
 
 
 def respond(households: Households, tariff: Tariff, price: Array, temperature: float, start: Response | None = None) -> Response:

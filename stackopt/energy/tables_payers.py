@@ -157,10 +157,9 @@ def cross_subsidy(outcomes: Sequence[Outcome]) -> Table:
 
 def discounts(found: Equilibrium) -> Array:
     """What each type is spared on what it buys [i], $/day."""
-    households, response = found.households, found.response
-    off = found.tariff.discounts(households)
-    paid = (found.tariff.rates(households, response.price)[0] * response.imports).sum((1, 2))
-    spared: Array = paid * off / (1.0 - off)
+    households, response, tariff = found.households, found.response, found.tariff
+    full = tariff.adders(households)[0] + tariff.pass_buy * response.price[households.bus_of]
+    spared: Array = tariff.discounts(households) * (full * response.imports).sum((1, 2))
     return spared
 
 

@@ -20,7 +20,9 @@ from stackopt.energy.gradients import gradients
 from stackopt.energy.households import Battery, Households, HouseholdType, Weather
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.reach import largest_revenue
+from stackopt.energy.seasons import yearly
 from stackopt.energy.storage import Charging
+from stackopt.energy.tables_payers import discounts
 from stackopt.energy.tables_reliance import convergence
 from stackopt.energy.tariff import Tariff
 from stackopt.solution import Status
@@ -252,3 +254,30 @@ def test_the_largest_revenue_is_that_of_rates_apart():
     found = design(halves(9.1, buy=(0.0, 1.8), market=market), starts=1)
     assert found.status is Status.INFEASIBLE
     assert "at most 9.005 of 9.1" in found.because
+
+
+def test_a_discount_of_everything_is_counted():
+    """Who pays nothing for energy is spared all of it, at the rate of the others."""
+    found = equilibrium(town(), LinearSupply(), Tariff("gift", 0.4, 0.0, discount={"Q1": 1.0}))
+    spared = discounts(found)
+    assert spared[0] == pytest.approx(0.4 * found.response.imports[0].sum())
+    assert spared[0] > 5.0
+    assert (spared[1:] == 0.0).all()
+
+
+def test_a_true_up_that_does_not_settle_is_no_equilibrium():
+    """Without noise a battery's cycle pays from one share of the announced rates on, and what is left over jumps there past nothing."""
+    day = 0.3 + 0.15 * ((np.arange(24) >= 16) & (np.arange(24) < 21))
+    home = HouseholdType("all", "all", "PVB", 1.0, 5e4, LOAD, 0.875 * SUN, Battery(4.0, 2.0, 0.9, 5, 0.03))
+    people = Households([home], yearly(Weather()), 1000, elasticity=0.02)
+    tariff = Tariff("nem", day, net_metering=True, true_up=0.04)
+    found = equilibrium(people, LinearSupply(), tariff, temperature=1e-13)
+    response = found.response
+    assert 0.0 < response.kept[0] < 1.0
+    net = response.imports - response.exports
+    mixed = response.kept[0] * float((tariff.adders(people)[0] * net).sum()) + (1 - response.kept[0]) * 0.04 * float(net.sum())
+    assert response.bills[0] - mixed > 1e-3
+    assert found.status is Status.LIMIT
+    assert "true-up did not settle" in found.because
+    assert response.exploitability()[0] > 1e-3
+    assert equilibrium(people, LinearSupply(), tariff).converged
