@@ -14,8 +14,8 @@ from stackopt.energy.report_data import Row, Stored
 
 #: A column whose largest number is so many times its middle one has numbers written one by one, not with equal decimals.
 _RANGE = 1e4
-#: A page shows at most so many rows of a table; all of them are in its CSV file beside the page.
-_MOST = 1200
+#: A page shows at most so many rows and cells of a table; all of them are in its CSV file beside the page.
+_MOST, _CELLS = 1200, 6000
 #: In these columns what is left of sums that cancel is no figure: the search for a tariff's level stops at 1e-6.
 _SUMS, _NOTHING = ("shortfall",), 1e-6
 _DOUBTFUL = ("reconstructed", "recalled", "assumption")
@@ -44,7 +44,7 @@ def table(stored: Stored, name: str, *, id: str = "", keep: Callable[[Row], bool
     rows = [r for r in stored.rows(name) if keep is None or keep(r)]
     said = {c["name"] for c in source["columns"] if any(r[c["name"]] != "" for r in rows)}  # a column in which no row says anything is left out
     columns = [c for c in source["columns"] if c["name"] not in drop and (c["name"] in said or not rows)]
-    if len(rows) > _MOST:
+    if len(rows) > _MOST or len(rows) * len(columns) > _CELLS:
         few = stored.chosen(2)
         shown = [r for r in rows if r["tariff"] in few][:_MOST]
         kept = " and ".join(dict.fromkeys(r["tariff"] for r in shown))
