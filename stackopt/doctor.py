@@ -21,7 +21,7 @@ OPTIONAL = {
     "matplotlib": ("figures and the report", "stackopt[report]"),
     "jinja2": ("the report", "stackopt[report]"),
     "pandas": ("Comparison.frame()", "stackopt[report]"),
-    "pyarrow": ("results.parquet", "stackopt[parquet]"),
+    "pyarrow": ("results.parquet and tables of tariff studies", "stackopt[parquet]"),
     "quantecon": ("the speed comparison in benchmarks/", "stackopt[peers]"),
 }
 

@@ -21,6 +21,9 @@ SAME_REVENUE = 1e-3
 #: Burdens above, % of income, count as high: the line that commissions use.
 HIGH_BURDEN = 6.0
 
+#: Commands that are about one tariff beside today's.
+ONE = ("design", "evaluate", "learn")
+
 
 class Stored:
     """A study's ``data.json``, schema ``stackopt.tariff-study/1``.
@@ -74,9 +77,9 @@ class Stored:
 
     @cached_property
     def subject(self) -> str:
-        """The tariff that the study is about: the designed one, or the first beside today's; "" if it does not hold."""
+        """The tariff that the study is about: the learned or the designed one, or the first beside today's; "" if it does not hold."""
         names = [row["tariff"] for row in self.rows("summary")]
-        asked = "designed" if "designed" in names else next((n for n in names if n != self.before), "")
+        asked = next((n for n in ("learned", "designed") if n in names), next((n for n in names if n != self.before), ""))
         return asked if asked in self.summary else ""
 
     @cached_property
@@ -87,7 +90,7 @@ class Stored:
     @cached_property
     def focus(self) -> str:
         """The one tariff that a figure of a single tariff shows: the study's own, else the cheapest at equal revenue; "" without any."""
-        return self.subject if self.data["command"] in ("design", "evaluate") and self.subject in self.equal else self.least("cost")
+        return self.subject if self.data["command"] in ONE and self.subject in self.equal else self.least("cost")
 
     def least(self, column: str) -> str:
         """The tariff at equal revenue with the least figure in a column of the summary; "" without any."""
@@ -95,14 +98,14 @@ class Stored:
 
     def chosen(self, most: int = 4) -> list[str]:
         """The few tariffs that one panel can show: today's, the study's own, the cheapest, the one with the least gap, the one with the least peak."""
-        names = [self.before, self.subject if self.data["command"] in ("design", "evaluate") else "",
+        names = [self.before, self.subject if self.data["command"] in ONE else "",
                  *(self.least(c) for c in ("cost", "gap of burdens", "peak")), *self.equal]  # fmt: skip
         return list(dict.fromkeys(name for name in names if name in self.equal))[:most]
 
     @cached_property
     def curves(self) -> list[str]:
         """Tariffs whose Lorenz curves are drawn: today's, the study's own, the one with the least gap."""
-        names = (self.before, self.subject if self.data["command"] in ("design", "evaluate") else "", self.least("gap of burdens"))
+        names = (self.before, self.subject if self.data["command"] in ONE else "", self.least("gap of burdens"))
         return list(dict.fromkeys(n for n in names if n in self.equal))
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stackopt.comparison.figures import is_number
 from stackopt.display import number
-from stackopt.energy.report_data import Stored
+from stackopt.energy.report_data import ONE, Stored
 from stackopt.energy.table import decimals
 from stackopt.solution import Status
 
@@ -68,7 +68,7 @@ def _difference(stored: Stored, name: str) -> str:
 
 
 def _against(stored: Stored) -> str:
-    if stored.before not in stored.equal or not stored.subject or stored.data["command"] not in ("design", "evaluate"):
+    if stored.before not in stored.equal or not stored.subject or stored.data["command"] not in ONE:
         return ""
     return f"{stored.subject} against {stored.before}, today's tariff, at equal revenue: {_difference(stored, stored.subject)}."
 
@@ -123,7 +123,7 @@ def _above_cap(stored: Stored) -> str:
 
 
 def _rises(stored: Stored) -> str:
-    name = stored.subject if stored.data["command"] in ("design", "evaluate") else stored.least("cost")
+    name = stored.subject if stored.data["command"] in ONE else stored.least("cost")
     rows = stored.rows("bills", tariff=name, group="all", kind="all") if name else []
     return f"Under {name}, {rows[0]['with rise > 5 %']:.1f} % of households pay over 5 % more than under {stored.before}." if rows else ""
 
