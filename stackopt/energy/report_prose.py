@@ -45,7 +45,9 @@ def found(stored: Stored) -> list[str]:
     said = [] if stored.summary else ["No tariff of this study holds, so there is nothing to compare."]
     if not stored.has("summary"):
         said = []
-    if stored.equal:
+    if len(stored.equal) == 1:
+        said.append(f"Only {stored.equal[0]} recovers the requirement, so there is nothing to compare.")
+    elif stored.equal:
         said += [_against(stored), _cheapest(stored), _fairest(stored), _graded(stored), _steadiest(stored)]
     if above := _above_cap(stored):
         said.append(above)

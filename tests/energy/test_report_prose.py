@@ -74,6 +74,16 @@ def test_what_did_not_converge_is_said_and_in_no_figure(data):
     assert any("flat_nb" in text_of(r) and "LIMIT" in text_of(r) for r in rows)
 
 
+def test_one_tariff_alone_is_the_best_of_none(data):
+    left = data
+    for name in [n for n in Stored(data).equal if n != "lmp"]:
+        left = broken(left, name)
+    said = " ".join(found(Stored(left)))
+    assert "Only lmp recovers the requirement" in said
+    assert "costs least" not in said
+    assert "smallest gap" not in said
+
+
 def test_nothing_holds(data):
     left = broken_all(data)
     left["status"] = "INFEASIBLE"

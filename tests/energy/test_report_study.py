@@ -273,8 +273,8 @@ def test_long_tables_are_shortened_and_say_so(data):
     assert len(made.rows) == 1200
     assert f"out of {len(stored['rows']):,}: all are in tables/load.csv" in made.caption
     assert {row[0].text for row in made.rows} <= set(Stored(long).chosen(2))
-    stored["rows"] = stored["rows"][:800]  # of eight columns: a year, six skies and many tariffs would make pages of several MB
-    assert len(table(Stored(long), "load").rows) < 800
+    stored["rows"] = stored["rows"][:: len(stored["rows"]) // 800]  # fewer rows, of eight columns: many cells too make pages of several MB
+    assert 0 < len(table(Stored(long), "load").rows) < len(stored["rows"]) <= 1200
 
 
 def test_columns_in_which_no_row_says_anything_are_left_out(data):
