@@ -98,6 +98,14 @@ class Charging:
 
     def control(self, worth: Array, temperature: float, start: Array | None = None) -> Control:
         """The soft-optimal control for worths [i, 24, w, a]; `start` [i, w, c] are values to begin from. Temperature 0: the optimum."""
+        found = self._iterate(worth, temperature, start)
+        if start is not None and temperature > 0.0 and not found.residual <= SETTLED:
+            # Values that suit another temperature may keep a day to several sets of charges, and then steps lead nowhere; those of nothing do not.
+            found = min(found, self._iterate(worth, temperature, None), key=lambda each: each.residual)
+        return found
+
+    def _iterate(self, worth: Array, temperature: float, start: Array | None) -> Control:
+        """Policy iteration, for a day at once, from values `start`, of nothing by default."""
         N, _, W, _ = worth.shape
         n, before = W * self.levels, np.inf
         last: Array | None = None

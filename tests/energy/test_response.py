@@ -7,6 +7,7 @@ from towns import town
 import stackopt as so
 from stackopt.energy.households import Battery, Households, HouseholdType, Weather
 from stackopt.energy.response import respond, slopes
+from stackopt.energy.standard import standard_households
 from stackopt.energy.storage import Charging
 from stackopt.energy.tariff import Tariff
 
@@ -160,3 +161,15 @@ def test_batteries_that_never_move_have_values_and_derivatives_all_the_same(temp
     assert np.allclose(control.gain, 0.0, atol=1e-12)
     slopes = charging.sensitivity(control, np.ones_like(worth), np.ones((*worth.shape, 1)), np.ones((*worth.shape[:3], 1, charging.actions)))
     assert np.abs(slopes).max() <= 1e-9
+
+
+def test_values_of_another_temperature_are_no_worse_to_begin_from_than_none():
+    """Idle batteries keep nearly to their charges: begun from values of much more noise, policy iteration led nowhere."""
+    households = standard_households()
+    price = np.linspace(0.055, 0.085, 24)[None, :, None] + np.array([0.0, 0.004])
+    rates = Tariff("wholesale", pass_buy=1.0, pass_sell=1.0)
+    noisy = respond(households, rates, price, 0.02)
+    for temperature in (1e-3, 5e-4, 3e-4):
+        begun, cold = respond(households, rates, price, temperature, noisy), respond(households, rates, price, temperature)
+        assert max(p.control.residual for p in begun.parts if p.control is not None) < 1e-9
+        assert np.allclose(begun.net, cold.net, atol=1e-9)
