@@ -15,11 +15,13 @@ from stackopt.energy.design_problem import DesignProblem, Limits
 from stackopt.energy.diagnosis import bounds
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.households import Battery, Households, HouseholdType, Weather
+from stackopt.energy.market.network import Generator, Line, Market
+from stackopt.energy.market.smooth import NetworkSupply
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.reach import smallest_gap
 from stackopt.energy.seasons import Season, yearly
 from stackopt.energy.tables_payers import seasonal_bills
-from stackopt.energy.tables_system import seasonal_rates
+from stackopt.energy.tables_system import congestion_rent, seasonal_rates
 from stackopt.energy.tariff import Tariff
 from stackopt.solution import Status
 
@@ -173,3 +175,39 @@ def test_a_gap_below_the_smallest_is_refused_with_what_a_grid_finds():
     refused = design(problem(0.95 * found), starts=1)
     assert refused.status is Status.LIMIT
     assert f"the smallest gap found is {found:.4g}" in refused.because
+
+
+def test_two_buses_with_a_line_between_them():
+    """Two plants of rising cost; what the line carries evens their marginal costs out, or all it can; households answer to the price of their bus."""
+    cost, most, base = ((20.0, 0.8), (30.0, 0.9)), 8.2, 30.0
+    here = replace(POOR, name="here", bus="a"), replace(RICH, name="there", bus="b", sun=0.3 * SUN)
+    households = Households(here, count=50_000)
+    plants = [Generator(bus, bus, 500.0, (c, s / 2)) for bus, (c, s) in zip("ab", cost, strict=True)]
+    supply = NetworkSupply(Market(["a", "b"], [Line("tie", "a", "b", 0.1, most)], plants), 1e-5, ["a", "b"], base)
+    tariff = Tariff("rtp", 0.05, 0.0, 1.0, 1.0, fixed=20.0)
+    found = equilibrium(households, supply, tariff, tolerance=1e-9)
+    assert found.converged
+    (c, s), (d, t) = cost
+    law, price = plain.shares(households.weather), np.full((2, 24, 2), 0.05)
+    for _ in range(2000):
+        uses = [plain.best_use(*plain.profiles(households, i), np.zeros(1), 0.05 + price[i], price[i], 0.2, 0.3)[..., 0] for i in range(2)]
+        nets = [use - plain.profiles(households, i)[1] for i, use in enumerate(uses)]
+        a, b = (base + households.count / 1000 * kind.share * net for kind, net in zip(here, nets, strict=True))
+        flow = np.clip((d + t * b - c - s * a) / (s + t), -most, most)
+        wanted = np.stack([c + s * (a + flow), d + t * (b - flow)]) / 1000
+        if np.abs(wanted - price).max() <= 1e-12:
+            break
+        price = price + 0.3 * (wanted - price)
+    assert np.abs(flow).max() == most > np.abs(flow).min()
+    assert (a + flow).min() > 0 < (b - flow).min()
+    assert np.abs(found.price - price).max() <= 5e-6  # the barrier rounds the line's limit off
+    rent = float((law * 1000 * (price[1] - price[0]) * flow).sum()) / households.count
+    assert rent > 1e-4
+    assert congestion_rent(found) == pytest.approx(rent, rel=1e-2)
+    seen = criteria(found, 3.0)
+    generation = float((law * (c * (a + flow) + s / 2 * (a + flow) ** 2 + d * (b - flow) + t / 2 * (b - flow) ** 2)).sum()) / households.count
+    happy = sum(k.share * float((law * plain.utility(uses[i], plain.profiles(households, i)[0], 0.2, 0.3)).sum()) for i, k in enumerate(here))
+    assert seen.cost == pytest.approx(generation - happy, abs=2e-5)
+    assert seen.wholesale == pytest.approx(sum(k.share * float((law * price[i] * nets[i]).sum()) for i, k in enumerate(here)), abs=1e-6)
+    mean = float((law * price).sum()) / 48 * 1000
+    assert seen.price_spread == pytest.approx(np.sqrt(float((law * (1000 * price - mean) ** 2).sum()) / 48), abs=1e-3)
