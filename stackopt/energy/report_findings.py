@@ -59,6 +59,8 @@ def _lorenz_finding(stored: Stored) -> str:
     name = stored.least("gap of burdens")
     new, old = stored.summary[name], stored.summary.get(stored.before, stored.summary[name])
     values = [number(row["Suits index"], 3) for row in (new, old)]
+    if new is old:
+        return f"Suits index {values[0]} under {name}, whose gap of burdens is the smallest: 0 would be proportional to income"
     return f"Suits index {values[0]} under {name}, {values[1]} under {old['tariff']}: 0 would be proportional to income"
 
 

@@ -55,6 +55,8 @@ def found(stored: Stored) -> list[str]:
         said.append(rises)
     said += [f"{row['tariff']} does not hold ({row['status']}): {row['because']}." for row in stored.failed]
     said += [f"{k}: {v}." if k else f"{v}." for k, v in stored.data["findings"]] if not stored.has("summary") else []
+    if not stored.failed and not Status(stored.data["status"]).success:  # why, where every tariff that was computed holds
+        said += [f"{k[:1].upper()}{k[1:]}: {v}." for k, v in stored.data["findings"] if k == "stopped"]
     unequal = [n for n in stored.summary if n not in stored.equal]
     if unequal:
         said.append(f"{', '.join(unequal)}: as given, not made to recover the same revenue, so left out of comparisons.")

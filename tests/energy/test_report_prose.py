@@ -84,6 +84,20 @@ def test_one_tariff_alone_is_the_best_of_none(data):
     assert "smallest gap" not in said
 
 
+def test_a_search_that_was_stopped_says_why(data):
+    stopped = {**data, "status": "LIMIT", "findings": [["stopped", "12 trials, limits missed"], ["cost", "less"]]}
+    assert "Stopped: 12 trials, limits missed." in found(Stored(stopped))
+    assert not any("12 trials" in s for s in found(Stored({**stopped, "status": "CONVERGED"})))
+
+
+def test_todays_tariff_is_not_compared_with_itself(data):
+    names = [n for n in Stored(data).equal if n != "flat_nem"]
+    left = data
+    for name in names:
+        left = broken(left, name)
+    assert finding(Stored(left), "lorenz").count("flat_nem") == 1
+
+
 def test_nothing_holds(data):
     left = broken_all(data)
     left["status"] = "INFEASIBLE"
