@@ -17,7 +17,7 @@ from stackopt.energy.sensitivity import sensitivity
 from stackopt.energy.study import Study
 from stackopt.energy.study_result import StudyResult
 from stackopt.energy.study_solve import all_hold, said, solve, solve_all
-from stackopt.energy.tables import bills, exhibits
+from stackopt.energy.tables import SAME_REVENUE, bills, exhibits
 from stackopt.energy.tables_design import frontier_table
 from stackopt.energy.unfinished import resumable
 from stackopt.solution import Report, Status
@@ -60,7 +60,9 @@ def compare(study: Study, *, report: Report | None = None) -> StudyResult:
     outcomes = solve_all(study, [b["before"], *b["names"]], report)
     before = outcomes[0]
     findings = [("before", f"{before.name}: {said(before)}")] + [("", f"{o.name}: {said(o, before)}") for o in outcomes[1:]]
-    findings.append(("revenue", f"{study.required:g} $ a day and household beyond wholesale purchases, by every tariff that holds"))
+    given = [o.name for o in outcomes if o.criteria is not None and abs(o.criteria.shortfall) > SAME_REVENUE]
+    but = f" but {', '.join(given)}, as given" if given else ""
+    findings.append(("revenue", f"{study.required:g} $ a day and household beyond wholesale purchases, by every tariff that holds{but}"))
     held = [o for o in outcomes if o.status.success]
     findings.append(("holds", f"{len(held)} of {len(outcomes)} tariffs"))
     status = all_hold([before, *(held[1:2] or outcomes[1:])])  # the others are rows of the tables, with their reasons

@@ -13,6 +13,7 @@ from stackopt.energy.criteria import criteria
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.study import Study
 from stackopt.energy.table import decimals
+from stackopt.energy.tables import SAME_REVENUE
 from stackopt.errors import InvalidStudy
 from stackopt.solution import Progress, Report, Status
 
@@ -68,7 +69,11 @@ def said(outcome: Outcome, before: Outcome | None = None) -> str:
     if not outcome.status.success or outcome.criteria is None:
         return f"{outcome.status}: {outcome.because}"
     c = outcome.criteria
+    if abs(c.shortfall) > SAME_REVENUE:  # cheaper or dearer for all: a change against another tariff would say nothing
+        missed = f"{number(abs(c.shortfall), 3)} $ a day and household {'less' if c.shortfall > 0 else 'more'} than required, so not compared"
+        return f"as given, collects {missed}; gap {100 * c.gap:.2f} points, peak {c.peak:.{decimals(c.peak)}f} MW"
     old = before.criteria if before is not None and before.status.success else None
+    old = None if old is None or abs(old.shortfall) > SAME_REVENUE else old
     if old is None or before is outcome:
         return f"cost {c.cost:.3f} $/day, gap {100 * c.gap:.2f} points, peak {c.peak:.{decimals(c.peak)}f} MW"
     few = decimals(old.peak)  # as in the line of today's tariff

@@ -59,6 +59,18 @@ def test_the_smallest_level_is_found(study, seen):
             assert criteria(found, study.required).shortfall > 0
 
 
+def test_what_does_not_recover_the_requirement_is_not_compared(study):
+    """Dear or cheap for all alike: neither its cost nor a change against another is printed, in either place."""
+    for before, names in (("flat_nem", ["given"]), ("given", ["flat_nem"])):
+        found = compare(study.changed(benchmarks__names=names, benchmarks__before=before))
+        lines = [text for _, text in found.findings]
+        mine, other = (next(t for t in lines if t.startswith(f"{n}:")) for n in ("given", "flat_nem"))
+        assert "than required, so not compared" in mine
+        assert "cost" not in mine
+        assert "(" not in other
+        assert any(t.endswith("by every tariff that holds but given, as given") for t in lines)
+
+
 def test_a_requirement_out_of_reach_is_infeasible_with_what_is_in_reach(study):
     found = solve(study.changed(revenue__required=12.0), "flat_nem")
     assert found.status is Status.INFEASIBLE
