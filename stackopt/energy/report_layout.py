@@ -80,7 +80,7 @@ READ = {
             "summed over them one by one and stands above each panel, in $ a day. Tariffs without a triangle to be seen are left out.",
     "trade_off": "Lower and further left is better. Numbered: tariffs at equal revenue; the diamond is today's. Steps, where drawn: the least cost "
                  "found within each gap; nothing between its points is known.",
-    "sensitivity": "One assumption moved at a time, both tariffs made revenue-neutral anew.",
+    "sensitivity": "One assumption moved at a time; in each case tariffs recover the requirement anew, but those that are announced as given.",
     "convergence": "Tariffs that hold. Top left: zero in an exact equilibrium. Top right: beyond the dashed line undamped iteration cycles. Below: by how "
                    "much load and prices would still depend on yesterday's weather, which the equilibrium leaves out.",
     "iterations": "Both begin with the prices of usual loads. A residual rises where the search lowers the temperature of batteries' choices, as marked.",

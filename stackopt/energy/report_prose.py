@@ -72,7 +72,7 @@ def _difference(stored: Stored, name: str) -> str:
 
 
 def _against(stored: Stored) -> str:
-    if stored.before not in stored.equal or not stored.subject or stored.data["command"] not in ONE:
+    if stored.before not in stored.equal or stored.subject not in stored.equal or stored.data["command"] not in ONE:
         return ""
     return f"{stored.subject} against {stored.before}, today's tariff, at equal revenue: {_difference(stored, stored.subject)}."
 

@@ -22,6 +22,7 @@ from stackopt.energy.study import Study
 from stackopt.energy.study_result import StudyResult
 from stackopt.energy.study_solve import all_hold, solve
 from stackopt.energy.table import Table, decimals
+from stackopt.energy.tables import SAME_REVENUE
 from stackopt.energy.tables_reliance import assumption_sheet, convergence
 from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
 from stackopt.errors import InvalidStudy
@@ -98,8 +99,11 @@ def sensitivity(study: Study, name: str, *, report: Report | None = None) -> Stu
         ("cost against base", "$/day"), ("gap against base", "% of income"), ("peak against base", "MW"), ("because", ""),
     )  # fmt: skip
     note = "Designed rates stay in every case; fixed charges, in the ratios designed, recover the requirement." if announced is not None else ""
+    given = [o.name for o in outcomes[:2] if o.criteria is not None and abs(o.criteria.shortfall) > SAME_REVENUE]
+    unequal = f"{', '.join(given)}, as given, does not recover the requirement: not at equal revenue" if given else ""
+    note = f"{note} {unequal[:1].upper()}{unequal[1:]}.".strip() if given else note
     table = Table("sensitivity", f"What {name} changes against {before}, one assumption moved at a time", columns, tuple(rows), note)
-    findings = _findings(name, before, rows, moved, base)
+    findings = [*_findings(name, before, rows, moved, base), *([("revenue", unequal)] if given else [])]
     tables = (table, convergence(outcomes[:2]), assumption_sheet(study.assumptions))
     return StudyResult(study, "sensitivity", tuple(outcomes), tables, all_hold(outcomes[:2]), tuple(findings))
 

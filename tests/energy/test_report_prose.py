@@ -127,6 +127,12 @@ def test_tariffs_at_other_revenue_are_not_compared(data):
     assert "lmp" in stored.summary
     assert "lmp" not in stored.equal
     assert any("left out of comparisons" in s for s in found(stored))
+    evaluated = copy.deepcopy({**data, "command": "evaluate"})
+    evaluated["tables"]["summary"]["rows"] = [row for row in evaluated["tables"]["summary"]["rows"] if row[0] in ("flat_nem", "lmp", "flat_nb")]
+    evaluated["tables"]["summary"]["rows"].sort(key=lambda row: ("flat_nem", "lmp", "flat_nb").index(row[0]))
+    assert any(s.startswith("lmp against flat_nem, today's tariff, at equal revenue") for s in found(Stored(evaluated)))
+    evaluated["tables"]["summary"]["rows"][1][at] = 0.5
+    assert not any(s.startswith("lmp against") for s in found(Stored(evaluated)))
 
 
 def test_a_town_of_one_kind_of_household_has_a_page_too(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from outcomes import outcome
-from studies import write
+from studies import TOML, write
 from towns import town
 
 from stackopt.energy import sensitivity as module
@@ -134,3 +134,12 @@ def test_without_a_base_nothing_is_measured_against_it(study, monkeypatch):
     assert low[3] is not None  # 2.4 $ can be recovered
     assert low[6:9] == (None,) * 3
     assert "no level recovers" in str(found)
+
+
+def test_a_tariff_as_given_is_not_at_equal_revenue(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "VARIATIONS", {("storage", "wear"): (0.0, 0.1)})
+    read = read_study(write(tmp_path, TOML + "[benchmarks.given]\nbuy = 0.10\nneutral = false\n"))
+    found = sensitivity(read, "given")
+    assert ("revenue", "given, as given, does not recover the requirement: not at equal revenue") in found.findings
+    assert found["sensitivity"].note.endswith("not at equal revenue.")
+    assert "revenue" not in dict(sensitivity(read, "flat_nb").findings)
