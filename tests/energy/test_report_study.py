@@ -173,7 +173,7 @@ def test_sensitivity_is_a_tornado_and_the_rest_says_where_to_get_it(questioned):
     assert list(figures(Stored(stored))) == ["sensitivity"]
     tree = html5lib.HTMLParser(strict=True).parse(render(stored))
     assert len(list(tree.iter(f"{SVG}svg"))) == 1
-    assert text_of(tree).count("not a part of stackopt tariff sensitivity") == 6
+    assert text_of(tree).count("On the page of stackopt tariff compare") == 6
 
 
 def test_columns_keep_names_units_and_numbers(data):
