@@ -126,7 +126,7 @@ def test_the_commands_of_the_tutorial_run_on_its_files(tmp_path, monkeypatch):
     lines = [line for kind, text in blocks if kind == "sh" for line in text.splitlines() if line.startswith("stackopt tariff ") and ">" not in line]
     assert [line.split()[2] for line in lines] == ["compare", "evaluate", "design", "sensitivity"]
     for line in lines:
-        words = shlex.split(line)[2:]
+        words = shlex.split(line, comments=True)[2:]
         found = run(*words, *(["--points", 0, "--starts", 1] if words[0] == "design" else []))
         assert found.exit_code == 0, found.output
     written = {p.stem for p in Path("tariff-town").glob("*/tables/*.csv")}
