@@ -219,7 +219,7 @@ def bounds(found: Equilibrium) -> tuple[str, ...]:
             first = first or f"{households.types[part.members[i]].name}, hour {h}, {households.weather.names[w]}"
         idle += float(households.share[part.members] @ np.where(stuck, part.moves, 0.0).sum((1, 2, 3))) / HOURS
     if first:
-        said.append(f"use is at its lower bound of nothing in {100 * idle:.2g} % of household-hours, first {first}: demand extrapolated too far")
+        said.append(f"use is at its lower bound of nothing in {number(100 * idle, 3)} % of household-hours, first {first}: demand extrapolated too far")
     kept, bound = response.kept, 100.0 * households.share
     if (kept < 1.0).any() and found.tariff.true_up is not None:
         left, used = float(bound[kept == 0.0].sum()), float(bound[(kept > 0.0) & (kept < 1.0)].sum())

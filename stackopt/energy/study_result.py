@@ -29,6 +29,7 @@ class StudyResult:
     tables : tuple of Table
     status : Status
         CONVERGED if everything that was asked for holds; INFEASIBLE if a requirement is out of reach; LIMIT otherwise.
+        A comparison asks for today's tariff and for any other: those whose requirement is out of reach are rows that say so, and are counted in `findings`.
     findings : tuple of (label, text)
     designs : tuple of Design
         The free one first, then the frontier.
