@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,21 @@ from typer.core import TyperGroup
 CERTIFIED, NOT_CERTIFIED, INFEASIBLE = 0, 1, 3
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="`stackopt tariff --example` prints a documented one.")]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables, data and page; by default tariff-NAME/COMMAND.")]
+
+
+def writable(path: Path | None) -> Path | None:
+    """Refuse a folder that cannot be written before minutes are spent on what belongs there; nothing is created yet."""
+    from stackopt.errors import InvalidOutput
+
+    if path is not None:
+        there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise InvalidOutput("output", path=path, where=f"{there.name or there} is " + ("no folder" if not there.is_dir() else "not to be written to"))
+    return path
+
+
+_out = typer.Option(metavar="DIR", help="Folder for tables, data and page; by default tariff-NAME/COMMAND.", callback=writable)
+Out = Annotated[Path | None, _out]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Exhibit = Annotated[str, typer.Option(metavar="NUMBER", help='Of the page as an exhibit, such as "XYZ-01": on its head and on every printed sheet.')]
 Witness = Annotated[str, typer.Option(metavar="NAME", help="Who sponsors the exhibit, on the head of the page.")]

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from stackopt.cli_tariff_end import CERTIFIED, INFEASIBLE, NOT_CERTIFIED, AsJson, StudyFile, asked
+from stackopt.cli_tariff_end import CERTIFIED, INFEASIBLE, NOT_CERTIFIED, AsJson, StudyFile, asked, writable
 
 #: Columns of the printed table; the file has all.
 SHOWN = ("tariff", "status", "cost", "gap", "peak", "ramp", "price_spread")
 
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables and finished cells; by default tariff-NAME/COMMAND. Run again to resume.")]
+_out = typer.Option(metavar="DIR", help="Folder for tables and finished cells; by default tariff-NAME/COMMAND. Run again to resume.", callback=writable)
+Out = Annotated[Path | None, _out]
 Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
 Cluster = Annotated[str | None, typer.Option(metavar="ADDRESS", help='Of a running Dask scheduler (pip install "stackopt[distributed]").')]
 

@@ -55,6 +55,15 @@ def test_a_requirement_out_of_reach_ends_with_3(tmp_path):
     assert "the most that any collects" in " ".join(found.stdout.split())
 
 
+@pytest.mark.parametrize("words", [["compare"], ["design"], ["learn"], ["findings"], ["sweep", "--tariff", "flat_nb", "--vary", "market.slope=.1,.2"]])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_computed(tmp_path, monkeypatch, words):
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setattr("stackopt.energy.study.read_study", lambda *a: pytest.fail("computed first"))
+    found = run(words[0], write(tmp_path), *words[1:], "--out", tmp_path / "taken" / "out")
+    assert found.exit_code == 2, found.output
+    assert "taken is no folder" in found.stderr
+
+
 def test_what_an_earlier_run_left_is_not_taken_for_this_ones(tmp_path):
     study, out = write(tmp_path), tmp_path / "out"
     assert run("evaluate", study, "--out", out, "--figures", "svg,pdf").exit_code == 0
