@@ -25,15 +25,15 @@ from typing import Any
 import numpy as np
 
 from stackopt.energy.criteria import criteria
-from stackopt.energy.design_problem import DesignProblem
+from stackopt.energy.designs.frontier import frontier
+from stackopt.energy.designs.problem import DesignProblem
+from stackopt.energy.designs.reach import smallest
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
-from stackopt.energy.frontier import frontier
 from stackopt.energy.gradients import gradients
 from stackopt.energy.households import Battery, Households
 from stackopt.energy.market.cases import market_case
 from stackopt.energy.market.smooth import NetworkSupply
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.reach import smallest
 from stackopt.energy.response import respond
 from stackopt.energy.standard import standard_households
 from stackopt.energy.tariff import Tariff

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 import stackopt as so
-from stackopt.energy.as_game import as_game, per_day, prices_of
-from stackopt.energy.as_game_objective import Weights
-from stackopt.energy.design_problem import DesignProblem
+from stackopt.energy.designs.problem import DesignProblem
 from stackopt.energy.equilibrium import equilibrium
+from stackopt.energy.games.game import as_game, per_day, prices_of
+from stackopt.energy.games.objective import Weights
 from stackopt.energy.gradients import gradients
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.standard import standard_households

@@ -23,12 +23,12 @@ import numpy as np
 
 import stackopt as so
 from stackopt.energy.criteria import DAYS, criteria
-from stackopt.energy.design import Design, design
-from stackopt.energy.design_problem import DesignProblem, Limits
+from stackopt.energy.designs.design import Design, design
+from stackopt.energy.designs.frontier import frontier
+from stackopt.energy.designs.problem import DesignProblem, Limits
+from stackopt.energy.designs.reach import smallest
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
-from stackopt.energy.frontier import frontier
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.reach import smallest
 from stackopt.energy.standard import standard_households
 from stackopt.energy.tariff import DAYS_PER_MONTH
 

@@ -23,16 +23,16 @@ import numpy as np
 
 from stackopt.energy.benchmarks_named import benchmark
 from stackopt.energy.criteria import Criteria, criteria
-from stackopt.energy.design import design
-from stackopt.energy.design_problem import DesignProblem, Limits
+from stackopt.energy.designs.design import design
+from stackopt.energy.designs.problem import DesignProblem, Limits
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.meter import EquilibriumMeter, Meter, Reading
-from stackopt.energy.meter_sampled import SampledMeter
-from stackopt.energy.metered_leader import learn
-from stackopt.energy.metered_model import Accounts
-from stackopt.energy.metered_step import PENALTIES, books_of, charged, charges, misses
-from stackopt.energy.revealed import cost_change
+from stackopt.energy.metering.leader import learn
+from stackopt.energy.metering.meter import EquilibriumMeter, Meter, Reading
+from stackopt.energy.metering.model import Accounts
+from stackopt.energy.metering.revealed import cost_change
+from stackopt.energy.metering.sampled import SampledMeter
+from stackopt.energy.metering.step import PENALTIES, books_of, charged, charges, misses
 from stackopt.energy.standard import standard_households
 from stackopt.energy.tariff import Tariff
 from stackopt.learning.from_samples.estimators import two_point_gradient

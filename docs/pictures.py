@@ -6,7 +6,8 @@ import networkx as nx
 
 import stackopt as so
 from stackopt import catalog, networks
-from stackopt.energy import findings, findings_figures
+from stackopt.energy.findings import figures as findings_figures
+from stackopt.energy.findings import finding as findings
 
 HERE = Path(__file__).parent / "_static"
 

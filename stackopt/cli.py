@@ -319,7 +319,7 @@ def report(
 ) -> None:
     """Write the report of stored results again; nothing is computed."""
     from stackopt.comparison.comparison import Comparison
-    from stackopt.energy.report_data import stored_studies
+    from stackopt.energy.reports.stored import stored_studies
 
     studies = stored_studies(source)
     if studies:

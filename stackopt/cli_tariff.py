@@ -22,7 +22,7 @@ tariff = typer.Typer(
 def root(example: Annotated[bool, typer.Option("--example", help="Print a documented study file and exit.")] = False) -> None:
     """Options of the group itself."""
     if example:
-        from stackopt.energy.study_keys import example as text
+        from stackopt.energy.studies.keys import example as text
 
         typer.echo(text(), nl=False)
         raise typer.Exit(0)
@@ -45,8 +45,8 @@ def design(
     Designs are kept in points.json of the folder as they are found: after Ctrl-C the same command goes on from there.
     """
     from stackopt.cli_terminal import watching
-    from stackopt.energy.study import read_study
-    from stackopt.energy.study_run import design_study
+    from stackopt.energy.studies.run import design_study
+    from stackopt.energy.studies.study import read_study
 
     read = read_study(study)
     changes = {f"objective__{key}": value for key, value in (("points", points), ("starts", starts)) if value is not None}
@@ -69,8 +69,8 @@ def evaluate(
 ) -> None:
     """One tariff against today's: bills and burdens by group, revenue, cross-subsidies, loads and prices."""
     from stackopt.cli_terminal import watching
-    from stackopt.energy.study import read_study
-    from stackopt.energy.study_run import evaluate as run
+    from stackopt.energy.studies.run import evaluate as run
+    from stackopt.energy.studies.study import read_study
 
     read = read_study(study)
     with watching() as report:
@@ -90,8 +90,8 @@ def compare(
 ) -> None:
     """All tariffs that the study names, each made to recover the same revenue."""
     from stackopt.cli_terminal import watching
-    from stackopt.energy.study import read_study
-    from stackopt.energy.study_run import compare as run
+    from stackopt.energy.studies.run import compare as run
+    from stackopt.energy.studies.study import read_study
 
     read = read_study(study)
     with watching() as report:
@@ -112,8 +112,8 @@ def sensitivity(
 ) -> None:
     """One assumption moved at a time: what a tariff then changes against today's."""
     from stackopt.cli_terminal import watching
-    from stackopt.energy.study import read_study
-    from stackopt.energy.study_run import sensitivity as run
+    from stackopt.energy.studies.run import sensitivity as run
+    from stackopt.energy.studies.study import read_study
 
     read = read_study(study)
     with watching() as report:

@@ -130,8 +130,8 @@ def save(
     figures that an earlier run wrote here, and this one has not, are removed: they would be taken for its own.
     """
     from stackopt.comparison.files import output
-    from stackopt.energy.provenance import provenance
-    from stackopt.energy.report import report
+    from stackopt.energy.reports.report import report
+    from stackopt.energy.studies.provenance import provenance
     from stackopt.errors import MissingPackage
 
     seeds = {"[objective] seed": found.study["objective", "seed"]} if any(o.name == "designed" for o in found.outcomes) else {}
@@ -157,7 +157,7 @@ def save(
 
 def _clear(folder: Path, kept: Collection[str]) -> None:
     """Remove the figures of the run whose data.json stands in a folder, and its tables beyond `kept`; nothing that was not its own."""
-    from stackopt.energy.report_layout import READ
+    from stackopt.energy.reports.layout import READ
 
     try:
         tables = json.loads((folder / "data.json").read_bytes())["tables"].keys()
@@ -172,7 +172,7 @@ def _clear(folder: Path, kept: Collection[str]) -> None:
 def rebuild(data: Path, out: Path | None, exhibit: str, witness: str, figures: str) -> int:
     """Write the page of a stored ``data.json`` once more, nothing computed; the exit code of its verdict."""
     from stackopt.cli_terminal import told
-    from stackopt.energy.report import report
+    from stackopt.energy.reports.report import report
 
     stored = json.loads(data.read_bytes())
     head = {**stored.get("exhibit", {}), **exhibit_of(exhibit, witness)}

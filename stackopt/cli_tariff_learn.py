@@ -32,8 +32,8 @@ def learn(
     """
     from stackopt.cli_terminal import told, watching
     from stackopt.comparison.files import output
-    from stackopt.energy.metered_study import Trials, examined, learn_study, trials_table
-    from stackopt.energy.study import read_study
+    from stackopt.energy.metering.study import Trials, examined, learn_study, trials_table
+    from stackopt.energy.studies.study import read_study
 
     read = read_study(study)
     named = "tariff-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in read.name)

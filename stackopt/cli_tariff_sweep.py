@@ -33,9 +33,9 @@ def sweep(
     """Every combination of settings, each tariff made to recover its requirement; finished cells are kept and not computed again."""
     from stackopt.cli_terminal import told, watching
     from stackopt.comparison.files import output
-    from stackopt.energy.study import read_study
-    from stackopt.energy.sweep import sweep as run
-    from stackopt.energy.sweep_grid import grid
+    from stackopt.energy.studies.grid import grid
+    from stackopt.energy.studies.study import read_study
+    from stackopt.energy.studies.sweep import sweep as run
     from stackopt.solution import Status
 
     read = read_study(study)
@@ -128,9 +128,9 @@ def findings(
     """What the literature finds about tariffs, looked for in this study: in how many cases each direction holds, and where it does not."""
     from stackopt.cli_terminal import drawn, told, watching
     from stackopt.comparison.files import output
-    from stackopt.energy.findings import STANDARD
-    from stackopt.energy.findings import findings as run
-    from stackopt.energy.study import read_study, study_of
+    from stackopt.energy.findings.finding import STANDARD
+    from stackopt.energy.findings.finding import findings as run
+    from stackopt.energy.studies.study import read_study, study_of
     from stackopt.errors import MissingPackage
 
     read = read_study(study) if study is not None else study_of(STANDARD)
@@ -142,7 +142,7 @@ def findings(
     for finding in found.findings:
         output(folder / "tables" / f"{finding.name}.csv", finding.table.to_csv(found.basis).encode())
     try:
-        from stackopt.energy.findings_figures import figures
+        from stackopt.energy.findings.figures import figures
 
         pictures = [output(folder / "figures" / f"{name}.svg", drawn(figure)) for name, figure in figures(found).items()]
     except MissingPackage:

@@ -11,7 +11,7 @@ from studies import TOML, write
 from typer.testing import CliRunner
 
 from stackopt.cli import app
-from stackopt.energy.study import study_of
+from stackopt.energy.studies.study import study_of
 
 
 def run(*words):
@@ -58,7 +58,7 @@ def test_a_requirement_out_of_reach_ends_with_3(tmp_path):
 @pytest.mark.parametrize("words", [["compare"], ["design"], ["learn"], ["findings"], ["sweep", "--tariff", "flat_nb", "--vary", "market.slope=.1,.2"]])
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_computed(tmp_path, monkeypatch, words):
     (tmp_path / "taken").write_text("")
-    monkeypatch.setattr("stackopt.energy.study.read_study", lambda *a: pytest.fail("computed first"))
+    monkeypatch.setattr("stackopt.energy.studies.study.read_study", lambda *a: pytest.fail("computed first"))
     found = run(words[0], write(tmp_path), *words[1:], "--out", tmp_path / "taken" / "out")
     assert found.exit_code == 2, found.output
     assert "taken is no folder" in found.stderr
@@ -102,12 +102,12 @@ def test_ctrl_c_keeps_designs_and_the_same_command_goes_on(tmp_path, monkeypatch
     study = write(tmp_path, TOML + '[tariff]\nperiods = { day = [0, 24] }\ncap = 40\n[benchmarks]\nnames = ["cpuc"]\n')
     command = ("design", study, "--points", 1, "--starts", 1, "--out", tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr("stackopt.energy.frontier.design", stopped)
+        patch.setattr("stackopt.energy.designs.frontier.design", stopped)
         found = run(*command)
     assert found.exit_code == 130, found.output
     assert "one design is kept in" in found.stderr
     assert (tmp_path / "out" / "points.json").exists()
-    monkeypatch.setattr("stackopt.energy.study_run.design", stopped)  # the one that is kept is not searched for again
+    monkeypatch.setattr("stackopt.energy.studies.run.design", stopped)  # the one that is kept is not searched for again
     found = run(*command)
     assert found.exit_code == 0, found.output
     assert not (tmp_path / "out" / "points.json").exists()
@@ -127,7 +127,7 @@ def test_bad_studies_end_with_2_and_their_place(tmp_path):
 
 def test_the_commands_of_the_tutorial_run_on_its_files(tmp_path, monkeypatch):
     """In order, in one folder, as a reader does; shortened: the frontier is in the page's own snippets, and one assumption moves."""
-    monkeypatch.setattr("stackopt.energy.sensitivity.VARIATIONS", {("storage", "wear"): (0.0, 0.1)})
+    monkeypatch.setattr("stackopt.energy.studies.sensitivity.VARIATIONS", {("storage", "wear"): (0.0, 0.1)})
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parent.parent / "docs" / "tariff-study.md").read_text()
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.M | re.S)

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from stackopt.cli import app
 from stackopt.cli_tariff_end import exhibit_of, exit_code, formats_of
-from stackopt.energy.figures import figures
-from stackopt.energy.report_data import stored_studies
+from stackopt.energy.reports.figures import figures
+from stackopt.energy.reports.stored import stored_studies
 
 FEW = ("bills", "duck", "winners", "lorenz", "trade_off")
 NAMES = '[benchmarks]\nnames = ["flat_nb"]\n'
@@ -25,7 +25,7 @@ def run(*words):
 def few_figures():
     """Pages with a few figures: what all of them show is tested elsewhere, and drawing them is what takes long."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stackopt.energy.report.figures", lambda stored: {name: draw for name, draw in figures(stored).items() if name in FEW})
+        patch.setattr("stackopt.energy.reports.report.figures", lambda stored: {name: draw for name, draw in figures(stored).items() if name in FEW})
         yield
 
 

@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 
 import stackopt as so
 from stackopt.cli import app
-from stackopt.energy import metered_study, report
-from stackopt.energy.meter import EquilibriumMeter
+from stackopt.energy.metering import study as metered_study
+from stackopt.energy.metering.meter import EquilibriumMeter
+from stackopt.energy.reports import report
 
 
 def run(*words):

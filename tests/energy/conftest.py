@@ -5,8 +5,8 @@ import json
 import pytest
 from studies import TOML, write
 
-from stackopt.energy.study import read_study
-from stackopt.energy.study_run import design_study
+from stackopt.energy.studies.run import design_study
+from stackopt.energy.studies.study import read_study
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from stackopt.energy.benchmarks_named import benchmark, neutral
 from stackopt.energy.criteria import criteria
 from stackopt.energy.diagnosis import closure, histories
 from stackopt.energy.equilibrium import equilibrium
+from stackopt.energy.exhibits.tables import exhibits
 from stackopt.energy.gradients import gradients
 from stackopt.energy.households import Battery, Households, HouseholdType
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.tables import exhibits
 from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
 from stackopt.solution import Status
 

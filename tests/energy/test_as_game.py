@@ -8,13 +8,13 @@ import pytest
 from towns import LOAD, SUN, town
 
 import stackopt as so
-from stackopt.energy.as_game import as_game, criteria_of, outcome, per_day, prices_of
-from stackopt.energy.as_game_factors import factors_game
-from stackopt.energy.as_game_moves import IMPOSSIBLE
-from stackopt.energy.as_game_objective import Weights
 from stackopt.energy.criteria import criteria
-from stackopt.energy.design_problem import DesignProblem
+from stackopt.energy.designs.problem import DesignProblem
 from stackopt.energy.equilibrium import equilibrium, spectral_radius
+from stackopt.energy.games.factors import factors_game
+from stackopt.energy.games.game import as_game, criteria_of, outcome, per_day, prices_of
+from stackopt.energy.games.moves import IMPOSSIBLE
+from stackopt.energy.games.objective import Weights
 from stackopt.energy.gradients import gradients
 from stackopt.energy.households import Battery, Households, HouseholdType, Weather
 from stackopt.energy.market.network import Generator, Line, Market

@@ -18,7 +18,7 @@ from stackopt.energy.market.network import Generator, Line, Market
 from stackopt.energy.market.smooth import MeritOrder, NetworkSupply
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.static import StaticTown
-from stackopt.energy.study import read_study
+from stackopt.energy.studies.study import read_study
 from stackopt.energy.tariff import Tariff
 
 

@@ -10,20 +10,20 @@ import stackopt as so
 from stackopt.energy import storage
 from stackopt.energy.benchmarks_named import Outcome, benchmark, neutral
 from stackopt.energy.criteria import criteria
-from stackopt.energy.curvature import downhill
-from stackopt.energy.design import design, examine
-from stackopt.energy.design_problem import DesignProblem
-from stackopt.energy.design_program import Search
+from stackopt.energy.designs.curvature import downhill
+from stackopt.energy.designs.design import design, examine
+from stackopt.energy.designs.problem import DesignProblem
+from stackopt.energy.designs.program import Search
+from stackopt.energy.designs.reach import largest_revenue
 from stackopt.energy.diagnosis import diagnose
 from stackopt.energy.equilibrium import equilibrium
+from stackopt.energy.exhibits.payers import discounts
+from stackopt.energy.exhibits.reliance import convergence
 from stackopt.energy.gradients import gradients
 from stackopt.energy.households import Battery, Households, HouseholdType, Weather
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.reach import largest_revenue
 from stackopt.energy.seasons import yearly
 from stackopt.energy.storage import Charging
-from stackopt.energy.tables_payers import discounts
-from stackopt.energy.tables_reliance import convergence
 from stackopt.energy.tariff import Tariff
 from stackopt.solution import Status
 

@@ -8,13 +8,13 @@ from towns import town
 
 import stackopt as so
 from stackopt.energy.criteria import criteria
-from stackopt.energy.design import design, examine
-from stackopt.energy.design_problem import DesignProblem, Limits
-from stackopt.energy.design_program import Search
+from stackopt.energy.designs.design import design, examine
+from stackopt.energy.designs.frontier import extrapolated, frontier
+from stackopt.energy.designs.problem import DesignProblem, Limits
+from stackopt.energy.designs.program import Search
+from stackopt.energy.designs.reach import smallest, smallest_gap
 from stackopt.energy.equilibrium import equilibrium
-from stackopt.energy.frontier import extrapolated, frontier
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.reach import smallest, smallest_gap
 from stackopt.solution import Status
 
 

@@ -7,13 +7,13 @@ import pytest
 from stored import broken, with_column
 
 from stackopt.comparison.drawing import ABOVE, BELOW, pdf_file, svg_file
-from stackopt.energy.figures import figures
-from stackopt.energy.figures_axes import PAGE, across, day
-from stackopt.energy.figures_payers import burdens_figure, winners_figure
-from stackopt.energy.figures_system import buses_figure, day_figure, duck_figure, rates_figure, response_figure, seasonal_figure, shown_buses, steps_of
-from stackopt.energy.figures_trade import convergence_figure, envelope, iterations_figure, loss_figure, lossy, revenue_figure, trade_off_figure
-from stackopt.energy.report_data import Stored
-from stackopt.energy.report_findings import finding
+from stackopt.energy.reports.axes import PAGE, across, day
+from stackopt.energy.reports.figures import figures
+from stackopt.energy.reports.found import finding
+from stackopt.energy.reports.payers import burdens_figure, winners_figure
+from stackopt.energy.reports.stored import Stored
+from stackopt.energy.reports.system import buses_figure, day_figure, duck_figure, rates_figure, response_figure, seasonal_figure, shown_buses, steps_of
+from stackopt.energy.reports.trade import convergence_figure, envelope, iterations_figure, loss_figure, lossy, revenue_figure, trade_off_figure
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,16 @@ from studies import write
 
 import stackopt as so
 from stackopt.comparison.plain import plain
-from stackopt.energy import findings_cases
-from stackopt.energy.findings import FINDINGS, STANDARD, YEAR, Findings, findings, stored
-from stackopt.energy.findings_cases import settings, with_tariff
-from stackopt.energy.findings_counted import Direction, Finding, direction
-from stackopt.energy.findings_figures import TOLD, figures
+from stackopt.energy.exhibits.table import Table
+from stackopt.energy.findings import cases as findings_cases
+from stackopt.energy.findings.cases import settings, with_tariff
+from stackopt.energy.findings.counted import Direction, Finding, direction
+from stackopt.energy.findings.figures import TOLD, figures
+from stackopt.energy.findings.finding import FINDINGS, STANDARD, YEAR, Findings, findings, stored
 from stackopt.energy.static import StaticTown
-from stackopt.energy.study import read_study, study_of
-from stackopt.energy.study_run import solve
-from stackopt.energy.sweep import sweep
-from stackopt.energy.table import Table
+from stackopt.energy.studies.run import solve
+from stackopt.energy.studies.study import read_study, study_of
+from stackopt.energy.studies.sweep import sweep
 
 
 @pytest.fixture(scope="module")

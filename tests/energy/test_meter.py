@@ -12,11 +12,11 @@ from stackopt.energy.criteria import criteria
 from stackopt.energy.equilibrium import Equilibrium, equilibrium
 from stackopt.energy.households import Battery, Households, HouseholdType
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.meter import EquilibriumMeter, Reading, average
-from stackopt.energy.meter_files import Readings
-from stackopt.energy.meter_sampled import SampledMeter
+from stackopt.energy.metering.files import Readings
+from stackopt.energy.metering.meter import EquilibriumMeter, Reading, average
+from stackopt.energy.metering.revealed import cost_bounds, cost_change, value_change
+from stackopt.energy.metering.sampled import SampledMeter
 from stackopt.energy.response import Response
-from stackopt.energy.revealed import cost_bounds, cost_change, value_change
 from stackopt.energy.tariff import Tariff
 
 MARKET = LinearSupply(slope=0.1)

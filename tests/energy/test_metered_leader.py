@@ -9,20 +9,20 @@ from years import year_of
 
 import stackopt as so
 from stackopt.energy.criteria import criteria
-from stackopt.energy.design import design
-from stackopt.energy.design_problem import DesignProblem, Limits, seasonal
+from stackopt.energy.designs.design import design
+from stackopt.energy.designs.problem import DesignProblem, Limits, seasonal
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.households import Battery
 from stackopt.energy.market.network import Generator, Line, Market
 from stackopt.energy.market.smooth import NetworkSupply
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.meter import EquilibriumMeter
-from stackopt.energy.meter_sampled import SampledMeter
-from stackopt.energy.metered_leader import learn
-from stackopt.energy.metered_model import CURVATURE, Accounts, fit
-from stackopt.energy.metered_result import MET, UNKNOWN
-from stackopt.energy.metered_step import Model, books_of, charges, misses
-from stackopt.energy.revealed import cost_change
+from stackopt.energy.metering.leader import learn
+from stackopt.energy.metering.meter import EquilibriumMeter
+from stackopt.energy.metering.model import CURVATURE, Accounts, fit
+from stackopt.energy.metering.result import MET, UNKNOWN
+from stackopt.energy.metering.revealed import cost_change
+from stackopt.energy.metering.sampled import SampledMeter
+from stackopt.energy.metering.step import Model, books_of, charges, misses
 from stackopt.energy.tariff import Tariff
 from stackopt.solution import Status
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from studies import TOML, write
 
-from stackopt.energy.study import read_study, study_of
-from stackopt.energy.study_run import compare, design_study, evaluate
+from stackopt.energy.studies.run import compare, design_study, evaluate
+from stackopt.energy.studies.study import read_study, study_of
 
 HEAD = "type,group,kind,share,income [$/year],load,pv\n"
 ODD = {

@@ -10,9 +10,9 @@ import pytest
 from studies import TOML, write
 
 import stackopt
-from stackopt.energy import provenance as module
-from stackopt.energy.provenance import data_files, provenance
-from stackopt.energy.study import read_study
+from stackopt.energy.studies import provenance as module
+from stackopt.energy.studies.provenance import data_files, provenance
+from stackopt.energy.studies.study import read_study
 
 
 @pytest.fixture

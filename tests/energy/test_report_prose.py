@@ -8,16 +8,16 @@ import pytest
 from stored import broken, broken_all
 from studies import TOML, write
 
-from stackopt.energy.figures import figures
-from stackopt.energy.figures_payers import bills_figure
-from stackopt.energy.figures_system import rates_figure
-from stackopt.energy.figures_trade import trade_off_figure
-from stackopt.energy.report import render
-from stackopt.energy.report_data import Stored
-from stackopt.energy.report_findings import finding
-from stackopt.energy.report_prose import found, headline, reliance
-from stackopt.energy.study import read_study
-from stackopt.energy.study_run import compare
+from stackopt.energy.reports.figures import figures
+from stackopt.energy.reports.found import finding
+from stackopt.energy.reports.payers import bills_figure
+from stackopt.energy.reports.prose import found, headline, reliance
+from stackopt.energy.reports.report import render
+from stackopt.energy.reports.stored import Stored
+from stackopt.energy.reports.system import rates_figure
+from stackopt.energy.reports.trade import trade_off_figure
+from stackopt.energy.studies.run import compare
+from stackopt.energy.studies.study import read_study
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 

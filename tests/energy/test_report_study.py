@@ -12,12 +12,12 @@ import pytest
 from stored import broken_all
 
 from stackopt.cli_tariff_end import save
-from stackopt.energy.figures import figures
-from stackopt.energy.report import render, report
-from stackopt.energy.report_data import Stored
-from stackopt.energy.report_layout import BESIDE, FOLDED, PLACED, READ, SECTIONS, numbering
-from stackopt.energy.report_tables import table
-from stackopt.energy.study_run import sensitivity
+from stackopt.energy.reports.figures import figures
+from stackopt.energy.reports.layout import BESIDE, FOLDED, PLACED, READ, SECTIONS, numbering
+from stackopt.energy.reports.report import render, report
+from stackopt.energy.reports.stored import Stored
+from stackopt.energy.reports.tables import table
+from stackopt.energy.studies.run import sensitivity
 from stackopt.errors import InvalidStore
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -164,7 +164,7 @@ def test_a_table_without_a_place_of_its_own_is_shown_too(data):
 @pytest.fixture(scope="module")
 def questioned(town):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stackopt.energy.sensitivity.VARIATIONS", {("population", "elasticity"): (0.1, 0.4), ("storage", "wear"): (0.0, 0.1)})
+        patch.setattr("stackopt.energy.studies.sensitivity.VARIATIONS", {("population", "elasticity"): (0.1, 0.4), ("storage", "wear"): (0.0, 0.1)})
         return sensitivity(town, "flat_nb")
 
 

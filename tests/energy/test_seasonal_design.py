@@ -6,14 +6,14 @@ from towns import town
 from years import year_of
 
 import stackopt as so
-from stackopt.energy.as_game import as_game
-from stackopt.energy.design import design
-from stackopt.energy.design_problem import DesignProblem, Limits, seasonal
-from stackopt.energy.design_program import Search
+from stackopt.energy.designs.design import design
+from stackopt.energy.designs.problem import DesignProblem, Limits, seasonal
+from stackopt.energy.designs.program import Search
+from stackopt.energy.games.game import as_game
 from stackopt.energy.households import Battery
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.seasons import InSeason
-from stackopt.energy.study import study_of
+from stackopt.energy.studies.study import study_of
 from stackopt.energy.tariff import Tariff
 
 PERIODS = {"day": [*range(16), *range(21, 24)], "peak": range(16, 21)}

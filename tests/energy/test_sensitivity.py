@@ -8,12 +8,12 @@ from outcomes import outcome
 from studies import TOML, write
 from towns import town
 
-from stackopt.energy import sensitivity as module
 from stackopt.energy.benchmarks_named import Outcome
 from stackopt.energy.criteria import criteria
 from stackopt.energy.equilibrium import equilibrium
-from stackopt.energy.sensitivity import adopting, frozen, sensitivity, with_panels
-from stackopt.energy.study import read_study
+from stackopt.energy.studies import sensitivity as module
+from stackopt.energy.studies.sensitivity import adopting, frozen, sensitivity, with_panels
+from stackopt.energy.studies.study import read_study
 from stackopt.energy.tariff import DAYS_PER_MONTH, Tariff
 from stackopt.solution import Status
 

@@ -9,8 +9,8 @@ from towns import LOAD, SUN
 
 import stackopt as so
 from stackopt.energy.market.smooth import MeritOrder, NetworkSupply
-from stackopt.energy.study import read_study, study_of
-from stackopt.energy.study_keys import KEYS, example
+from stackopt.energy.studies.keys import KEYS, example
+from stackopt.energy.studies.study import read_study, study_of
 
 
 def test_the_example_states_every_default():

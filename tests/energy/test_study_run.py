@@ -13,8 +13,8 @@ from stackopt.energy.benchmarks_named import CPUC, IOU, NAMES, benchmark, charge
 from stackopt.energy.criteria import criteria
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.standard import standard_households
-from stackopt.energy.study import read_study
-from stackopt.energy.study_run import compare, design_study, evaluate, sensitivity, solve
+from stackopt.energy.studies.run import compare, design_study, evaluate, sensitivity, solve
+from stackopt.energy.studies.study import read_study
 from stackopt.errors import InfeasibleTariff
 from stackopt.solution import Status
 
@@ -276,7 +276,7 @@ def test_a_design_costs_no_more_than_a_named_tariff_that_keeps_to_its_limits(stu
 
 def test_sensitivity_moves_one_assumption_at_a_time(study, monkeypatch):
     few = {("population", "elasticity"): (0.1, 0.3), ("revenue", "required"): (0.8, 8.0)}
-    monkeypatch.setattr("stackopt.energy.sensitivity.VARIATIONS", few)
+    monkeypatch.setattr("stackopt.energy.studies.sensitivity.VARIATIONS", few)
     found = sensitivity(study, "flat_nb")
     assert found.status is Status.CONVERGED
     rows = {(r[0], r[1]): r for r in found["sensitivity"].rows}

@@ -13,10 +13,10 @@ import pytest
 from studies import TOML, write
 
 import stackopt as so
-from stackopt.energy.study import read_study
-from stackopt.energy.study_run import solve
-from stackopt.energy.sweep import SweepCell, sweep
-from stackopt.energy.sweep_grid import grid
+from stackopt.energy.studies.grid import grid
+from stackopt.energy.studies.run import solve
+from stackopt.energy.studies.study import read_study
+from stackopt.energy.studies.sweep import SweepCell, sweep
 
 
 @pytest.fixture(scope="module")

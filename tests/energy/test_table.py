@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from stackopt.energy.table import Table, decimals
+from stackopt.energy.exhibits.table import Table, decimals
 from stackopt.errors import MissingPackage
 
 TABLE = Table(

@@ -7,10 +7,10 @@ from outcomes import outcome
 from towns import town
 
 from stackopt.energy.benchmarks_named import Outcome
+from stackopt.energy.exhibits.tables import exhibits, explained
 from stackopt.energy.households import Weather
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.seasons import yearly
-from stackopt.energy.tables import exhibits, explained
 from stackopt.energy.tariff import Tariff
 from stackopt.solution import Status
 

@@ -7,11 +7,11 @@ import pytest
 from outcomes import outcome
 from towns import LOAD, town
 
+from stackopt.energy.exhibits.payers import bills, cross_subsidy, discounts, equity, lorenz, seasonal_bills, typical, winners
+from stackopt.energy.exhibits.system import revenue
 from stackopt.energy.households import Households, HouseholdType, Weather
 from stackopt.energy.market.supply import LinearSupply
 from stackopt.energy.seasons import yearly
-from stackopt.energy.tables_payers import bills, cross_subsidy, discounts, equity, lorenz, seasonal_bills, typical, winners
-from stackopt.energy.tables_system import revenue
 from stackopt.energy.tariff import Tariff
 
 MONTH = 365 / 12

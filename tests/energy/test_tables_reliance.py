@@ -10,8 +10,8 @@ from towns import town
 from stackopt.energy import benchmarks_named
 from stackopt.energy.benchmarks_named import Outcome
 from stackopt.energy.diagnosis import diagnose
+from stackopt.energy.exhibits.reliance import SETTLED, convergence, iterations, undamped
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.tables_reliance import SETTLED, convergence, iterations, undamped
 from stackopt.energy.tariff import Tariff
 from stackopt.solution import Status
 

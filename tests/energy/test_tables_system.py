@@ -6,12 +6,12 @@ from outcomes import outcome
 from towns import LOAD, town
 
 from stackopt.energy.equilibrium import equilibrium
+from stackopt.energy.exhibits.system import congestion_rent, loss, response, revenue
 from stackopt.energy.households import Households, HouseholdType, Weather
 from stackopt.energy.market.dispatch import dispatch
 from stackopt.energy.market.network import Generator, Line, Market
 from stackopt.energy.market.smooth import MeritOrder, NetworkSupply
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.tables_system import congestion_rent, loss, response, revenue
 from stackopt.energy.tariff import Tariff
 
 PASS = Tariff("lmp", pass_buy=1.0, pass_sell=1.0)

@@ -12,8 +12,8 @@ import stackopt as so
 from stackopt.energy.benchmarks_named import benchmark, tariff_at
 from stackopt.energy.bill import bill
 from stackopt.energy.criteria import criteria
-from stackopt.energy.design import design
-from stackopt.energy.design_problem import DesignProblem
+from stackopt.energy.designs.design import design
+from stackopt.energy.designs.problem import DesignProblem
 from stackopt.energy.diagnosis import bounds
 from stackopt.energy.equilibrium import equilibrium
 from stackopt.energy.gradients import gradients

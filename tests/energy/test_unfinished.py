@@ -8,10 +8,10 @@ import pytest
 from studies import TOML, write
 
 from stackopt.comparison.compare import Interrupted
-from stackopt.energy import frontier as module
-from stackopt.energy.study import read_study
-from stackopt.energy.study_run import design_study
-from stackopt.energy.unfinished import Unfinished, resumable
+from stackopt.energy.designs import frontier as module
+from stackopt.energy.designs.unfinished import Unfinished, resumable
+from stackopt.energy.studies.run import design_study
+from stackopt.energy.studies.study import read_study
 
 
 @pytest.fixture(scope="module")

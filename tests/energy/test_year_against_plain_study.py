@@ -10,18 +10,18 @@ from towns import LOAD, SUN
 
 from stackopt.energy.benchmarks_named import Outcome
 from stackopt.energy.criteria import criteria
-from stackopt.energy.design import design
-from stackopt.energy.design_problem import DesignProblem, Limits
+from stackopt.energy.designs.design import design
+from stackopt.energy.designs.problem import DesignProblem, Limits
+from stackopt.energy.designs.reach import smallest_gap
 from stackopt.energy.diagnosis import bounds
 from stackopt.energy.equilibrium import equilibrium
+from stackopt.energy.exhibits.payers import seasonal_bills
+from stackopt.energy.exhibits.system import congestion_rent, seasonal_rates
 from stackopt.energy.households import Battery, Households, HouseholdType, Weather
 from stackopt.energy.market.network import Generator, Line, Market
 from stackopt.energy.market.smooth import NetworkSupply
 from stackopt.energy.market.supply import LinearSupply
-from stackopt.energy.reach import smallest_gap
 from stackopt.energy.seasons import Season, yearly
-from stackopt.energy.tables_payers import seasonal_bills
-from stackopt.energy.tables_system import congestion_rent, seasonal_rates
 from stackopt.energy.tariff import Tariff
 from stackopt.solution import Status
 

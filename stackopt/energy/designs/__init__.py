@@ -1,0 +1,1 @@
+"""The leader's problem: rates and fixed charges of least cost within limits."""

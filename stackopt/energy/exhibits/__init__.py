@@ -1,0 +1,1 @@
+"""What a commission asks for: the tables of a tariff study."""

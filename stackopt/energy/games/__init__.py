@@ -1,0 +1,1 @@
+"""A tariff as a mean-field game, for the package's learners."""

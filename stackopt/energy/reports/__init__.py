@@ -1,0 +1,1 @@
+"""The page of a tariff study and its figures, from the stored tables."""

@@ -1,0 +1,1 @@
+"""Studies as values: files, named tariffs, solving, sensitivity and sweeps."""
