@@ -141,7 +141,7 @@ class Learned:
             rows.append(("missed", text))
             error = f" +- {number(2 * self.promise_error, 2)}" if 0 < self.promise_error < math.inf else ""
             more = f"{number(self.promise, 2)}{error} $ a day within {REACH:g} $/kWh" if math.isfinite(self.promise) else "not known"
-            text = f"{more}; at most {100 * self.unknown:.0f} % of a response guessed"
+            text = f"{more}; up to {100 * self.unknown:.0f} % of a response assumed, not measured"
             rows.append(("promise", text))
         rows.append(("stopped", f"{self.because}; {self.learned_by} billing periods"))
         return Block(f"Learned tariff: {self.status}", tuple(rows), good=self.status.success)
